@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between a kernel and its monitor over two SOCK_SEQPACKET pairs.
+ * `broker`: the kernel sends one request at a time and gets one reply, with
+ * descriptors attached (SCM_RIGHTS) where said. `event`: the monitor tells
+ * process 0. Fixed-width, little endian; unused bytes are zero. Addresses are
+ * Linux sockaddrs (sockaddr_in, sockaddr_in6).
+ */
+#ifndef JIFFY_ABI_BROKER_H
+#define JIFFY_ABI_BROKER_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define BROKER_VERSION 1
+
+enum broker_op {
+	BROKER_LISTEN = 1, /* published TCP port: addr has the guest's port, arg
+			    * backlog -> listening socket, or error ENOENT:
+			    * not published (the port is internal only) */
+	BROKER_CONNECT, /* TCP to addr -> socket, connect() in progress or
+			 * done; error: EACCES (policy), ENETUNREACH ... */
+	BROKER_UDP_BIND, /* published UDP port -> bound socket; ENOENT */
+	BROKER_UDP_CONNECT, /* UDP from the port in arg (0 any) to addr ->
+			     * connected socket (resolver address: a pair) */
+	BROKER_UDP_SEND, /* datagram in `payload` from published port arg to
+			  * addr; error only */
+	BROKER_READY, /* the program is about to run; no reply payload */
+	BROKER_EXIT, /* the first program ended: arg is the wait status */
+	BROKER_WINSIZE_GET, /* -> arg rows << 16 | cols */
+	BROKER_SETNAME, /* payload: new hostname, for inspect */
+};
+
+#define BROKER_PAYLOAD_MAX 65536
+
+struct broker_request {
+	uint32_t op; /* enum broker_op */
+	uint32_t arg;
+	uint32_t addr_len;
+	uint32_t payload_len;
+	uint8_t addr[32]; /* sockaddr */
+	/* payload_len bytes follow */
+};
+static_assert(sizeof(struct broker_request) == 48, "ABI");
+
+struct broker_reply {
+	int32_t error; /* 0, or a positive errno */
+	uint32_t arg;
+	uint32_t nfds; /* descriptors attached */
+	uint32_t addr_len;
+	uint8_t addr[32]; /* the local address where one is chosen */
+};
+static_assert(sizeof(struct broker_reply) == 48, "ABI");
+
+enum broker_event_type {
+	EVENT_SIGNAL = 1, /* send signal arg to pid 1 (to the foreground group
+			   * of the console with arg2 = 1) */
+	EVENT_WINSIZE, /* arg rows, arg2 cols */
+	EVENT_STATS, /* refresh boot_block.stats, then EVENT_ACK on `event` */
+	EVENT_SHUTDOWN, /* stop everything: SIGKILL to all, power off */
+	EVENT_ACK, /* kernel to monitor: EVENT_STATS was served */
+};
+
+struct broker_event {
+	uint32_t type; /* enum broker_event_type */
+	uint32_t arg;
+	uint32_t arg2;
+	uint32_t pad;
+};
+static_assert(sizeof(struct broker_event) == 16, "ABI");
+
+#endif

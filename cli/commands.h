@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of jiffy, in the order of `jiffy help`: name, arguments, what it
+ * does, and the program it lives in (jiffy itself, which must start fast, or
+ * image: jiffy-image, with the heavy libraries). Included with COMMAND defined;
+ * each row has its `const struct cmd cmd_NAME` in cli/cmd_NAME.c.
+ */
+/* clang-format off */
+COMMAND(build,   "SOURCE",                          "make an image from packages, a directory, a tar or an OCI layout", image)
+COMMAND(run,     "IMAGE|SOURCE [COMMAND [ARG...]]", "run a program as an instance of an image",   jiffy)
+COMMAND(ps,      "",                                "list instances",                             jiffy)
+COMMAND(logs,    "INSTANCE",                        "print what a detached instance wrote",       jiffy)
+COMMAND(stop,    "INSTANCE...",                     "ask instances to end, and wait for it",      jiffy)
+COMMAND(kill,    "INSTANCE...",                     "send a signal to instances",                 jiffy)
+COMMAND(rm,      "INSTANCE...",                     "remove the records of ended instances",      jiffy)
+COMMAND(inspect, "INSTANCE|IMAGE...",               "print all that is known, as JSON",           jiffy)
+COMMAND(images,  "",                                "list images",                                jiffy)
+COMMAND(rmi,     "IMAGE...",                        "remove images",                              jiffy)
+COMMAND(version, "",                                "print the version",                          jiffy)
+/* clang-format on */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting the monitor for a new instance, in place of this process or
+ * detached from it.
+ */
+#ifndef JIFFY_CLI_LAUNCH_H
+#define JIFFY_CLI_LAUNCH_H
+
+#include "host/err.h"
+
+/* Become the monitor. Returns only on failure. spec_fd holds the spec. */
+int launch_foreground(int spec_fd, struct err *e);
+
+/* Start the monitor in a session of its own, its output appended to log_fd and
+ * its input from /dev/null unless keep_stdin. Returns 0 once the program is
+ * about to run; else the exit status that the failure means, with e filled. */
+int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making the spec of an instance. The monitor reads it strictly: what is
+ * written here must be known there (monitor/spec.h).
+ */
+#include "cli/spec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/ports.h"
+#include "cli/units.h"
+#include "host/cleanup.h"
+#include "host/io.h"
+#include "host/json.h"
+#include "host/xmalloc.h"
+
+#define SPEC_SCHEMA 1
+#define CPUS_MAX 1024
+#define MEMORY_MIN (4 << 20)
+#define ENV_FILE_MAX (1 << 20)
+#define DEFAULT_PATH                                                    \
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:" \
+	"/bin"
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (!strcmp(word, *words))
+			return true;
+	return false;
+}
+
+static int check_platform(const char *platform, struct err *e)
+{
+	static const char *const later[] = { "qemu", "kvm", NULL };
+	static const char *const now[] = { "auto", "process", NULL };
+
+	if (!platform || is_one_of(platform, now))
+		return 0;
+	if (is_one_of(platform, later))
+		return err_set(e, ENOTSUP,
+			       "--platform: '%s' is not in this version",
+			       platform);
+	return err_set(e, EINVAL,
+		       "--platform: '%.40s' is not auto, process, qemu or kvm",
+		       platform);
+}
+
+static int check_net(const char *net, struct err *e)
+{
+	static const char *const now[] = { "broker", "none", NULL };
+
+	if (!net || is_one_of(net, now))
+		return 0;
+	if (!strcmp(net, "packet"))
+		return err_set(e, ENOTSUP,
+			       "--net: 'packet' is not in this version");
+	return err_set(e, EINVAL,
+		       "--net: '%.40s' is not broker, packet or none", net);
+}
+
+static int check_hostname(const char *hostname, struct err *e)
+{
+	size_t len = strlen(hostname);
+
+	if (!len || len > 64 ||
+	    strspn(hostname, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU"
+			     "VWXYZ0123456789.-_") != len)
+		return err_set(e, EINVAL, "--hostname: '%.70s' is not a name",
+			       hostname);
+	return 0;
+}
+
+static int check_ports(const struct strv *publish, struct err *e)
+{
+	struct port port;
+
+	for (size_t i = 0; i < publish->count; i++)
+		if (port_parse(publish->items[i], &port, e) < 0)
+			return err_wrap(e, "--publish");
+	return 0;
+}
+
+int spec_check_options(const struct run_options *o, struct err *e)
+{
+	int r;
+
+	if (o->volumes.count)
+		return err_set(e, ENOTSUP,
+			       "--volume: volumes are not in this version");
+	r = check_platform(o->platform, e);
+	if (!r)
+		r = check_net(o->net, e);
+	if (!r)
+		r = check_ports(&o->publish, e);
+	if (!r && o->hostname)
+		r = check_hostname(o->hostname, e);
+	if (!r && o->workdir && o->workdir[0] != '/')
+		r = err_set(e, EINVAL, "--workdir: '%.100s' is not absolute",
+			    o->workdir);
+	if (!r && o->name && name_check(o->name, e) < 0)
+		r = err_wrap(e, "--name");
+	if (!r && o->is_detached && o->wants_tty)
+		r = err_set(e, ENOTSUP,
+			    "--tty needs the foreground, not "
+			    "--detach");
+	return r;
+}
+
+int spec_argv(const struct manifest *m, const char *entrypoint, int argc,
+	      char **argv, struct strv *out, struct err *e)
+{
+	if (!entrypoint)
+		strv_add_all(out, &m->entrypoint);
+	else if (*entrypoint)
+		strv_add(out, entrypoint);
+	for (int i = 0; i < argc; i++)
+		strv_add(out, argv[i]);
+	if (!argc && !entrypoint)
+		strv_add_all(out, &m->cmd);
+	if (!out->count)
+		return err_set(e, EINVAL,
+			       "the image has no default command: give one");
+	if (!out->items[0][0])
+		return err_set(e, EINVAL, "the command is empty");
+	return 0;
+}
+
+/* NAME=VALUE, or NAME for the caller's value (nothing if there is none). */
+static int add_variable(struct strv *env, const char *entry, struct err *e)
+{
+	cleanup_free char *full = NULL;
+	const char *value;
+
+	if (!entry[0] || entry[0] == '=')
+		return err_set(e, EINVAL, "'%.60s' is not NAME=VALUE", entry);
+	if (strchr(entry, '=')) {
+		strv_setenv(env, entry);
+		return 0;
+	}
+	value = getenv(entry);
+	if (!value)
+		return 0;
+	full = xasprintf("%s=%s", entry, value);
+	strv_setenv(env, full);
+	return 0;
+}
+
+static int add_env_file(struct strv *env, const char *path, struct err *e)
+{
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+	int r;
+
+	r = io_read_file(AT_FDCWD, path, ENV_FILE_MAX, &text, NULL, e);
+	if (r < 0)
+		return err_wrap(e, "--env-file");
+	strv_split(&lines, text, '\n');
+	for (size_t i = 0; i < lines.count; i++) {
+		char *line = lines.items[i];
+		size_t len = strlen(line);
+
+		if (len && line[len - 1] == '\r')
+			line[len - 1] = '\0';
+		if (!*line || *line == '#')
+			continue;
+		r = add_variable(env, line, e);
+		if (r < 0)
+			return err_wrap(e, "--env-file: %s:%zu", path, i + 1);
+	}
+	return 0;
+}
+
+/* Set a variable that the image does not set. */
+static void add_default(struct strv *env, const char *assignment)
+{
+	cleanup_free char *name = xstrdup(assignment);
+
+	*strchr(name, '=') = '\0';
+	if (!strv_getenv(env, name))
+		strv_add(env, assignment);
+}
+
+static bool is_root_user(const char *user)
+{
+	return !*user || !strcmp(user, "root") || !strcmp(user, "0") ||
+	       !strncmp(user, "0:", 2) || !strncmp(user, "root:", 5);
+}
+
+int spec_env(const struct manifest *m, const struct run_options *o,
+	     const char *hostname, struct strv *out, struct err *e)
+{
+	cleanup_free char *host = xasprintf("HOSTNAME=%s", hostname);
+	int r = 0;
+
+	strv_add_all(out, &m->env);
+	add_default(out, DEFAULT_PATH);
+	add_default(out, host);
+	/* other users' homes are in the image's /etc/passwd: the kernel's job*/
+	if (is_root_user(o->user ? o->user : m->user))
+		add_default(out, "HOME=/root");
+	if (o->wants_tty)
+		add_default(out, "TERM=xterm");
+	for (size_t i = 0; !r && i < o->env_files.count; i++)
+		r = add_env_file(out, o->env_files.items[i], e);
+	for (size_t i = 0; !r && i < o->env.count; i++) {
+		r = add_variable(out, o->env.items[i], e);
+		if (r < 0)
+			return err_wrap(e, "--env");
+	}
+	return r;
+}
+
+static json_t *ports_json(const struct strv *publish)
+{
+	json_t *list = json_array();
+	struct port p;
+
+	for (size_t i = 0; i < publish->count; i++) {
+		if (port_parse(publish->items[i], &p, NULL) < 0)
+			continue; /* checked before */
+		json_array_append_new(
+			list, json_pack("{s:s,s:i,s:i,s:s}", "ip", p.ip, "host",
+					p.host, "guest", p.guest, "proto",
+					p.is_udp ? "udp" : "tcp"));
+	}
+	return list;
+}
+
+static json_t *labels_json(const struct manifest *m)
+{
+	json_t *labels = json_object();
+
+	for (size_t i = 0; i < m->label_names.count; i++)
+		json_object_set_new(labels, m->label_names.items[i],
+				    json_text(m->label_values.items[i]));
+	return labels;
+}
+
+/* --trace and --stats: null, "-" or an absolute path. */
+static json_t *output_path(const char *value)
+{
+	cleanup_free char *cwd = NULL;
+	cleanup_free char *path = NULL;
+
+	if (!value)
+		return json_null();
+	if (!strcmp(value, "-") || value[0] == '/')
+		return json_text(value);
+	cwd = getcwd(NULL, 0);
+	path = xasprintf("%s/%s", cwd ? cwd : "", value);
+	return json_text(path);
+}
+
+static int add_limits(json_t *spec, const struct run_options *o, struct err *e)
+{
+	uint64_t memory = 0;
+	long cpus = 0;
+
+	if (o->memory && units_parse_size(o->memory, &memory, e) < 0)
+		return err_wrap(e, "--memory");
+	if (o->memory && memory < MEMORY_MIN)
+		return err_set(e, ERANGE, "--memory: '%s' is below 4M",
+			       o->memory);
+	if (o->cpus &&
+	    units_parse_number(o->cpus, "--cpus", 1, CPUS_MAX, &cpus, e) < 0)
+		return -e->code;
+	json_object_set_new(spec, "memory_bytes",
+			    json_integer((json_int_t)memory));
+	json_object_set_new(spec, "cpus", json_integer(cpus));
+	return 0;
+}
+
+static void add_place(json_t *spec, const struct run_options *o,
+		      const struct spec_place *place)
+{
+	cleanup_free char *log = xasprintf("%s/log", place->state_dir);
+
+	json_object_set_new(spec, "schema", json_integer(SPEC_SCHEMA));
+	json_object_set_new(spec, "name", json_text(place->name));
+	json_object_set_new(spec, "id", json_text(place->id));
+	json_object_set_new(spec, "image",
+			    json_pack("{s:s,s:s,s:s}", "digest", place->digest,
+				      "root", place->root, "name",
+				      place->image));
+	json_object_set_new(spec, "state_dir", json_text(place->state_dir));
+	json_object_set_new(spec, "log",
+			    o->is_detached ? json_text(log) : json_null());
+	json_object_set_new(spec, "started_ns",
+			    json_integer(place->started_ns));
+}
+
+static void add_options(json_t *spec, const struct run_options *o)
+{
+	json_object_set_new(spec, "ports", ports_json(&o->publish));
+	json_object_set_new(spec, "tty", json_boolean(o->wants_tty));
+	/* in the foreground the program has the caller's stdin */
+	json_object_set_new(spec, "stdin",
+			    json_boolean(!o->is_detached || o->wants_stdin));
+	json_object_set_new(spec, "detach", json_boolean(o->is_detached));
+	json_object_set_new(spec, "rm", json_boolean(o->is_removed));
+	json_object_set_new(spec, "trace", output_path(o->trace));
+	json_object_set_new(spec, "stats", output_path(o->stats));
+	json_object_set_new(spec, "net",
+			    json_string(o->net ? o->net : "broker"));
+}
+
+int spec_make(const struct manifest *m, const struct run_options *o,
+	      const struct spec_place *place, int argc, char **argv,
+	      json_t **spec, struct err *e)
+{
+	const char *hostname = o->hostname ? o->hostname : place->name;
+	cleanup_strv struct strv command = STRV_INIT;
+	cleanup_strv struct strv env = STRV_INIT;
+	cleanup_json json_t *s = json_object();
+	int r;
+
+	r = spec_argv(m, o->entrypoint, argc, argv, &command, e);
+	if (!r)
+		r = spec_env(m, o, hostname, &env, e);
+	if (!r)
+		r = add_limits(s, o, e);
+	if (r < 0)
+		return r;
+	add_place(s, o, place);
+	add_options(s, o);
+	json_object_set_new(s, "argv", json_from_strv(&command));
+	json_object_set_new(s, "env", json_from_strv(&env));
+	json_object_set_new(s, "cwd",
+			    json_text(o->workdir ? o->workdir : m->workdir));
+	json_object_set_new(s, "user", json_text(o->user ? o->user : m->user));
+	json_object_set_new(s, "hostname", json_text(hostname));
+	json_object_set_new(s, "stop_signal", json_text(m->stop_signal));
+	if (m->label_names.count)
+		json_object_set_new(s, "labels", labels_json(m));
+	*spec = take_ptr(s);
+	return 0;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start-up in the order it happens, then the life of process 0's main thread:
+ * timers and the monitor's events.
+ */
+#include "kernel/boot/boot.h"
+
+#include "abi/boot.h"
+#include "abi/broker.h"
+#include "kernel/cpu/fpu.h"
+#include "kernel/dev/console.h"
+#include "kernel/dev/random.h"
+#include "kernel/ipc/futex.h"
+#include "kernel/kernel.h"
+#include "kernel/layout.h"
+#include "kernel/mm/heap.h"
+#include "kernel/net/sock.h"
+#include "kernel/plat/plat.h"
+#include "kernel/proc/process.h"
+#include "kernel/proc/timer.h"
+#include "kernel/sys/report.h"
+#include "kernel/vfs/vfs.h"
+
+struct kernel kernel;
+
+/* The block as the monitor wrote it; programs cannot change this copy by way of
+ * the monitor's memory. */
+static struct boot_block boot_copy;
+
+static struct boot_block *shared_block(void)
+{
+	return (struct boot_block *)KERNEL_BOOT_BASE;
+}
+
+const char *boot_string(const struct boot_string *s)
+{
+	const char *data = shared_block()->data;
+
+	if (s->offset >= BOOT_DATA_SIZE || s->len >= BOOT_DATA_SIZE - s->offset)
+		return "";
+	return data[s->offset + s->len] == '\0' ? data + s->offset : "";
+}
+
+void boot_phase(unsigned int phase)
+{
+	shared_block()->phase_ns[phase] = (u64)plat_clock(PLAT_MONOTONIC);
+}
+
+static void must(int err, const char *what)
+{
+	if (err)
+		kpanic("cannot start: %s: error %d", what, -err);
+}
+
+static void take_options(const struct boot_block *b)
+{
+	memcpy(&boot_copy, b, sizeof(boot_copy));
+	kernel.boot = &boot_copy;
+	kernel.trace = b->flags & BOOT_TRACE;
+	kernel.count = b->flags & BOOT_STATS;
+	kernel.ncpus = b->ncpus ? b->ncpus : 1;
+	kernel.memory_limit = b->memory_limit;
+	kernel.boot_time = plat_clock(PLAT_MONOTONIC);
+	kernel.boot_realtime = plat_clock(PLAT_REALTIME);
+	str_copy(kernel.hostname, sizeof(kernel.hostname),
+		 boot_string(&b->hostname));
+	str_copy(kernel.domainname, sizeof(kernel.domainname), "(none)");
+}
+
+static void start_subsystems(void)
+{
+	fpu_init();
+	heap_init();
+	futex_init();
+	must(proc_init(), "processes");
+	must(vfs_init(), "root file system");
+	net_init();
+	random_uuid(kernel.boot_id);
+}
+
+/* An array of the boot block as C strings, NULL at the end. */
+static const char **strings(u32 offset, u64 count)
+{
+	const struct boot_block *b = shared_block();
+	const struct boot_string *s =
+		(const struct boot_string *)(b->data + offset);
+	const char **v;
+
+	if (offset > BOOT_DATA_SIZE || !IS_ALIGNED(offset, 4) ||
+	    count > (BOOT_DATA_SIZE - offset) / sizeof(*s))
+		kpanic("boot block: bad table of strings");
+	v = kmalloc((count + 1) * sizeof(*v));
+	if (!v)
+		kpanic("cannot start: no memory for arguments");
+	for (u64 i = 0; i < count; i++)
+		v[i] = boot_string(&s[i]);
+	v[count] = NULL;
+	return v;
+}
+
+static void enter_cwd(struct process *p)
+{
+	const char *name = boot_string(&kernel.boot->cwd);
+	struct path path;
+	int err;
+
+	if (!name[0])
+		return;
+	err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
+	if (err) {
+		/* As the container engines do: the directory is made. */
+		(void)path_mkdir(-100, name, 0755);
+		err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
+				  &path);
+	}
+	if (err) {
+		klog("cannot enter directory %s: error %d", name, -err);
+		plat_power_off(126 << 8);
+	}
+	fs_context_set_cwd(p->fs, &path);
+	path_put(&path);
+}
+
+/* True if name in directory dir (of len bytes) can be looked up; its path is
+ * in buf then. */
+static bool try_directory(const char *dir, size_t len, const char *name,
+			  char *buf, size_t size)
+{
+	struct path path;
+	bool found;
+
+	if (len == 0) {
+		dir = ".";
+		len = 1;
+	}
+	if (fmt_format(buf, size, "%.*s/%s", (int)len, dir, name) >= (int)size)
+		return false;
+	if (path_lookup(-100, buf, LOOKUP_FOLLOW, &path))
+		return false;
+	found = inode_is(path.dentry->inode, TYPE_REG) &&
+		(path.dentry->inode->mode & 0111);
+	path_put(&path);
+	return found;
+}
+
+/* The program's path, searched in PATH as execvp() does. */
+static const char *find_program(const char *name)
+{
+	const char *path = boot_string(&kernel.boot->env_path);
+	char *buf;
+
+	if (strchr(name, '/'))
+		return name;
+	if (!path[0])
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
+		       "/sbin:/bin";
+	buf = kmalloc(PATH_MAX_LEN);
+	while (buf) {
+		const char *end = strchr(path, ':');
+		size_t len = end ? (size_t)(end - path) : strlen(path);
+
+		if (try_directory(path, len, name, buf, PATH_MAX_LEN))
+			return buf;
+		if (!end)
+			break;
+		path = end + 1;
+	}
+	klog("%s: not found in PATH", name);
+	plat_power_off(127 << 8);
+}
+
+static void start_program(const struct boot_block *b)
+{
+	struct process *p = process_new_init();
+	const char **argv = strings(b->argv, b->argc);
+	const char **envp = strings(b->envp, b->envc);
+	const char *path;
+
+	if (!p)
+		kpanic("cannot start: no memory for the first process");
+	if (!argv[0])
+		kpanic("cannot start: no program named");
+	must(console_start(), "console");
+	plat_become(p->leader);
+	must(console_open_stdio(p), "standard input and output");
+	if (boot_set_user(boot_string(&b->user))) {
+		klog("no such user: %s", boot_string(&b->user));
+		plat_power_off(126 << 8);
+	}
+	enter_cwd(p);
+	path = find_program(argv[0]);
+	plat_become(process_kernel->leader);
+	must(process_start_init(p, path, argv, envp), "first process");
+}
+
+static void handle_event(const struct broker_event *e, int n)
+{
+	if (n < (int)sizeof(*e))
+		return;
+	switch ((enum broker_event_type)e->type) {
+	case EVENT_SIGNAL:
+		console_signal((int)e->arg);
+		break;
+	case EVENT_WINSIZE:
+		console_winsize(e->arg, e->arg2);
+		break;
+	case EVENT_STATS:
+		report_stats(&shared_block()->stats);
+		plat_broker_ack();
+		break;
+	case EVENT_SHUTDOWN:
+		plat_power_off(9);
+	case EVENT_ACK:
+		break;
+	}
+}
+
+static u32 program_state; /* 0, 1: ready, not told yet, 2: told. atomic */
+
+void boot_program_ready(void)
+{
+	boot_phase(BOOT_T_EXEC);
+	atomic_store(&program_state, 1);
+	/* Process 0 tells, so that the program need not wait. */
+	plat_kick(process_kernel->leader);
+	boot_phase(BOOT_T_USER);
+}
+
+static void tell_ready(void)
+{
+	struct broker_request request = { .op = BROKER_READY };
+	struct broker_reply reply;
+
+	atomic_store(&program_state, 2);
+	(void)plat_broker_call(&request, sizeof(request), &reply, sizeof(reply),
+			       NULL, 0);
+}
+
+NORETURN static void serve(void)
+{
+	for (;;) {
+		struct broker_event event;
+		nsec_t deadline = timer_run();
+		int n;
+
+		if (atomic_load(&program_state) == 1)
+			tell_ready();
+		n = plat_broker_event(&event, sizeof(event), deadline);
+		if (n > 0)
+			handle_event(&event, n);
+	}
+}
+
+void boot_main(struct boot_block *b)
+{
+	plat_become(&thread_boot);
+	take_options(b);
+	start_subsystems();
+	must(boot_write_files(kernel.boot), "files of the instance in /etc");
+	boot_phase(BOOT_T_INIT);
+	start_program(kernel.boot);
+	serve();
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's start after the platform's, and the bounds of its image.
+ */
+#ifndef JIFFY_KERNEL_BOOT_H
+#define JIFFY_KERNEL_BOOT_H
+
+#include "lib/compiler.h"
+
+struct boot_block;
+struct boot_string;
+struct thread;
+
+/* From kernel.lds. */
+extern const char kernel_text_start[], kernel_text_end[];
+extern char kernel_data_start[], kernel_data_end[], kernel_bss_end[];
+
+/* The platform is up: start the subsystems and the first program, then serve
+ * as process 0. b is shared with the monitor. */
+NORETURN void boot_main(struct boot_block *b);
+
+/* A string of the boot block, or "" if its place is bad. */
+const char *boot_string(const struct boot_string *s);
+/* Note the time of a phase for --stats. */
+void boot_phase(unsigned int phase);
+
+/* The first program is loaded and about to run. */
+void boot_program_ready(void);
+
+/* files.c: /etc/resolv.conf, /etc/hosts and /etc/hostname of this instance. */
+int boot_write_files(const struct boot_block *b);
+/* user.c: make the current thread the user the boot block names; HOME and the
+ * like are the monitor's business. 0, -ENOENT (no such user). */
+int boot_set_user(const char *name);
+
+#endif

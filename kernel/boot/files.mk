@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+KERNEL_SRCS += \
+	kernel/boot/boot.c \
+	kernel/boot/files.c \
+	kernel/boot/user.c

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ways into the kernel that need no signal and all ways out. GS points at
+ * the cpu block. docs/design/002-process-platform.md tells the rules.
+ */
+#include "kernel/cpu/entry.h"
+
+	.section .text.entry, "ax", @progbits
+
+/*
+ * A patched site's stub comes here by jmp: rax holds the number, rcx the
+ * address to return to. Nothing was written below the program's stack pointer.
+ */
+	.globl fast_entry, fast_entry_on_stack
+	.balign 64
+fast_entry:
+	mov %rsp, %gs:CPU_USER_SP
+	mov %gs:CPU_KERNEL_SP, %rsp
+fast_entry_on_stack:
+	push $USER_SS
+	push %gs:CPU_USER_SP
+	pushfq
+	push $USER_CS
+	push %rcx
+	push %rax		/* orig_rax */
+	push %rdi
+	push %rsi
+	push %rdx
+	push %rcx
+	push $-38		/* rax: -ENOSYS */
+	push %r8
+	push %r9
+	push %r10
+	push (FRAME_EFLAGS - 56)(%rsp)	/* r11 as the syscall instruction sets it */
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, %rdi
+	xor %ebp, %ebp
+	call on_syscall
+	/* fall through */
+
+/*
+ * Leave by the frame at rsp, the top of the kernel stack. Until the last
+ * instruction the frame in memory is whole: who is interrupted in this window
+ * starts it again (trap.c), so no work that was set before it is missed.
+ */
+	.globl exit_to_user, exit_window_start, exit_window_end, exit_restart
+exit_to_user:
+exit_window_start:
+	movl $0, %gs:CPU_KICKED
+	mov %gs:CPU_CURRENT, %rax
+	cmpl $0, (%rax)		/* thread.work */
+	jne exit_work
+	testl $0x10000, FRAME_CS(%rsp)	/* FRAME_FULL_RESTORE */
+	jnz 1f
+	/* As sysret: rcx = rip, r11 = flags. OF by an addition that overflows,
+	 * the other arithmetic flags by sahf: popfq costs ten times that. */
+	mov FRAME_EFLAGS(%rsp), %ecx
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	mov %ecx, %eax
+	shr $11, %eax
+	and $1, %eax
+	add $0x7f, %al
+	mov %cl, %ah
+	sahf
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rax
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	pop %rcx		/* orig_rax: dropped */
+	pop %rcx		/* rip */
+	pop %r11		/* cs: dropped */
+	pop %r11		/* flags */
+	pop %rsp
+	jmp *%rcx
+1:	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rax
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	lea 8(%rsp), %rsp
+	iretq
+exit_window_end:
+
+exit_work:
+	mov %rsp, %rdi
+	xor %ebp, %ebp
+	call on_kick
+	jmp exit_to_user
+
+exit_restart:
+	mov %gs:CPU_KERNEL_SP, %rsp
+	sub $FRAME_SIZE, %rsp
+	jmp exit_to_user
+
+	.globl exit_frame
+exit_frame:
+	mov %rdi, %rsp
+	jmp exit_to_user
+
+	.globl stack_call
+stack_call:
+	mov %rdi, %rsp
+	mov %rdx, %rdi
+	xor %ebp, %ebp
+	and $-16, %rsp
+	call *%rsi
+	ud2
+
+	.globl switch_to
+switch_to:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, (%rdi)
+	mov %rsi, %rsp
+	mov %rcx, %rdi
+	xor %ebp, %ebp
+	and $-16, %rsp
+	call *%rdx
+	ud2
+
+	.globl switch_back
+switch_back:
+	mov %rdi, %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names shared by the entry assembly and C: offsets in the cpu block and the
+ * frame, and the labels that the restart rules compare with.
+ */
+#ifndef JIFFY_KERNEL_CPU_ENTRY_H
+#define JIFFY_KERNEL_CPU_ENTRY_H
+
+#define CPU_CURRENT 0
+#define CPU_KERNEL_SP 8
+#define CPU_USER_SP 16
+#define CPU_SELF 24
+#define CPU_KICKED 32
+
+#define FRAME_SIZE 168
+#define FRAME_RAX 80
+#define FRAME_RIP 128
+#define FRAME_CS 136
+#define FRAME_EFLAGS 144
+#define FRAME_RSP 152
+
+#define USER_CS 0x33
+#define USER_SS 0x2b
+
+#ifndef __ASSEMBLER__
+
+#include "kernel/cpu/frame.h"
+
+_Static_assert(sizeof(struct frame) == FRAME_SIZE, "asm");
+_Static_assert(offsetof(struct frame, rax) == FRAME_RAX, "asm");
+_Static_assert(offsetof(struct frame, rip) == FRAME_RIP, "asm");
+_Static_assert(offsetof(struct frame, cs) == FRAME_CS, "asm");
+_Static_assert(offsetof(struct frame, eflags) == FRAME_EFLAGS, "asm");
+_Static_assert(offsetof(struct frame, rsp) == FRAME_RSP, "asm");
+
+/* Where stubs of patched sites jump: rax number, rcx return address. */
+extern const char fast_entry[];
+/* Before this GS may still be what the program made of it. */
+extern const char fast_entry_on_stack[];
+/* Jump here with rsp at the frame: leave the kernel. */
+extern const char exit_to_user[];
+/* Between these the frame in memory is whole and no C code runs: any entry
+ * here goes back to exit_restart. */
+extern const char exit_window_start[], exit_window_end[], exit_restart[];
+/* Switch to stack sp and call fn(arg), which must not return. */
+_Noreturn void stack_call(u64 sp, void (*fn)(void *arg), void *arg);
+/* Leave the kernel by f, which lies at the top of the kernel stack. */
+_Noreturn void exit_frame(struct frame *f);
+/* Save callee-saved registers and the stack pointer in *save_sp, switch to
+ * stack sp and call fn(arg); returns when switch_back(save_sp value) is
+ * called. */
+void switch_to(u64 *save_sp, u64 sp, void (*fn)(void *arg), void *arg);
+_Noreturn void switch_back(u64 sp);
+
+#endif
+#endif

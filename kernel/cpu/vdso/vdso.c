@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs in the program, on its stack, as part of a shared object of its own:
+ * clocks without entering the kernel. Anything unusual becomes a system call.
+ * Results fill rax, so that callers may take them for int or long.
+ */
+#include <asm/unistd.h>
+
+#include "kernel/cpu/vdso.h"
+
+enum {
+	CLOCK_REALTIME_ID = 0, CLOCK_MONOTONIC_ID = 1,
+	CLOCK_MONOTONIC_RAW_ID = 4, CLOCK_REALTIME_COARSE_ID = 5,
+	CLOCK_MONOTONIC_COARSE_ID = 6, CLOCK_BOOTTIME_ID = 7,
+	CLOCK_TAI_ID = 11,
+};
+
+struct vdso_timeval {
+	s64 sec;
+	s64 usec;
+};
+
+struct vdso_timezone {
+	s32 minutes_west, dst;
+};
+
+s64 __vdso_clock_gettime(int clock, struct vdso_timespec *ts);
+s64 __vdso_clock_getres(int clock, struct vdso_timespec *ts);
+s64 __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz);
+s64 __vdso_time(s64 *t);
+s64 __vdso_getcpu(u32 *cpu, u32 *node, void *unused);
+
+static inline const struct vdso_data *data(void)
+{
+	return (const struct vdso_data *)VDSO_DATA_ADDRESS;
+}
+
+static s64 syscall2(u32 nr, u64 a, u64 b)
+{
+	s64 result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(nr), "D"(a), "S"(b), "d"(0)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+static void add(struct vdso_timespec *ts, nsec_t offset)
+{
+	ts->sec += offset / NSEC_PER_SEC;
+	ts->nsec += offset % NSEC_PER_SEC;
+	if (ts->nsec >= NSEC_PER_SEC) {
+		ts->nsec -= NSEC_PER_SEC;
+		ts->sec++;
+	} else if (ts->nsec < 0) {
+		ts->nsec += NSEC_PER_SEC;
+		ts->sec--;
+	}
+}
+
+#define CLOCKS_REAL                                                    \
+	(1u << CLOCK_REALTIME_ID | 1u << CLOCK_REALTIME_COARSE_ID |    \
+	 1u << CLOCK_TAI_ID)
+#define CLOCKS_MONOTONIC                                               \
+	(1u << CLOCK_MONOTONIC_ID | 1u << CLOCK_MONOTONIC_RAW_ID |     \
+	 1u << CLOCK_MONOTONIC_COARSE_ID | 1u << CLOCK_BOOTTIME_ID)
+
+static inline bool is_one_of(int clock, u32 clocks)
+{
+	return (u32)clock < 32 && (clocks >> clock & 1);
+}
+
+s64 __vdso_clock_gettime(int clock, struct vdso_timespec *ts)
+{
+	const struct vdso_data *d = data();
+	nsec_t offset;
+
+	if (!d->clock_gettime ||
+	    !is_one_of(clock, CLOCKS_REAL | CLOCKS_MONOTONIC) ||
+	    d->clock_gettime(clock, ts))
+		return syscall2(__NR_clock_gettime, (u64)clock, (u64)ts);
+	offset = is_one_of(clock, CLOCKS_REAL) ? d->realtime_offset :
+						 d->monotonic_offset;
+	if (unlikely(offset))
+		add(ts, offset);
+	return 0;
+}
+
+s64 __vdso_clock_getres(int clock, struct vdso_timespec *ts)
+{
+	const u32 fine = 1u << CLOCK_REALTIME_ID | 1u << CLOCK_MONOTONIC_ID |
+			 1u << CLOCK_MONOTONIC_RAW_ID |
+			 1u << CLOCK_BOOTTIME_ID | 1u << CLOCK_TAI_ID;
+
+	if (!is_one_of(clock, fine))
+		return syscall2(__NR_clock_getres, (u64)clock, (u64)ts);
+	if (ts) {
+		ts->sec = 0;
+		ts->nsec = 1;
+	}
+	return 0;
+}
+
+s64 __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz)
+{
+	struct vdso_timespec ts;
+
+	if (tv) {
+		s64 err = __vdso_clock_gettime(CLOCK_REALTIME_ID, &ts);
+
+		if (err)
+			return err;
+		tv->sec = ts.sec;
+		tv->usec = ts.nsec / NSEC_PER_USEC;
+	}
+	if (tz) {
+		tz->minutes_west = 0;
+		tz->dst = 0;
+	}
+	return 0;
+}
+
+s64 __vdso_time(s64 *t)
+{
+	struct vdso_timespec ts;
+	s64 err = __vdso_clock_gettime(CLOCK_REALTIME_COARSE_ID, &ts);
+
+	if (err)
+		return err;
+	if (t)
+		*t = ts.sec;
+	return ts.sec;
+}
+
+s64 __vdso_getcpu(u32 *cpu, u32 *node, void *unused)
+{
+	const struct vdso_data *d = data();
+
+	if (!d->getcpu)
+		return syscall2(__NR_getcpu, (u64)cpu, (u64)node);
+	return d->getcpu(cpu, node, unused);
+}

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# Kernel sources, a list per folder.
+KERNEL_SRCS :=
+include $(wildcard kernel/*/files.mk)
+include kernel/plat/process/files.mk

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * procfs as others see it: what subsystems add to it.
+ */
+#ifndef JIFFY_KERNEL_FS_PROCFS_H
+#define JIFFY_KERNEL_FS_PROCFS_H
+
+#include "lib/fmt.h"
+
+/* Serve /proc/net/NAME by show, instead of the empty table there may be. `name`
+ * must stay. Called once per name at start. */
+void procfs_net_register(const char *name, void (*show)(struct fmt_buf *out));
+/* The same for /proc/sysvipc/{shm,sem,msg}: lines below the heading. */
+void procfs_sysvipc_register(const char *name,
+			     void (*show)(struct fmt_buf *out));
+
+/* Bytes of memory the instance has and has free, as meminfo reports them. */
+u64 memory_total(void);
+u64 memory_used(void);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eventfd: a 64-bit counter that can be waited for. See eventfd(2).
+ */
+#include "kernel/ipc/event.h"
+#include "kernel/kernel.h"
+#include "kernel/linux/fcntl.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/process.h"
+#include "kernel/vfs/inode.h"
+
+#define EVENTFD_MAX (UINT64_MAX - 1)
+
+struct eventfd {
+	struct mutex lock;
+	u64 count;
+	bool is_semaphore;
+	struct waitq wait;
+};
+
+/* Wait until the counter allows what the caller wants. Lock held on return
+ * with 0. */
+static int eventfd_wait(struct eventfd *e, bool nonblock, bool is_write,
+			u64 value)
+{
+	struct waiter w;
+	int err = 0;
+
+	mutex_lock(&e->lock);
+	if (is_write ? e->count <= EVENTFD_MAX - value : e->count > 0)
+		return 0;
+	waiter_init(&w);
+	if (!nonblock)
+		waitq_add(&e->wait, &w);
+	while (!(is_write ? e->count <= EVENTFD_MAX - value : e->count > 0)) {
+		mutex_unlock(&e->lock);
+		err = nonblock ? -EAGAIN : thread_sleep(NSEC_MAX, true);
+		if (err)
+			break;
+		mutex_lock(&e->lock);
+	}
+	waitq_remove(&w);
+	return err == -EINTR ? -ERESTARTSYS : err;
+}
+
+static s64 eventfd_read(struct file *f, struct uio *u, u64 *pos UNUSED)
+{
+	struct eventfd *e = f->data;
+	u64 value;
+	int err;
+
+	if (u->left < sizeof(value))
+		return -EINVAL;
+	err = eventfd_wait(e, atomic_load(&f->flags) & O_NONBLOCK, false, 0);
+	if (err)
+		return err;
+	value = e->is_semaphore ? 1 : e->count;
+	e->count -= value;
+	mutex_unlock(&e->lock);
+	waitq_wake_events(&e->wait, EV_OUT | EV_WRNORM, ~0U);
+	return uio_put(u, &value, sizeof(value)) == sizeof(value) ?
+		       (s64)sizeof(value) :
+		       -EFAULT;
+}
+
+static s64 eventfd_write(struct file *f, struct uio *u, u64 *pos UNUSED)
+{
+	struct eventfd *e = f->data;
+	u64 value;
+	int err;
+
+	if (u->left < sizeof(value))
+		return -EINVAL;
+	if (uio_get(u, &value, sizeof(value)) != sizeof(value))
+		return -EFAULT;
+	if (value == UINT64_MAX)
+		return -EINVAL;
+	err = eventfd_wait(e, atomic_load(&f->flags) & O_NONBLOCK, true, value);
+	if (err)
+		return err;
+	e->count += value;
+	mutex_unlock(&e->lock);
+	waitq_wake_events(&e->wait, EV_IN | EV_RDNORM, ~0U);
+	return sizeof(value);
+}
+
+static u32 eventfd_poll(struct file *f, struct poll_table *pt)
+{
+	struct eventfd *e = f->data;
+	u64 count;
+
+	poll_wait(pt, &e->wait);
+	mutex_lock(&e->lock);
+	count = e->count;
+	mutex_unlock(&e->lock);
+	return (count > 0 ? EV_IN | EV_RDNORM : 0) |
+	       (count < EVENTFD_MAX ? EV_OUT | EV_WRNORM : 0);
+}
+
+static void eventfd_release(struct file *f)
+{
+	kfree(f->data);
+}
+
+static void eventfd_show(struct file *f, struct fmt_buf *out)
+{
+	struct eventfd *e = f->data;
+
+	fmt_buf_add(out, "eventfd-count: %16lx\n", atomic_load(&e->count));
+}
+
+static const struct file_ops eventfd_fops = {
+	.name = "eventfd",
+	.read = eventfd_read,
+	.write = eventfd_write,
+	.poll = eventfd_poll,
+	.release = eventfd_release,
+	.show_fdinfo = eventfd_show,
+};
+
+int eventfd_new(u32 initial, bool is_semaphore, u32 flags, struct file **f)
+{
+	struct eventfd *e = kzalloc(sizeof(*e));
+	int err;
+
+	if (!e)
+		return -ENOMEM;
+	e->count = initial;
+	e->is_semaphore = is_semaphore;
+	waitq_init(&e->wait);
+	err = file_new_anon("[eventfd]", 0600, &eventfd_fops, e,
+			    O_RDWR | flags, f);
+	if (err)
+		kfree(e);
+	return err;
+}

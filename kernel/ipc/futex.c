@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Futexes. Theory of operation: sleepers hang in hash buckets by the key of
+ * their word. A sleeper counts itself in the bucket, then looks at the word
+ * under the bucket's lock; a waker has changed the word, then looks at the
+ * count: one sees the other, so a wake without sleepers takes no lock. Who
+ * takes a sleeper off the list sets `woken` last and does not touch it again.
+ */
+#include "kernel/ipc/futex.h"
+
+#include "kernel/cpu/usercopy.h"
+#include "kernel/kernel.h"
+#include "kernel/linux/futex.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/mm.h"
+#include "kernel/proc/process.h"
+
+#define BUCKETS 1024
+#define WAKE_BATCH 16
+#define ROBUST_LIMIT 2048
+
+struct bucket {
+	struct mutex lock;
+	u32 nwaiters; /* atomic; read without the lock by wakers */
+	struct list waiters; /* struct futex_waiter.node, in order of arrival */
+};
+
+struct futex_waiter {
+	struct list node;
+	struct futex_key key;
+	struct bucket *bucket; /* changed under the locks of both buckets */
+	struct thread *thread;
+	u32 bitset;
+	u32 woken; /* atomic; 1: off the list, not touched any more */
+	bool is_pi;
+};
+
+struct wake_batch { /* threads to unpark once the lock is dropped */
+	struct thread *threads[WAKE_BATCH];
+	u32 n;
+};
+
+static struct bucket buckets[BUCKETS];
+
+void futex_init(void)
+{
+	for (u32 i = 0; i < BUCKETS; i++)
+		list_init(&buckets[i].waiters);
+}
+
+static struct bucket *bucket_of(const struct futex_key *k)
+{
+	u64 h = (k->a ^ (k->b >> 2)) * 0x9e3779b97f4a7c15UL;
+
+	return &buckets[h >> 54];
+}
+
+/* Waiters with and without the private flag do not meet, as on Linux. */
+static int get_key(uaddr_t addr, bool is_private, struct futex_key *key)
+{
+	int err = mm_futex_key(addr, is_private, key);
+
+	if (!err && !is_private)
+		key->b |= 1; /* words are aligned: the bit is free */
+	return err;
+}
+
+static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+{
+	return a->a == b->a && a->b == b->b;
+}
+
+/* --- Waking --------------------------------------------------------------------- */
+
+static void batch_flush(struct wake_batch *batch)
+{
+	for (u32 i = 0; i < batch->n; i++) {
+		thread_unpark(batch->threads[i]);
+		thread_put(batch->threads[i]);
+	}
+	batch->n = 0;
+}
+
+static void waiter_wake(struct futex_waiter *w, struct wake_batch *batch)
+{
+	if (batch->n == WAKE_BATCH)
+		batch_flush(batch);
+	list_del(&w->node);
+	atomic_fetch_sub(&w->bucket->nwaiters, 1);
+	thread_get(w->thread);
+	batch->threads[batch->n++] = w->thread;
+	/* Pairs with the acquire in is_woken(): w may vanish now. */
+	atomic_store_release(&w->woken, 1);
+}
+
+static bool is_woken(struct futex_waiter *w)
+{
+	return atomic_load_acquire(&w->woken) != 0;
+}
+
+/* b->lock held. */
+static s32 wake_in(struct bucket *b, const struct futex_key *key, s32 n,
+		   u32 bitset, struct wake_batch *batch)
+{
+	struct futex_waiter *w, *next;
+	s32 count = 0;
+
+	list_for_each_safe(w, next, &b->waiters, node) {
+		if (count >= n)
+			break;
+		if (!key_equal(&w->key, key) || !(w->bitset & bitset))
+			continue;
+		waiter_wake(w, batch);
+		count++;
+	}
+	return count;
+}
+
+long futex_wake(uaddr_t addr, bool is_private, s32 n, u32 bitset)
+{
+	struct wake_batch batch = { .n = 0 };
+	struct futex_key key;
+	struct bucket *b;
+	s32 count;
+	int err = get_key(addr, is_private, &key);
+
+	if (err)
+		return err;
+	if (!bitset)
+		return -EINVAL;
+	b = bucket_of(&key);
+	smp_mb(); /* the program's store before nwaiters; see waiter_queue() */
+	if (atomic_load(&b->nwaiters) == 0)
+		return 0;
+	mutex_lock(&b->lock);
+	count = wake_in(b, &key, MAX(n, 1), bitset, &batch);
+	mutex_unlock(&b->lock);
+	batch_flush(&batch);
+	return count;
+}
+
+/* Lock the buckets of two keys, lower address first. */
+static void lock_two(struct bucket *a, struct bucket *b)
+{
+	mutex_lock(a < b ? &a->lock : &b->lock);
+	if (a != b)
+		mutex_lock(a < b ? &b->lock : &a->lock);
+}
+
+static void unlock_two(struct bucket *a, struct bucket *b)
+{
+	mutex_unlock(&a->lock);
+	if (a != b)
+		mutex_unlock(&b->lock);
+}
+
+static void move_waiter(struct futex_waiter *w, const struct futex_key *key,
+			struct bucket *to)
+{
+	list_del(&w->node);
+	atomic_fetch_sub(&w->bucket->nwaiters, 1);
+	w->key = *key;
+	atomic_store(&w->bucket, to);
+	list_append(&to->waiters, &w->node);
+	atomic_fetch_add(&to->nwaiters, 1);
+}
+
+static long requeue_locked(struct bucket *b, const struct futex_key *key, s32 n,
+			   s32 nmove, struct bucket *b2,
+			   const struct futex_key *key2,
+			   struct wake_batch *batch)
+{
+	struct futex_waiter *w, *next;
+	long count = wake_in(b, key, n, FUTEX_BITSET_ALL, batch);
+
+	if (key_equal(key, key2))
+		return count;
+	list_for_each_safe(w, next, &b->waiters, node) {
+		if (nmove <= 0)
+			break;
+		if (!key_equal(&w->key, key) || w->is_pi)
+			continue;
+		move_waiter(w, key2, b2);
+		nmove--;
+		count++;
+	}
+	return count;
+}
+
+long futex_requeue(uaddr_t addr, bool is_private, s32 n, s32 nmove,
+		   uaddr_t addr2, bool check, u32 value)
+{
+	struct wake_batch batch = { .n = 0 };
+	struct futex_key key, key2;
+	struct bucket *b, *b2;
+	u32 now = value;
+	long count;
+	int err;
+
+	if (n < 0 || nmove < 0)
+		return -EINVAL;
+	err = get_key(addr, is_private, &key);
+	if (!err)
+		err = get_key(addr2, is_private, &key2);
+	if (err)
+		return err;
+	b = bucket_of(&key);
+	b2 = bucket_of(&key2);
+	lock_two(b, b2);
+	if (check && user_load_u32(&now, addr))
+		count = -EFAULT;
+	else if (check && now != value)
+		count = -EAGAIN;
+	else
+		count = requeue_locked(b, &key, n, nmove, b2, &key2, &batch);
+	unlock_two(b, b2);
+	batch_flush(&batch);
+	return count;
+}
+
+/* FUTEX_OP_CMP_*: < 0 unknown. */
+static int compare_op(int cmp, s32 old, s32 arg)
+{
+	switch (cmp) {
+	case FUTEX_OP_CMP_EQ:
+		return old == arg;
+	case FUTEX_OP_CMP_NE:
+		return old != arg;
+	case FUTEX_OP_CMP_LT:
+		return old < arg;
+	case FUTEX_OP_CMP_GE:
+		return old >= arg;
+	case FUTEX_OP_CMP_LE:
+		return old <= arg;
+	case FUTEX_OP_CMP_GT:
+		return old > arg;
+	default:
+		return -ENOSYS;
+	}
+}
+
+long futex_wake_op(uaddr_t addr, bool is_private, s32 n, s32 n2, uaddr_t addr2,
+		   u32 encoded)
+{
+	struct wake_batch batch = { .n = 0 };
+	int op = (int)(encoded >> 28) & 7;
+	int cmp = (int)(encoded >> 24) & 15;
+	s32 operand = (s32)(encoded << 8) >> 20;
+	s32 arg = (s32)(encoded << 20) >> 20;
+	struct futex_key key, key2;
+	struct bucket *b, *b2;
+	u32 old = 0;
+	long count;
+	int err;
+
+	err = get_key(addr, is_private, &key);
+	if (!err)
+		err = get_key(addr2, is_private, &key2);
+	if (err)
+		return err;
+	if (op > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE)
+		return -ENOSYS;
+	if (encoded & (FUTEX_OP_OPARG_SHIFT << 28))
+		operand = (s32)(1U << (operand & 31));
+	b = bucket_of(&key);
+	b2 = bucket_of(&key2);
+	lock_two(b, b2);
+	if (user_atomic_op_u32(addr2, op, (u32)operand, &old)) {
+		count = -EFAULT;
+	} else {
+		/* As Linux: a count of 0 wakes one, too. */
+		count = wake_in(b, &key, MAX(n, 1), FUTEX_BITSET_ALL, &batch);
+		if (compare_op(cmp, (s32)old, arg) > 0)
+			count += wake_in(b2, &key2, MAX(n2, 1),
+					 FUTEX_BITSET_ALL, &batch);
+	}
+	unlock_two(b, b2);
+	batch_flush(&batch);
+	return count;
+}
+
+/* --- Sleeping --------------------------------------------------------------------- */
+
+static void waiter_fill(struct futex_waiter *w, const struct futex_key *key,
+			u32 bitset)
+{
+	list_init(&w->node);
+	w->key = *key;
+	w->bucket = bucket_of(key);
+	w->thread = current();
+	w->bitset = bitset;
+	w->woken = 0;
+	w->is_pi = false;
+}
+
+/* Queue if the word still has the value: 0, -EAGAIN, -EFAULT. */
+static int waiter_queue(struct futex_waiter *w, uaddr_t addr, u32 value)
+{
+	struct bucket *b = w->bucket;
+	u32 now;
+	int err = 0;
+
+	mutex_lock(&b->lock);
+	/* Full barrier: counted before the look; pairs with futex_wake(). */
+	atomic_fetch_add(&b->nwaiters, 1);
+	if (user_load_u32(&now, addr))
+		err = -EFAULT;
+	else if (now != value)
+		err = -EAGAIN;
+	if (err)
+		atomic_fetch_sub(&b->nwaiters, 1);
+	else
+		list_append(&b->waiters, &w->node);
+	mutex_unlock(&b->lock);
+	return err;
+}
+
+/* False if somebody has woken it already. */
+static bool waiter_unqueue(struct futex_waiter *w)
+{
+	struct bucket *b;
+	bool queued;
+
+	for (;;) {
+		b = atomic_load(&w->bucket);
+		mutex_lock(&b->lock);
+		if (b == w->bucket)
+			break;
+		mutex_unlock(&b->lock); /* it was moved meanwhile */
+	}
+	queued = !is_woken(w);
+	if (queued) {
+		list_del(&w->node);
+		atomic_fetch_sub(&b->nwaiters, 1);
+	}
+	mutex_unlock(&b->lock);
+	return queued;
+}
+
+/* Sleep until woken: 0, or -ETIMEDOUT, -EINTR; off the list in any case. */
+static int waiter_sleep(struct futex_waiter *w, nsec_t deadline)
+{
+	int err = 0;
+
+	while (!is_woken(w) && !err)
+		err = thread_sleep(deadline, true);
+	if (!is_woken(w) && waiter_unqueue(w))
+		return err;
+	return 0;
+}
+
+int futex_wait(uaddr_t addr, bool is_private, u32 value, u32 bitset,
+	       nsec_t deadline)
+{
+	struct futex_waiter w;
+	struct futex_key key;
+	int err = get_key(addr, is_private, &key);
+
+	if (err)
+		return err;
+	if (!bitset)
+		return -EINVAL;
+	waiter_fill(&w, &key, bitset);
+	err = waiter_queue(&w, addr, value);
+	return err ? err : waiter_sleep(&w, deadline);
+}
+
+/* Take the first n off their lists; the index of one that was woken, or -1. */
+static int unqueue_many(struct futex_waiter *w, u32 n)
+{
+	int woken = -1;
+
+	for (u32 i = 0; i < n; i++) {
+		if (!waiter_unqueue(&w[i]) && woken < 0)
+			woken = (int)i;
+	}
+	return woken;
+}
+
+static bool any_woken(struct futex_waiter *w, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		if (is_woken(&w[i]))
+			return true;
+	}
+	return false;
+}
+
+int futex_wait_many(const struct futex_waitv_entry *entries, u32 n,
+		    nsec_t deadline)
+{
+	struct futex_waiter *w = kmalloc(n * sizeof(*w));
+	struct futex_key key;
+	u32 queued = 0;
+	int err = 0, woken;
+
+	if (!w)
+		return -ENOMEM;
+	for (; queued < n && !err; queued++) {
+		const struct futex_waitv_entry *e = &entries[queued];
+
+		err = get_key(e->addr, e->is_private, &key);
+		if (err)
+			break;
+		waiter_fill(&w[queued], &key, FUTEX_BITSET_ALL);
+		err = waiter_queue(&w[queued], e->addr, e->value);
+		if (err)
+			break;
+	}
+	while (!err && !any_woken(w, n))
+		err = thread_sleep(deadline, true);
+	woken = unqueue_many(w, queued);
+	kfree(w);
+	return woken >= 0 ? woken : err;
+}
+
+/* --- Locks with an owner (PI) -------------------------------------------------------- */
+
+/* Bucket locked: the lock is free if its word names no owner; take it.
+ * 0, -EAGAIN (word changed: look again), -EFAULT. */
+static int pi_take(uaddr_t addr, u32 seen, u32 tid)
+{
+	u32 desired = (seen & (FUTEX_OWNER_DIED | FUTEX_WAITERS)) | tid;
+	u32 old;
+
+	if (user_cmpxchg_u32(addr, seen, desired, &old))
+		return -EFAULT;
+	return old == seen ? 0 : -EAGAIN;
+}
+
+static int pi_check_owner(u32 owner)
+{
+	struct thread *t;
+
+	if (owner == (u32)current()->tid)
+		return -EDEADLK;
+	t = thread_find((s32)owner);
+	if (!t)
+		return -ESRCH;
+	thread_put(t);
+	return 0;
+}
+
+/* Bucket locked. 1: queued, 0: taken, -EAGAIN: look again, other errors. */
+static int pi_try_or_queue(struct futex_waiter *w, uaddr_t addr, bool try)
+{
+	u32 v, old;
+	int err;
+
+	if (user_load_u32(&v, addr))
+		return -EFAULT;
+	if ((v & FUTEX_TID_MASK) == 0)
+		return pi_take(addr, v, (u32)w->thread->tid);
+	err = pi_check_owner(v & FUTEX_TID_MASK);
+	if (err)
+		return err;
+	if (try)
+		return -EBUSY; /* told apart from -EAGAIN by the caller */
+	if (!(v & FUTEX_WAITERS)) {
+		if (user_cmpxchg_u32(addr, v, v | FUTEX_WAITERS, &old))
+			return -EFAULT;
+		if (old != v)
+			return -EAGAIN;
+	}
+	list_append(&w->bucket->waiters, &w->node);
+	atomic_fetch_add(&w->bucket->nwaiters, 1);
+	return 1;
+}
+
+int futex_lock_pi(uaddr_t addr, bool is_private, nsec_t deadline, bool try)
+{
+	struct futex_waiter w;
+	struct futex_key key;
+	int err = get_key(addr, is_private, &key);
+
+	if (err)
+		return err;
+	waiter_fill(&w, &key, FUTEX_BITSET_ALL);
+	w.is_pi = true;
+	do {
+		mutex_lock(&w.bucket->lock);
+		err = pi_try_or_queue(&w, addr, try);
+		mutex_unlock(&w.bucket->lock);
+	} while (err == -EAGAIN);
+	if (err == -EBUSY)
+		return -EAGAIN;
+	if (err <= 0)
+		return err;
+	/* Who wakes us has made us the owner. */
+	return waiter_sleep(&w, deadline);
+}
+
+/* Bucket locked: give the lock whose word reads `seen` to the first waiter, or
+ * free it. flags: bits to leave in the word. 0, -EAGAIN, -EFAULT. */
+static int pi_hand_over(struct bucket *b, const struct futex_key *key,
+			uaddr_t addr, u32 seen, u32 flags,
+			struct wake_batch *batch)
+{
+	struct futex_waiter *w, *first = NULL;
+	u32 desired = flags, old;
+
+	list_for_each(w, &b->waiters, node) {
+		if (!w->is_pi || !key_equal(&w->key, key))
+			continue;
+		if (first) {
+			desired |= FUTEX_WAITERS;
+			break;
+		}
+		first = w;
+	}
+	if (first)
+		desired |= (u32)first->thread->tid;
+	if (user_cmpxchg_u32(addr, seen, desired, &old))
+		return -EFAULT;
+	if (old != seen)
+		return -EAGAIN;
+	if (first)
+		waiter_wake(first, batch);
+	return 0;
+}
+
+int futex_unlock_pi(uaddr_t addr, bool is_private)
+{
+	struct wake_batch batch = { .n = 0 };
+	struct futex_key key;
+	struct bucket *b;
+	u32 v;
+	int err = get_key(addr, is_private, &key);
+
+	if (err)
+		return err;
+	b = bucket_of(&key);
+	do {
+		if (user_load_u32(&v, addr))
+			return -EFAULT;
+		if ((v & FUTEX_TID_MASK) != (u32)current()->tid)
+			return -EPERM;
+		mutex_lock(&b->lock);
+		err = pi_hand_over(b, &key, addr, v, 0, &batch);
+		mutex_unlock(&b->lock);
+	} while (err == -EAGAIN);
+	batch_flush(&batch);
+	return err;
+}
+
+/* --- Robust lists ----------------------------------------------------------------------- */
+
+static void pi_owner_died(uaddr_t addr, u32 seen)
+{
+	struct wake_batch batch = { .n = 0 };
+	struct futex_key key;
+	struct bucket *b;
+
+	if (get_key(addr, false, &key))
+		return;
+	b = bucket_of(&key);
+	mutex_lock(&b->lock);
+	(void)pi_hand_over(b, &key, addr, seen, FUTEX_OWNER_DIED, &batch);
+	mutex_unlock(&b->lock);
+	batch_flush(&batch);
+}
+
+/* The owner of this word dies. False: stop walking. */
+static bool robust_entry(uaddr_t addr, u32 tid, bool is_pi, bool is_pending)
+{
+	u32 v, old;
+
+	if ((addr & 3) || user_load_u32(&v, addr))
+		return false;
+	if (is_pending && !is_pi && v == 0) {
+		/* It died between unlocking and waking. */
+		(void)futex_wake(addr, false, 1, FUTEX_BITSET_ALL);
+		return true;
+	}
+	for (;;) {
+		if ((v & FUTEX_TID_MASK) != tid)
+			return true;
+		if (is_pi) {
+			pi_owner_died(addr, v);
+			return true;
+		}
+		if (user_cmpxchg_u32(addr, v,
+				     (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+				     &old))
+			return false;
+		if (old == v)
+			break;
+		v = old;
+	}
+	if (v & FUTEX_WAITERS)
+		(void)futex_wake(addr, false, 1, FUTEX_BITSET_ALL);
+	return true;
+}
+
+static void robust_walk(uaddr_t head, u32 tid)
+{
+	u64 entry, next, offset, pending;
+
+	if (user_load_u64(&entry, head) || user_load_u64(&offset, head + 8) ||
+	    user_load_u64(&pending, head + 16))
+		return;
+	for (int i = 0; i < ROBUST_LIMIT && (entry & ~1UL) != head; i++) {
+		int err = user_load_u64(&next, entry & ~1UL);
+
+		if ((entry & ~1UL) != (pending & ~1UL) &&
+		    !robust_entry((entry & ~1UL) + offset, tid, entry & 1,
+				  false))
+			return;
+		if (err)
+			break;
+		entry = next;
+	}
+	if (pending & ~1UL)
+		(void)robust_entry((pending & ~1UL) + offset, tid, pending & 1,
+				   true);
+}
+
+void futex_exit(struct thread *t)
+{
+	uaddr_t head = t->robust_list;
+
+	t->robust_list = 0;
+	if (head)
+		robust_walk(head, (u32)t->tid);
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pipes: a ring of bytes over pages that exist only while they hold data (one
+ * stays, for the next write). Writes of up to PIPE_BUF are atomic; larger ones
+ * go as room comes. Both ends of a pipe and all opens of a FIFO share one
+ * struct pipe.
+ */
+#include "kernel/ipc/pipe.h"
+
+#include "kernel/cpu/usercopy.h"
+#include "kernel/kernel.h"
+#include "kernel/linux/fcntl.h"
+#include "kernel/linux/ioctl.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/process.h"
+#include "kernel/sys/syscall.h"
+#include "kernel/vfs/vfs.h"
+
+struct pipe {
+	struct mutex lock; /* all below, except the queues */
+	u64 head, tail; /* bytes ever written, read; head - tail are inside */
+	u32 npages; /* capacity, a power of two */
+	u32 nreaders, nwriters;
+	u32 nopens; /* files: the pipe dies with the last */
+	u32 reader_opens, writer_opens; /* FIFO: ever opened, for open() */
+	u8 **pages; /* npages slots; NULL: not allocated */
+	u8 *spare; /* the last page freed */
+	struct waitq read_wait, write_wait, open_wait;
+};
+
+#define EV_READ (EV_IN | EV_RDNORM)
+#define EV_WRITE (EV_OUT | EV_WRNORM)
+
+static struct pipe *pipe_create(void)
+{
+	struct pipe *p = kzalloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->npages = PIPE_DEFAULT_PAGES;
+	p->pages = kzalloc(p->npages * sizeof(p->pages[0]));
+	if (!p->pages) {
+		kfree(p);
+		return NULL;
+	}
+	waitq_init(&p->read_wait);
+	waitq_init(&p->write_wait);
+	waitq_init(&p->open_wait);
+	return p;
+}
+
+static void pipe_destroy(struct pipe *p)
+{
+	for (u32 i = 0; i < p->npages; i++) {
+		if (p->pages[i])
+			kpages_free(p->pages[i], 1);
+	}
+	if (p->spare)
+		kpages_free(p->spare, 1);
+	kfree(p->pages);
+	kfree(p);
+}
+
+static u64 pipe_used(const struct pipe *p)
+{
+	return p->head - p->tail;
+}
+
+static u64 pipe_room(const struct pipe *p)
+{
+	return (u64)p->npages * PAGE_SIZE - pipe_used(p);
+}
+
+/* The page slot that byte number `at` of the stream lies in. */
+static u8 **pipe_slot(struct pipe *p, u64 at)
+{
+	return &p->pages[(at >> PAGE_SHIFT) & (p->npages - 1)];
+}
+
+static void pipe_page_done(struct pipe *p, u64 at)
+{
+	u8 **slot = pipe_slot(p, at);
+
+	if (!*slot)
+		return;
+	if (p->spare)
+		kpages_free(*slot, 1);
+	else
+		p->spare = *slot;
+	*slot = NULL;
+}
+
+static u8 *pipe_page_get(struct pipe *p, u64 at)
+{
+	u8 **slot = pipe_slot(p, at);
+
+	if (!*slot) {
+		*slot = p->spare ? p->spare : kpages_alloc(1);
+		p->spare = NULL;
+	}
+	return *slot;
+}
+
+/* Move bytes out to u under the lock; bytes, or -EFAULT if none. */
+static s64 pipe_drain(struct pipe *p, struct uio *u)
+{
+	s64 total = 0;
+
+	while (u->left && pipe_used(p)) {
+		u64 at = p->tail & (PAGE_SIZE - 1);
+		u64 n = MIN(MIN(PAGE_SIZE - at, pipe_used(p)), u->left);
+		s64 done = uio_put(u, *pipe_slot(p, p->tail) + at, n);
+
+		if (done <= 0)
+			return total ? total : -EFAULT;
+		p->tail += (u64)done;
+		total += done;
+		if ((p->tail & (PAGE_SIZE - 1)) == 0)
+			pipe_page_done(p, p->tail - 1);
+		if ((u64)done < n)
+			break;
+	}
+	if (pipe_used(p) == 0 && (p->tail & (PAGE_SIZE - 1))) {
+		/* Empty: start the next write on a fresh page. */
+		pipe_page_done(p, p->tail);
+		p->head = p->tail = ROUND_UP(p->tail, PAGE_SIZE);
+	}
+	return total;
+}
+
+/* Move bytes in, as many as there is room for. */
+static s64 pipe_fill(struct pipe *p, struct uio *u)
+{
+	s64 total = 0;
+
+	while (u->left && pipe_room(p)) {
+		u64 at = p->head & (PAGE_SIZE - 1);
+		u64 n = MIN(MIN(PAGE_SIZE - at, pipe_room(p)), u->left);
+		u8 *page = pipe_page_get(p, p->head);
+		s64 done;
+
+		if (!page)
+			return total ? total : -ENOMEM;
+		done = uio_get(u, page + at, n);
+		if (done <= 0)
+			return total ? total : -EFAULT;
+		p->head += (u64)done;
+		total += done;
+		if ((u64)done < n)
+			break;
+	}
+	return total;
+}
+
+/* Sleep on q until woken; the pipe's lock is dropped meanwhile. */
+static int pipe_sleep(struct pipe *p, struct waitq *q)
+{
+	struct waiter w;
+	int err;
+
+	waiter_init(&w);
+	waitq_add_exclusive(q, &w);
+	mutex_unlock(&p->lock);
+	err = thread_sleep(NSEC_MAX, true);
+	waitq_remove(&w);
+	mutex_lock(&p->lock);
+	return err;
+}
+
+static s64 pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED)
+{
+	struct pipe *p = f->data;
+	bool was_full;
+	s64 n = 0;
+	int err;
+
+	if (u->left == 0)
+		return 0;
+	mutex_lock(&p->lock);
+	while (pipe_used(p) == 0) {
+		if (p->nwriters == 0 || (atomic_load(&f->flags) & O_NONBLOCK)) {
+			n = p->nwriters == 0 ? 0 : -EAGAIN;
+			mutex_unlock(&p->lock);
+			return n;
+		}
+		err = pipe_sleep(p, &p->read_wait);
+		if (err && pipe_used(p) == 0) {
+			mutex_unlock(&p->lock);
+			return -ERESTARTSYS;
+		}
+	}
+	was_full = pipe_room(p) < PIPE_BUF_SIZE;
+	n = pipe_drain(p, u);
+	if (pipe_used(p))
+		waitq_wake_events(&p->read_wait, EV_READ, 1);
+	mutex_unlock(&p->lock);
+	if (was_full || n > 0)
+		waitq_wake_events(&p->write_wait, EV_WRITE, 1);
+	return n;
+}
+
+/* What a writer needs before it may go on: all of a small write, else a byte. */
+static bool pipe_may_write(const struct pipe *p, const struct uio *u)
+{
+	u64 room = pipe_room(p);
+
+	return u->left <= PIPE_BUF_SIZE ? room >= u->left : room > 0;
+}
+
+static s64 pipe_broken(void)
+{
+	struct linux_siginfo info;
+
+	siginfo_user(&info, LINUX_SIGPIPE);
+	signal_send_thread(current(), LINUX_SIGPIPE, &info);
+	return -EPIPE;
+}
+
+static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
+{
+	struct pipe *p = f->data;
+	s64 total = 0, n;
+	bool atomic = u->left <= PIPE_BUF_SIZE;
+
+	if (u->left == 0)
+		return 0;
+	mutex_lock(&p->lock);
+	while (u->left) {
+		if (p->nreaders == 0) {
+			mutex_unlock(&p->lock);
+			return total ? total : pipe_broken();
+		}
+		if (atomic ? pipe_may_write(p, u) : pipe_room(p) > 0) {
+			n = pipe_fill(p, u);
+			if (n < 0) {
+				total = total ? total : n;
+				break;
+			}
+			total += n;
+			waitq_wake_events(&p->read_wait, EV_READ, 1);
+			continue;
+		}
+		if (atomic_load(&f->flags) & O_NONBLOCK) {
+			total = total ? total : -EAGAIN;
+			break;
+		}
+		if (pipe_sleep(p, &p->write_wait) && u->left &&
+		    p->nreaders && !pipe_may_write(p, u)) {
+			total = total ? total : -ERESTARTSYS;
+			break;
+		}
+	}
+	if (pipe_room(p) >= PIPE_BUF_SIZE)
+		waitq_wake_events(&p->write_wait, EV_WRITE, 1);
+	mutex_unlock(&p->lock);
+	return total;
+}
+
+static u32 pipe_poll(struct file *f, struct poll_table *pt)
+{
+	struct pipe *p = f->data;
+	u32 ev = 0;
+
+	if (f->can_read)
+		poll_wait(pt, &p->read_wait);
+	if (f->can_write)
+		poll_wait(pt, &p->write_wait);
+	mutex_lock(&p->lock);
+	if (f->can_read) {
+		if (pipe_used(p))
+			ev |= EV_READ;
+		if (p->nwriters == 0 && p->writer_opens)
+			ev |= EV_HUP;
+	}
+	if (f->can_write) {
+		if (pipe_room(p) >= PIPE_BUF_SIZE)
+			ev |= EV_WRITE;
+		if (p->nreaders == 0)
+			ev |= EV_ERR;
+	}
+	mutex_unlock(&p->lock);
+	return ev;
+}
+
+static long pipe_ioctl(struct file *f, u32 cmd, uaddr_t arg)
+{
+	struct pipe *p = f->data;
+	u32 n;
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	mutex_lock(&p->lock);
+	n = (u32)pipe_used(p);
+	mutex_unlock(&p->lock);
+	return user_store_u32(arg, n);
+}
+
+static long pipe_resize(struct pipe *p, u64 size)
+{
+	u32 npages = 1;
+	u8 **pages;
+	long ret;
+
+	if (size > (u64)PIPE_MAX_PAGES * PAGE_SIZE)
+		return size > (1UL << 31) ? -EINVAL : -EPERM;
+	while ((u64)npages * PAGE_SIZE < size)
+		npages *= 2;
+	pages = kzalloc(npages * sizeof(pages[0]));
+	if (!pages)
+		return -ENOMEM;
+	mutex_lock(&p->lock);
+	ret = (long)(npages * PAGE_SIZE);
+	if (ROUND_UP(p->head, PAGE_SIZE) - ROUND_DOWN(p->tail, PAGE_SIZE) >
+	    (u64)npages * PAGE_SIZE) {
+		kfree(pages);
+		ret = -EBUSY;
+	} else {
+		for (u64 at = ROUND_DOWN(p->tail, PAGE_SIZE); at < p->head;
+		     at += PAGE_SIZE)
+			pages[(at >> PAGE_SHIFT) & (npages - 1)] =
+				*pipe_slot(p, at);
+		kfree(p->pages);
+		p->pages = pages;
+		p->npages = npages;
+		waitq_wake_events(&p->write_wait, EV_WRITE, 1);
+	}
+	mutex_unlock(&p->lock);
+	return ret;
+}
+
+static long pipe_fcntl(struct file *f, u32 cmd, u64 arg)
+{
+	struct pipe *p = f->data;
+
+	if (cmd == F_GETPIPE_SZ)
+		return (long)(atomic_load(&p->npages) * PAGE_SIZE);
+	if (cmd == F_SETPIPE_SZ)
+		return pipe_resize(p, (u32)arg);
+	return -EINVAL;
+}
+
+static void pipe_attach(struct pipe *p, const struct file *f)
+{
+	p->nopens++;
+	if (f->can_read) {
+		p->nreaders++;
+		p->reader_opens++;
+	}
+	if (f->can_write) {
+		p->nwriters++;
+		p->writer_opens++;
+	}
+}
+
+static void pipe_release(struct file *f)
+{
+	struct pipe *p = f->data;
+	struct inode *fifo = inode_is(f->inode, TYPE_FIFO) &&
+					     f->inode->fifo == p ?
+				     f->inode :
+				     NULL;
+	bool is_last;
+
+	if (fifo)
+		rw_write_lock(&fifo->lock);
+	mutex_lock(&p->lock);
+	p->nreaders -= f->can_read;
+	p->nwriters -= f->can_write;
+	is_last = --p->nopens == 0;
+	if (is_last && fifo)
+		fifo->fifo = NULL;
+	mutex_unlock(&p->lock);
+	if (fifo)
+		rw_write_unlock(&fifo->lock);
+	if (is_last) {
+		pipe_destroy(p);
+		return;
+	}
+	waitq_wake_events(&p->read_wait, EV_READ | EV_HUP, ~0U);
+	waitq_wake_events(&p->write_wait, EV_WRITE | EV_ERR, ~0U);
+}
+
+static const struct file_ops pipe_fops = {
+	.name = "pipe",
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll,
+	.ioctl = pipe_ioctl,
+	.fcntl = pipe_fcntl,
+	.release = pipe_release,
+};
+
+int pipe_new(u32 flags, struct file *ends[2])
+{
+	struct pipe *p = pipe_create();
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	err = file_new_anon("pipe", TYPE_FIFO | 0600, &pipe_fops, p,
+			    O_RDONLY | flags, &ends[0]);
+	if (err) {
+		pipe_destroy(p);
+		return err;
+	}
+	pipe_attach(p, ends[0]);
+	err = file_new_peer(ends[0], &pipe_fops, p, O_WRONLY | flags, &ends[1]);
+	if (err) {
+		file_put(ends[0]);
+		return err;
+	}
+	mutex_lock(&p->lock);
+	pipe_attach(p, ends[1]);
+	mutex_unlock(&p->lock);
+	return 0;
+}
+
+/* Wait until the count of opens of the other side has moved on, as POSIX
+ * says for open() of a FIFO. */
+static int fifo_wait_peer(struct pipe *p, const u32 *opens, const u32 *live)
+{
+	u32 seen = *opens;
+
+	while (*live == 0 && *opens == seen) {
+		if (pipe_sleep(p, &p->open_wait) && *live == 0 &&
+		    *opens == seen)
+			return -ERESTARTSYS;
+	}
+	return 0;
+}
+
+int fifo_open(struct inode *inode, struct file *f)
+{
+	bool nonblock = atomic_load(&f->flags) & O_NONBLOCK;
+	struct pipe *p;
+	int err = 0;
+
+	rw_write_lock(&inode->lock);
+	p = inode->fifo;
+	if (!p)
+		p = inode->fifo = pipe_create();
+	if (!p) {
+		rw_write_unlock(&inode->lock);
+		return -ENOMEM;
+	}
+	mutex_lock(&p->lock);
+	if (f->can_write && !f->can_read && nonblock && p->nreaders == 0) {
+		if (p->nopens == 0) {
+			inode->fifo = NULL;
+			pipe_destroy(p);
+		} else {
+			mutex_unlock(&p->lock);
+		}
+		rw_write_unlock(&inode->lock);
+		return -ENXIO;
+	}
+	f->ops = &pipe_fops;
+	f->data = p;
+	f->has_pos = false;
+	pipe_attach(p, f);
+	rw_write_unlock(&inode->lock);
+	waitq_wake(&p->open_wait);
+	if (f->can_read && !f->can_write && !nonblock)
+		err = fifo_wait_peer(p, &p->writer_opens, &p->nwriters);
+	else if (f->can_write && !f->can_read && !nonblock)
+		err = fifo_wait_peer(p, &p->reader_opens, &p->nreaders);
+	mutex_unlock(&p->lock);
+	/* On failure the caller drops the file, which runs pipe_release(). */
+	return err;
+}
+
+void fifo_gone(struct inode *inode)
+{
+	/* The last file holds the inode, so nothing can be open here. */
+	kassert(inode->fifo == NULL);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory objects: what files, shared memory and anonymous shared mappings are
+ * made of. Two kinds: *image* objects are extents of the root image, read-only
+ * and contiguous; *cache* objects live in windows of the page cache and may
+ * grow. One object serves read/write and mmap, so they are coherent.
+ */
+#ifndef JIFFY_KERNEL_MM_OBJECT_H
+#define JIFFY_KERNEL_MM_OBJECT_H
+
+#include "kernel/plat/plat.h"
+#include "kernel/proc/lock.h"
+#include "lib/list.h"
+
+struct uio;
+struct old_extents;
+
+struct object_extent { /* file bytes [start, start+len) are at window */
+	u64 start;
+	u64 len;
+	u64 window; /* offset in the cache object or the image */
+};
+
+struct object {
+	struct ref ref;
+	enum plat_backing backing; /* PLAT_CACHE or PLAT_IMAGE */
+	u64 size; /* bytes; reads end here. Written under lock, read anyhow */
+	struct mutex lock; /* size changes, writes; taken before mm->lock, as
+			    * user copies under it may fault */
+	struct mutex extent_lock; /* appending extents; after mm->lock */
+	/* Sorted, contiguous from 0, only ever appended to while the object
+	 * lives; read without a lock: nextents first (acquire), then
+	 * extents. */
+	u32 nextents;
+	struct object_extent *extents;
+	u32 extents_max;
+	struct mutex map_lock;
+	struct object_extent first; /* extents of small objects */
+	struct old_extents
+		*old_extents; /* outgrown arrays that readers may still use */
+	u64 npages;	      /* pages that hold data: st_blocks */
+	struct list mappings; /* struct area.object_node, under map_lock */
+};
+
+#define OBJECT_SIZE_MAX (1UL << 39)
+
+/* A cache object of `size` bytes (may be 0 and grow). 0, -ENOMEM. */
+int object_new_cache(u64 size, struct object **obj);
+/* An image object: bytes [offset, offset+size) of the image. */
+int object_new_image(u64 offset, u64 size, struct object **obj);
+void object_get(struct object *o);
+void object_put(struct object *o);
+
+/* Copy between the object and a uio at offset; advances the uio. Reading stops
+ * at size, holes read as zero; writing grows the object. Bytes moved, or
+ * -EFAULT if none, -ENOSPC, -EFBIG. */
+s64 object_read(struct object *o, struct uio *u, u64 offset);
+s64 object_write(struct object *o, struct uio *u, u64 offset);
+/* Callers of the next four serialise changes of size (inode lock). */
+/* Grow (sparse) or shrink: bytes past the new size are gone, mappings of pages
+ * past it give SIGBUS from now on. */
+int object_resize(struct object *o, u64 size);
+/* Free whole pages inside the range and zero the edges. */
+int object_punch(struct object *o, u64 offset, u64 len);
+/* Mark as allocated (fallocate), growing the object unless keep_size. */
+int object_allocate(struct object *o, u64 offset, u64 len, bool keep_size);
+/* SEEK_DATA / SEEK_HOLE: offset, or -ENXIO. */
+s64 object_seek(struct object *o, u64 offset, bool data);
+
+/* The contiguous run that holds `offset` (allocating a window if the object is
+ * cache and has none there): where it is on the platform and how long. */
+int object_resolve(struct object *o, u64 offset, u64 len, u64 *plat_offset,
+		   u64 *run);
+/* Kernel address of that run, for direct access; NULL if unresolvable. */
+void *object_address(struct object *o, u64 offset, u64 *run);
+/* Tell the object that the range is mapped: the platform may allocate its
+ * holes behind our back. writable: a shared mapping may write there. Such pages
+ * count as data, but not in npages. */
+void object_mark(struct object *o, u64 offset, u64 len, bool writable);
+/* Drop whatever a mapping removed too late left past the end. */
+void object_trim(struct object *o);
+
+u64 object_total_pages(void); /* of all cache objects */
+
+#endif

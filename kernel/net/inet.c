@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What TCP and UDP sockets share: creation, binding, names.
+ */
+#include "kernel/net/inet.h"
+
+#include "abi/boot.h"
+#include "abi/broker.h"
+#include "kernel/kernel.h"
+#include "kernel/layout.h"
+#include "kernel/linux/capability.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/cred.h"
+#include "kernel/sys/syscall.h"
+
+int inet_new(u16 domain, u16 type, const struct sock_ops *ops, struct sock **sk)
+{
+	struct inet_sock *isk;
+	int err = sock_alloc(sizeof(*isk), ops, domain, type,
+			     type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP,
+			     sk);
+
+	if (err)
+		return err;
+	isk = inet_of(*sk);
+	list_init(&isk->port_node);
+	inet_addr_any(domain, &isk->local);
+	isk->remote = isk->local;
+	isk->hfd = -1;
+	inet_opt_init(isk);
+	return 0;
+}
+
+static int inet_create(u16 domain, u32 type, u32 protocol, struct sock **sk)
+{
+	switch (type) {
+	case SOCK_STREAM:
+		if (protocol == 0 || protocol == IPPROTO_TCP)
+			return inet_new(domain, SOCK_STREAM, &tcp_ops, sk);
+		break;
+	case SOCK_DGRAM:
+		if (protocol == 0 || protocol == IPPROTO_UDP)
+			return inet_new(domain, SOCK_DGRAM, &udp_ops, sk);
+		if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+			return -EACCES; /* ping_group_range is empty */
+		break;
+	case SOCK_RAW:
+		if (!cred_capable(CAP_NET_RAW))
+			return -EPERM;
+		break;
+	default:
+		return -ESOCKTNOSUPPORT;
+	}
+	return (int)syscall_unsupported("socket protocol", protocol,
+					EPROTONOSUPPORT);
+}
+
+int inet_create4(u32 type, u32 protocol, struct sock **sk)
+{
+	return inet_create(AF_INET, type, protocol, sk);
+}
+
+int inet_create6(u32 type, u32 protocol, struct sock **sk)
+{
+	return inet_create(AF_INET6, type, protocol, sk);
+}
+
+void inet_inherit(struct inet_sock *child, const struct inet_sock *parent)
+{
+	child->sk.flags = atomic_load(&parent->sk.flags);
+	child->sk.linger = parent->sk.linger;
+	child->sk.sndbuf = parent->sk.sndbuf;
+	child->sk.rcvbuf = parent->sk.rcvbuf;
+	child->sk.rcvlowat = parent->sk.rcvlowat;
+	child->sk.rcvtimeo = parent->sk.rcvtimeo;
+	child->sk.sndtimeo = parent->sk.sndtimeo;
+	child->sk.priority = parent->sk.priority;
+	child->is_v6only = parent->is_v6only;
+	child->opts_set = parent->opts_set;
+	memcpy(child->opts, parent->opts, sizeof(child->opts));
+}
+
+struct port_table *inet_ports(const struct sock *sk)
+{
+	return sk->type == SOCK_STREAM ? &tcp_ports : &udp_ports;
+}
+
+int inet_autobind(struct inet_sock *isk)
+{
+	if (isk->is_bound)
+		return 0;
+	isk->local.port = 0;
+	return port_bind(inet_ports(&isk->sk), isk) ? -EAGAIN : 0;
+}
+
+void inet_unbind(struct inet_sock *isk)
+{
+	if (isk->is_bound)
+		port_unbind(inet_ports(&isk->sk), isk);
+}
+
+/* Published ports, copied at start: the block itself may change. */
+static struct {
+	const struct boot_port *ports;
+	u32 count;
+} published;
+
+void inet_start(void)
+{
+	const struct boot_block *b = kernel.boot;
+	const struct boot_block *shared = (const void *)KERNEL_BOOT_BASE;
+	u64 size = (u64)b->nports * sizeof(struct boot_port);
+	struct boot_port *p;
+
+	if (b->nports == 0)
+		return;
+	if (b->ports > BOOT_DATA_SIZE || size > BOOT_DATA_SIZE - b->ports)
+		kpanic("boot block: bad table of ports");
+	p = kmalloc(size);
+	if (!p)
+		kpanic("cannot start: no memory for ports");
+	memcpy(p, shared->data + b->ports, size);
+	published.ports = p;
+	published.count = b->nports;
+}
+
+bool inet_is_published(u16 port, u32 protocol)
+{
+	for (u32 i = 0; i < published.count; i++) {
+		if (published.ports[i].guest == port &&
+		    published.ports[i].proto == protocol)
+			return true;
+	}
+	return false;
+}
+
+/* A UDP port that is reachable from outside: have the host's socket too. */
+static void bind_outside(struct inet_sock *isk)
+{
+	if (isk->sk.type != SOCK_DGRAM || isk->hfd >= 0 ||
+	    !inet_is_published(isk->local.port, IPPROTO_UDP) ||
+	    isk->local.ip[12] == 127)
+		return;
+	if (broker_socket(BROKER_UDP_BIND, 0, &isk->local, &isk->hfd, NULL))
+		isk->hfd = -1;
+}
+
+int inet_bind(struct sock *sk, const struct sock_addr *a)
+{
+	struct inet_sock *isk = inet_of(sk);
+	struct inet_addr addr;
+	int err;
+
+	if (a->len >= sizeof(a->in) && a->family == AF_UNSPEC &&
+	    sk->domain == AF_INET) {
+		struct sock_addr any = *a;
+
+		any.family = AF_INET; /* Linux takes this for 0.0.0.0 */
+		err = inet_addr_parse(&any, sk->domain, &addr);
+		if (!err && !inet_is_any(&addr))
+			err = -EAFNOSUPPORT;
+	} else if (sk->domain == AF_INET6 && a->len < 24) {
+		err = -EINVAL;
+	} else if (sk->domain == AF_INET6 && a->family != AF_INET6) {
+		err = -EAFNOSUPPORT;
+	} else {
+		err = inet_addr_parse(a, sk->domain, &addr);
+	}
+	if (!err)
+		err = inet_check_bind(&addr);
+	if (!err && isk->is_v6only && inet_is_v4(&addr))
+		err = -EINVAL;
+	if (err)
+		return err;
+	mutex_lock(&sk->lock);
+	if (isk->is_bound || sk->state != SS_CLOSED) {
+		err = -EINVAL;
+	} else {
+		struct inet_addr old = isk->local;
+
+		isk->local = addr;
+		err = port_bind(inet_ports(sk), isk);
+		if (err)
+			isk->local = old;
+		else
+			isk->has_user_port = addr.port != 0;
+	}
+	if (!err)
+		bind_outside(isk);
+	mutex_unlock(&sk->lock);
+	return err;
+}
+
+int inet_name_get(struct sock *sk, bool peer, struct sock_addr *a)
+{
+	struct inet_sock *isk = inet_of(sk);
+	int err = 0;
+
+	mutex_lock(&sk->lock);
+	if (peer && (sk->state != SS_CONNECTED || isk->remote.port == 0))
+		err = -ENOTCONN;
+	else
+		inet_addr_format(peer ? &isk->remote : &isk->local, sk->domain,
+				 a);
+	mutex_unlock(&sk->lock);
+	return err;
+}
+
+void inet_free(struct sock *sk)
+{
+	struct inet_sock *isk = inet_of(sk);
+
+	kfree(isk->peers);
+}

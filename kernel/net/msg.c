@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Message queues of datagram and seqpacket sockets.
+ */
+#include "kernel/net/msg.h"
+
+#include "kernel/kernel.h"
+#include "kernel/mm/heap.h"
+#include "kernel/net/unix.h"
+
+#define MSG_OVERHEAD 512 /* charged beside the data, about as Linux does */
+
+static u32 msg_charge(u64 n)
+{
+	return (u32)(ROUND_UP(n, 256) + MSG_OVERHEAD);
+}
+
+int msg_new(struct uio *u, u64 n, struct msg **out)
+{
+	struct msg *m = kmalloc(sizeof(*m) + n);
+
+	if (!m)
+		return -ENOMEM;
+	memset(m, 0, sizeof(*m));
+	list_init(&m->node);
+	m->len = (u32)n;
+	if (n && uio_get(u, m->data, n) != (s64)n) {
+		kfree(m);
+		return -EFAULT;
+	}
+	*out = m;
+	return 0;
+}
+
+void msg_free(struct msg *m, struct list *dead)
+{
+	struct sock *s = m->sender;
+
+	if (s) {
+		atomic_fetch_sub(&s->wmem, m->size);
+		if (atomic_load(&s->wmem) * 4 <= s->sndbuf)
+			waitq_wake_events(&s->wwait, EV_WRITE, ~0U);
+		sock_put(s);
+	}
+	if (m->unix_from)
+		unix_name_put(m->unix_from);
+	if (m->scm.files)
+		list_append(dead, &m->scm.files->node);
+	kfree(m);
+}
+
+bool msg_charge_ok(struct sock *sender, u64 n UNUSED)
+{
+	return atomic_load(&sender->wmem) < sender->sndbuf;
+}
+
+void msg_queue(struct sock *sk, struct msg *m, struct sock *sender)
+{
+	m->size = msg_charge(m->len);
+	if (sender) {
+		sock_get(sender);
+		m->sender = sender;
+		atomic_fetch_add(&sender->wmem, m->size);
+	}
+	list_append(&sk->msgs, &m->node);
+	sk->nmsgs++;
+	sk->msg_bytes += m->size;
+}
+
+static void msg_unqueue(struct sock *sk, struct msg *m)
+{
+	list_del(&m->node);
+	sk->nmsgs--;
+	sk->msg_bytes -= m->size;
+}
+
+int msg_wait(struct sock *sk, u32 flags, struct msg **m)
+{
+	nsec_t deadline = 0;
+	int err = 0;
+
+	*m = NULL;
+	mutex_lock(&sk->rx_lock);
+	while (list_empty(&sk->msgs)) {
+		err = sock_take_error(sk);
+		if (err || (atomic_load(&sk->shut) & SHUT_BIT_RD))
+			goto out;
+		err = -EAGAIN;
+		if (flags & MSG_DONTWAIT)
+			goto out;
+		err = sock_sleep(&sk->rwait, &sk->rx_lock, sk->rcvtimeo,
+				 &deadline);
+		if (err && list_empty(&sk->msgs))
+			goto out;
+	}
+	err = 0;
+	*m = list_first(&sk->msgs, struct msg, node);
+	if (flags & MSG_PEEK)
+		return 0;
+	msg_unqueue(sk, *m);
+out:
+	mutex_unlock(&sk->rx_lock);
+	return err;
+}
+
+s64 msg_copy(const struct msg *m, struct sock_msg *out)
+{
+	u64 n = MIN(m->len, out->uio.left);
+
+	if (n && uio_put(&out->uio, m->data, n) != (s64)n)
+		return -EFAULT;
+	if (n < m->len)
+		out->out_flags |= MSG_TRUNC;
+	return out->flags & MSG_TRUNC ? (s64)m->len : (s64)n;
+}
+
+void msg_purge(struct sock *sk)
+{
+	struct list all, dead;
+	struct msg *m, *tmp;
+
+	list_init(&all);
+	list_init(&dead);
+	mutex_lock(&sk->rx_lock);
+	list_splice(&all, &sk->msgs);
+	sk->nmsgs = 0;
+	sk->msg_bytes = 0;
+	mutex_unlock(&sk->rx_lock);
+	list_for_each_safe(m, tmp, &all, node) {
+		list_del(&m->node);
+		msg_free(m, &dead);
+	}
+	scm_bury(&dead);
+}

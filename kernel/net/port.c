@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is bound to which port. One table for TCP, one for UDP, each under its
+ * own lock, taken to bind, to find the other end of a connection and to route a
+ * datagram; never while bytes move on a connection.
+ */
+#include "kernel/kernel.h"
+#include "kernel/net/inet.h"
+
+#define BUCKETS 512
+#define EPHEMERAL_FIRST 32768U /* net.ipv4.ip_local_port_range */
+#define EPHEMERAL_COUNT 28232U
+
+struct port_table {
+	struct mutex lock;
+	struct list buckets[BUCKETS]; /* struct inet_sock.port_node */
+	bool is_started;
+	u32 next; /* ephemeral */
+	u32 round; /* REUSEPORT: whose turn it is */
+	u32 count;
+};
+struct port_table tcp_ports, udp_ports;
+
+static void table_lock(struct port_table *t)
+{
+	mutex_lock(&t->lock);
+	if (t->is_started)
+		return;
+	for (u32 i = 0; i < BUCKETS; i++)
+		list_init(&t->buckets[i]);
+	t->is_started = true;
+}
+
+static struct list *bucket(struct port_table *t, u16 port)
+{
+	return &t->buckets[port % BUCKETS];
+}
+
+static bool takes_both(const struct inet_sock *s)
+{
+	return s->sk.domain == AF_INET6 && !s->is_v6only &&
+	       inet_is_any(&s->local) && !inet_is_v4(&s->local);
+}
+
+/* Could one address reach both? */
+static bool overlap(const struct inet_sock *a, const struct inet_sock *b)
+{
+	if (takes_both(a) || takes_both(b))
+		return true;
+	if (inet_is_v4(&a->local) != inet_is_v4(&b->local))
+		return false;
+	return inet_is_any(&a->local) || inet_is_any(&b->local) ||
+	       inet_ip_equal(&a->local, &b->local);
+}
+
+static bool may_share(const struct inet_sock *a, const struct inet_sock *b,
+		      bool listens)
+{
+	u32 both = atomic_load(&a->sk.flags) & atomic_load(&b->sk.flags);
+	bool listening = listens || a->sk.state == SS_LISTEN ||
+			 b->sk.state == SS_LISTEN;
+
+	if ((both & SF_REUSEPORT) && a->sk.cred.uid == b->sk.cred.uid)
+		return true;
+	if (a->sk.type != SOCK_STREAM)
+		return both & SF_REUSEADDR;
+	return (both & SF_REUSEADDR) && !listening;
+}
+
+static bool is_taken(struct port_table *t, const struct inet_sock *isk,
+		     u16 port)
+{
+	struct inet_sock *o;
+
+	list_for_each(o, bucket(t, port), port_node) {
+		if (o->local.port == port && o != isk && overlap(o, isk) &&
+		    !may_share(o, isk, false))
+			return true;
+	}
+	return false;
+}
+
+static bool is_used(struct port_table *t, u16 port)
+{
+	struct inet_sock *o;
+
+	list_for_each(o, bucket(t, port), port_node) {
+		if (o->local.port == port)
+			return true;
+	}
+	return false;
+}
+
+static u16 find_ephemeral(struct port_table *t)
+{
+	for (u32 i = 0; i < EPHEMERAL_COUNT; i++) {
+		u16 port = (u16)(EPHEMERAL_FIRST +
+				 t->next++ % EPHEMERAL_COUNT);
+
+		if (!is_used(t, port))
+			return port;
+	}
+	return 0;
+}
+
+int port_bind(struct port_table *t, struct inet_sock *isk)
+{
+	u16 port = isk->local.port;
+	int err = 0;
+
+	table_lock(t);
+	if (t->next == 0)
+		plat_entropy(&t->next, sizeof(t->next));
+	if (port == 0)
+		port = find_ephemeral(t);
+	if (port == 0 || is_taken(t, isk, port)) {
+		err = -EADDRINUSE;
+	} else {
+		isk->local.port = port;
+		list_append(bucket(t, port), &isk->port_node);
+		isk->is_bound = true;
+		t->count++;
+	}
+	mutex_unlock(&t->lock);
+	return err;
+}
+
+void port_unbind(struct port_table *t, struct inet_sock *isk)
+{
+	table_lock(t);
+	if (isk->is_bound) {
+		list_del(&isk->port_node);
+		isk->is_bound = false;
+		t->count--;
+	}
+	mutex_unlock(&t->lock);
+}
+
+int port_listen(struct port_table *t, struct inet_sock *isk)
+{
+	struct inet_sock *o;
+	int err = 0;
+
+	table_lock(t);
+	list_for_each(o, bucket(t, isk->local.port), port_node) {
+		if (o->local.port == isk->local.port && o != isk &&
+		    o->sk.state == SS_LISTEN && overlap(o, isk) &&
+		    !may_share(o, isk, true))
+			err = -EADDRINUSE;
+	}
+	if (!err)
+		atomic_store_release(&isk->sk.state, SS_LISTEN);
+	mutex_unlock(&t->lock);
+	return err;
+}
+
+/* How well a socket fits the destination: 0 not at all. */
+static u32 fit(const struct inet_sock *s, const struct inet_addr *dest)
+{
+	if (s->local.port != dest->port)
+		return 0;
+	if (inet_ip_equal(&s->local, dest))
+		return 4;
+	if (!inet_is_any(&s->local))
+		return 0;
+	if (inet_is_v4(&s->local))
+		return inet_is_v4(dest) ? 2 : 0;
+	if (inet_is_v4(dest))
+		return takes_both(s) ? 1 : 0;
+	return 2;
+}
+
+struct inet_sock *port_find_listener(struct port_table *t,
+				     const struct inet_addr *dest)
+{
+	struct inet_sock *s, *found = NULL;
+	u32 best = 0, n = 0, pick, f;
+
+	table_lock(t);
+	list_for_each(s, bucket(t, dest->port), port_node) {
+		f = s->sk.state == SS_LISTEN ? fit(s, dest) : 0;
+		if (f > best) {
+			best = f;
+			n = 0;
+		}
+		n += f && f == best;
+	}
+	pick = n > 1 ? t->round++ % n : 0;
+	list_for_each(s, bucket(t, dest->port), port_node) {
+		f = s->sk.state == SS_LISTEN ? fit(s, dest) : 0;
+		if (f && f == best && pick-- == 0) {
+			found = s;
+			break;
+		}
+	}
+	if (found)
+		sock_get(&found->sk);
+	mutex_unlock(&t->lock);
+	return found;
+}
+
+static u32 fit_receiver(const struct inet_sock *s, const struct inet_addr *dest,
+			const struct inet_addr *from)
+{
+	u32 f = fit(s, dest);
+
+	if (f == 0 || s->remote.port == 0)
+		return f;
+	/* Connected: only from its peer, and then before all others. */
+	return s->remote.port == from->port && inet_ip_equal(&s->remote, from) ?
+		       f + 8 :
+		       0;
+}
+
+struct inet_sock *port_find_receiver(struct port_table *t,
+				     const struct inet_addr *dest,
+				     const struct inet_addr *from)
+{
+	struct inet_sock *s, *found = NULL;
+	u32 best = 0, n = 0, pick, f;
+
+	table_lock(t);
+	list_for_each(s, bucket(t, dest->port), port_node) {
+		f = fit_receiver(s, dest, from);
+		if (f > best) {
+			best = f;
+			n = 0;
+		}
+		n += f && f == best;
+	}
+	/* One sender stays with one receiver of a group. */
+	pick = n > 1 ? (from->port * 2654435761U >> 16) % n : 0;
+	list_for_each(s, bucket(t, dest->port), port_node) {
+		f = fit_receiver(s, dest, from);
+		if (f && f == best && pick-- == 0) {
+			found = s;
+			break;
+		}
+	}
+	if (found)
+		sock_get(&found->sk);
+	mutex_unlock(&t->lock);
+	return found;
+}
+
+void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
+	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk))
+{
+	struct inet_sock *s;
+	u32 n = 0;
+
+	table_lock(t);
+	for (u32 i = 0; i < BUCKETS; i++) {
+		list_for_each(s, &t->buckets[i], port_node) {
+			if (s->sk.domain == domain)
+				row(out, n++, s);
+		}
+	}
+	mutex_unlock(&t->lock);
+}
+
+u32 port_count(struct port_table *t)
+{
+	return atomic_load(&t->count);
+}

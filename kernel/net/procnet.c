@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc/net: sockets and interfaces as text.
+ */
+#include "kernel/fs/procfs.h"
+#include "kernel/kernel.h"
+#include "kernel/net/inet.h"
+#include "kernel/net/netdev.h"
+#include "kernel/net/sock.h"
+
+static void put_v4(struct fmt_buf *out, const struct inet_addr *a)
+{
+	u32 ip;
+
+	memcpy(&ip, a->ip + 12, 4);
+	fmt_buf_add(out, "%08X:%04X ", ip, a->port);
+}
+
+static void put_v6(struct fmt_buf *out, const struct inet_addr *a)
+{
+	u32 w[4];
+
+	memcpy(w, a->ip, 16);
+	fmt_buf_add(out, "%08X%08X%08X%08X:%04X ", w[0], w[1], w[2], w[3],
+		    a->port);
+}
+
+static u32 tcp_state(const struct inet_sock *s)
+{
+	if (s->sk.type == SOCK_DGRAM)
+		return s->sk.state == SS_CONNECTED ? 1 : 7;
+	switch (s->sk.state) {
+	case SS_LISTEN:
+		return 10;
+	case SS_CONNECTED:
+		return 1;
+	case SS_CONNECTING:
+		return 2;
+	default:
+		return 7;
+	}
+}
+
+static void show_row(struct fmt_buf *out, u32 n, struct inet_sock *s)
+{
+	bool v6 = s->sk.domain == AF_INET6;
+
+	fmt_buf_add(out, "%4u: ", n);
+	(v6 ? put_v6 : put_v4)(out, &s->local);
+	(v6 ? put_v6 : put_v4)(out, &s->remote);
+	fmt_buf_add(out,
+		    "%02X %08X:%08X 00:00000000 00000000 %5u        0 %lu %u "
+		    "%016lx 100 0 0 10 0\n",
+		    tcp_state(s), 0,
+		    s->sk.state == SS_LISTEN ? s->sk.naccept :
+					       (u32)s->sk.msg_bytes,
+		    s->sk.cred.uid, s->sk.ino, atomic_load(&s->sk.ref.count),
+		    (u64)s);
+}
+
+static void show_heading(struct fmt_buf *out)
+{
+	fmt_buf_add(out,
+		    "  sl  local_address rem_address   st tx_queue rx_queue tr "
+		    "tm->when retrnsmt   uid  timeout inode\n");
+}
+
+void tcp4_show(struct fmt_buf *out)
+{
+	show_heading(out);
+	port_show(&tcp_ports, AF_INET, out, show_row);
+}
+
+void tcp6_show(struct fmt_buf *out)
+{
+	show_heading(out);
+	port_show(&tcp_ports, AF_INET6, out, show_row);
+}
+
+void udp4_show(struct fmt_buf *out)
+{
+	show_heading(out);
+	port_show(&udp_ports, AF_INET, out, show_row);
+}
+
+void udp6_show(struct fmt_buf *out)
+{
+	show_heading(out);
+	port_show(&udp_ports, AF_INET6, out, show_row);
+}
+
+static void sockstat_show(struct fmt_buf *out)
+{
+	fmt_buf_add(out,
+		    "sockets: used %lu\n"
+		    "TCP: inuse %u orphan 0 tw 0 alloc %u mem 0\n"
+		    "UDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
+		    "FRAG: inuse 0 memory 0\n",
+		    sock_count(), port_count(&tcp_ports),
+		    port_count(&tcp_ports), port_count(&udp_ports));
+}
+
+void net_init(void)
+{
+	inet_start();
+	procfs_net_register("unix", unix_show);
+	procfs_net_register("tcp", tcp4_show);
+	procfs_net_register("tcp6", tcp6_show);
+	procfs_net_register("udp", udp4_show);
+	procfs_net_register("udp6", udp6_show);
+	procfs_net_register("sockstat", sockstat_show);
+	procfs_net_register("dev", netdev_show);
+	procfs_net_register("if_inet6", netdev_show_v6);
+	procfs_net_register("route", netdev_show_route);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP sockets: inside the instance a connection is a pair of rings (conn.c),
+ * without segments, timers or windows. A listener on a published port also has
+ * the host's listening socket; connections to the outside turn the socket into
+ * an hsock (hsock.c).
+ */
+#include "abi/broker.h"
+#include "kernel/cpu/usercopy.h"
+#include "kernel/kernel.h"
+#include "kernel/net/conn.h"
+#include "kernel/net/inet.h"
+#include "kernel/plat/plat.h"
+
+#define BACKLOG_OVERFLOW 1024 /* non-blocking connects past a full backlog */
+
+static bool is_connected(const struct sock *sk)
+{
+	return atomic_load_acquire(&sk->state) == SS_CONNECTED;
+}
+
+/* --- Connecting ------------------------------------------------------------------ */
+
+static int new_child(struct inet_sock *isk, struct inet_sock *listener,
+		     const struct inet_addr *dest, struct sock **out)
+{
+	struct sock *child;
+	int err = inet_new(listener->sk.domain, SOCK_STREAM, &tcp_ops, &child);
+
+	if (err)
+		return err;
+	inet_inherit(inet_of(child), listener);
+	inet_of(child)->local = *dest;
+	inet_of(child)->remote = isk->local;
+	*out = child;
+	return 0;
+}
+
+static int wait_backlog(struct sock *sk, struct sock *l, bool nonblock)
+{
+	nsec_t deadline = 0;
+	int err = 0;
+
+	while (l->state == SS_LISTEN && l->naccept > l->backlog) {
+		if (nonblock && l->naccept < l->backlog + BACKLOG_OVERFLOW)
+			break; /* its SYN would be answered later */
+		if (err)
+			return err == -EAGAIN ? -EINPROGRESS : err;
+		if (nonblock)
+			return -ETIMEDOUT;
+		err = sock_sleep(&l->wwait, &l->lock, sk->sndtimeo, &deadline);
+	}
+	return l->state == SS_LISTEN ? 0 : -ECONNREFUSED;
+}
+
+/* The local address and port of isk on the way to dest. */
+static int choose_local(struct inet_sock *isk, const struct inet_addr *dest)
+{
+	int err;
+
+	mutex_lock(&isk->sk.lock);
+	err = inet_autobind(isk);
+	if (!err && inet_is_any(&isk->local))
+		inet_choose_source(dest, &isk->local);
+	mutex_unlock(&isk->sk.lock);
+	return err == -EAGAIN ? -EADDRNOTAVAIL : err;
+}
+
+static int connect_inside(struct sock *sk, const struct inet_addr *to,
+			  bool nonblock)
+{
+	struct inet_sock *isk = inet_of(sk), *l;
+	struct inet_addr dest = *to;
+	struct sock *child = NULL;
+	u32 closed = SS_CLOSED;
+	int err;
+
+	if (inet_is_any(&dest))
+		inet_choose_source(to, &dest);
+	dest.port = to->port;
+	l = port_find_listener(&tcp_ports, &dest);
+	if (!l)
+		return -ECONNREFUSED;
+	err = choose_local(isk, &dest);
+	if (!err)
+		err = new_child(isk, l, &dest, &child);
+	if (!err) {
+		mutex_lock(&l->sk.lock);
+		err = wait_backlog(sk, &l->sk, nonblock);
+		if (!err && !atomic_cmpxchg(&sk->state, &closed,
+					    SS_CONNECTING))
+			err = closed == SS_CONNECTING ? -EALREADY : -EISCONN;
+		if (!err) {
+			isk->remote = dest;
+			conn_join(sk, child);
+			conn_offer(&l->sk, child);
+			child = NULL;
+		}
+		mutex_unlock(&l->sk.lock);
+	}
+	if (!err) {
+		waitq_wake_events(&l->sk.rwait, EV_READ, 1);
+		sock_wake_all(sk);
+	}
+	if (child) {
+		conn_close(child, false);
+		sock_put(child);
+	}
+	sock_put(&l->sk);
+	return err;
+}
+
+int tcp_connect(struct sock *sk, const struct sock_addr *a, bool nonblock)
+{
+	struct inet_addr dest;
+	int err;
+
+	if (a->len >= 2 && a->family == AF_UNSPEC)
+		return is_connected(sk) ? -EINVAL : 0;
+	err = inet_addr_parse(a, sk->domain, &dest);
+	if (!err && a->family != sk->domain)
+		err = -EAFNOSUPPORT;
+	if (err)
+		return err;
+	switch (atomic_load_acquire(&sk->state)) {
+	case SS_CLOSED:
+		break;
+	case SS_CONNECTING:
+		return -EALREADY;
+	default:
+		return -EISCONN;
+	}
+	err = sock_take_error(sk);
+	if (err)
+		return err;
+	if (inet_is_multicast(&dest) ||
+	    (inet_of(sk)->is_v6only && inet_is_v4(&dest)))
+		return -ENETUNREACH;
+	if (inet_is_local(&dest))
+		return connect_inside(sk, &dest, nonblock);
+	return hsock_connect(sk, &dest, nonblock);
+}
+
+/* --- Listening ---------------------------------------------------------------------- */
+
+/* The host's listening socket, if the port is published. */
+static void listen_outside(struct inet_sock *isk)
+{
+	if (isk->hfd >= 0 || !inet_is_published(isk->local.port, IPPROTO_TCP) ||
+	    (inet_is_v4(&isk->local) && isk->local.ip[12] == 127))
+		return;
+	if (broker_socket(BROKER_LISTEN, isk->sk.backlog, &isk->local,
+			  &isk->hfd, NULL))
+		isk->hfd = -1;
+	else
+		inet_opt_replay(isk);
+}
+
+static int tcp_listen(struct sock *sk, int backlog)
+{
+	struct inet_sock *isk = inet_of(sk);
+	bool has_outside;
+	int err = 0;
+
+	mutex_lock(&sk->lock);
+	has_outside = isk->hfd >= 0;
+	if (sk->state != SS_CLOSED && sk->state != SS_LISTEN)
+		err = -EINVAL;
+	else
+		err = inet_autobind(isk);
+	if (err == -EAGAIN)
+		err = -EADDRINUSE;
+	sk->backlog = MIN((u32)backlog, (u32)SOCK_MAX_BACKLOG);
+	if (!err && sk->state != SS_LISTEN) {
+		err = port_listen(&tcp_ports, isk);
+		if (!err) {
+			sk->shut = 0;
+			listen_outside(isk);
+		}
+	}
+	has_outside = !has_outside && isk->hfd >= 0;
+	mutex_unlock(&sk->lock);
+	if (has_outside)
+		sock_sources_changed(sk);
+	return err;
+}
+
+static int accept_outside(struct sock *sk, struct sock **new_sk)
+{
+	struct inet_sock *isk = inet_of(sk);
+	u8 addr[SOCK_ADDR_MAX];
+	u32 len = sizeof(addr);
+	struct inet_addr peer;
+	int hfd = plat_hfd_accept(isk->hfd, addr, &len);
+
+	if (hfd < 0)
+		return hfd == -ECONNABORTED || hfd == -EINTR ? -EAGAIN : hfd;
+	inet_addr_from_host(addr, MIN(len, (u32)sizeof(addr)), &peer);
+	inet_hide_loopback(&peer);
+	return hsock_accepted(isk, hfd, &peer, new_sk);
+}
+
+/* Both sources, without waiting. */
+static int accept_any(struct sock *sk, struct sock **new_sk)
+{
+	int err = -EAGAIN;
+
+	if (atomic_load(&sk->state) != SS_LISTEN)
+		return -EINVAL;
+	if (atomic_load(&sk->naccept))
+		err = conn_accept(sk, true, new_sk);
+	return err == -EAGAIN ? accept_outside(sk, new_sk) : err;
+}
+
+static int accept_both(struct sock *sk, bool nonblock, struct sock **new_sk)
+{
+	struct plat_pollfd pfd = { .hfd = inet_of(sk)->hfd, .events = EV_IN };
+	nsec_t until = NSEC_MAX;
+	struct waiter w;
+	int err = accept_any(sk, new_sk);
+
+	if (err != -EAGAIN || nonblock)
+		return err;
+	if (sk->rcvtimeo)
+		until = plat_clock(PLAT_MONOTONIC) + sk->rcvtimeo;
+	waiter_init(&w);
+	waitq_add(&sk->rwait, &w);
+	for (;;) {
+		err = accept_any(sk, new_sk);
+		if (err != -EAGAIN)
+			break;
+		err = thread_sleep_poll(&pfd, 1, until);
+		if (err < 0) {
+			err = sock_sleep_error(err, sk->rcvtimeo);
+			break;
+		}
+	}
+	waitq_remove(&w);
+	return err;
+}
+
+static int tcp_accept(struct sock *sk, bool nonblock, struct sock **new_sk,
+		      struct sock_addr *a)
+{
+	int err;
+
+	if (inet_of(sk)->hfd < 0)
+		err = conn_accept(sk, nonblock, new_sk);
+	else
+		err = accept_both(sk, nonblock, new_sk);
+	if (!err)
+		inet_addr_format(&inet_of(*new_sk)->remote, sk->domain, a);
+	return err;
+}
+
+/* --- Data, inside ---------------------------------------------------------------------- */
+
+static s64 not_connected(struct sock *sk, bool is_write, u32 flags)
+{
+	int err = sock_take_error(sk);
+
+	if (err)
+		return err;
+	return is_write ? sock_broken(flags) : -ENOTCONN;
+}
+
+static s64 tcp_send(struct sock *sk, struct sock_msg *m)
+{
+	return is_connected(sk) ? conn_send(sk, m) :
+				  not_connected(sk, true, m->flags);
+}
+
+static s64 tcp_recv(struct sock *sk, struct sock_msg *m)
+{
+	if (m->addr)
+		m->addr->len = 0;
+	return is_connected(sk) ? conn_recv(sk, m) :
+				  not_connected(sk, false, 0);
+}
+
+static s64 tcp_read(struct sock *sk, struct uio *u, bool nonblock)
+{
+	return is_connected(sk) ? conn_read(sk, u, nonblock) :
+				  not_connected(sk, false, 0);
+}
+
+static s64 tcp_write(struct sock *sk, struct uio *u, bool nonblock)
+{
+	return is_connected(sk) ? conn_write(sk, u, nonblock) :
+				  not_connected(sk, true, 0);
+}
+
+static int tcp_shutdown(struct sock *sk, int how)
+{
+	static const u32 bits[] = { SHUT_BIT_RD, SHUT_BIT_WR, SHUT_BITS };
+
+	switch (atomic_load_acquire(&sk->state)) {
+	case SS_CONNECTED:
+		conn_shutdown(sk, bits[how]);
+		return 0;
+	case SS_LISTEN:
+		if (how != SHUT_WR) {
+			atomic_store(&sk->shut, SHUT_BITS);
+			conn_refuse_all(sk);
+			if (inet_of(sk)->hfd >= 0)
+				plat_hfd_shutdown(inet_of(sk)->hfd, how);
+		}
+		return 0;
+	default:
+		return -ENOTCONN;
+	}
+}
+
+static u32 tcp_poll(struct sock *sk, struct poll_table *pt)
+{
+	struct inet_sock *isk = inet_of(sk);
+	u32 state = atomic_load_acquire(&sk->state);
+	u32 shut, ev = 0;
+
+	poll_wait(pt, &sk->rwait);
+	poll_wait(pt, &sk->wwait);
+	if (state == SS_LISTEN) {
+		if (isk->hfd >= 0 && pt)
+			poll_hfd(pt, isk->hfd, EV_READ);
+		else if (isk->hfd >= 0)
+			ev = hsock_ready_now(isk->hfd, EV_READ);
+		return atomic_load(&sk->naccept) ? EV_READ : ev;
+	}
+	if (atomic_load(&sk->error))
+		ev |= EV_ERR;
+	if (state != SS_CONNECTED)
+		return ev | EV_WRITE | EV_HUP;
+	ev |= conn_ready(sk);
+	shut = atomic_load(&sk->shut);
+	if (shut & SHUT_BIT_RD)
+		ev |= EV_READ | EV_RDHUP;
+	if (shut & SHUT_BIT_WR)
+		ev |= EV_WRITE;
+	return shut == SHUT_BITS ? ev | EV_HUP : ev;
+}
+
+static void tcp_close(struct sock *sk)
+{
+	struct inet_sock *isk = inet_of(sk);
+	bool reset = (sk->flags & SF_LINGER) && sk->linger == 0;
+
+	inet_unbind(isk);
+	if (sk->state == SS_LISTEN)
+		conn_refuse_all(sk);
+	else
+		conn_close(sk, reset);
+	if (isk->hfd >= 0)
+		plat_hfd_close(isk->hfd);
+	isk->hfd = -1;
+}
+
+const struct sock_ops tcp_ops = {
+	.name = "TCP",
+	.bind = inet_bind,
+	.connect = tcp_connect,
+	.listen = tcp_listen,
+	.accept = tcp_accept,
+	.name_get = inet_name_get,
+	.send = tcp_send,
+	.recv = tcp_recv,
+	.read = tcp_read,
+	.write = tcp_write,
+	.shutdown = tcp_shutdown,
+	.poll = tcp_poll,
+	.setsockopt = inet_setsockopt,
+	.getsockopt = inet_getsockopt,
+	.option_changed = inet_option_changed,
+	.ioctl = conn_ioctl,
+	.close = tcp_close,
+	.free = inet_free,
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The platform contract: everything the kernel's core asks of the machine it
+ * runs on, and the upcalls the machine makes into the core. `process` runs it
+ * on host processes; `pc` on a bare x86-64 machine. Nothing above kernel/plat
+ * and kernel/cpu may know which. All functions return 0 or a positive result,
+ * or -errno, unless said otherwise, and may be called by any thread.
+ */
+#ifndef JIFFY_KERNEL_PLAT_H
+#define JIFFY_KERNEL_PLAT_H
+
+#include "kernel/cpu/frame.h"
+#include "kernel/layout.h"
+#include "lib/compiler.h"
+
+struct thread;
+struct plat_space; /* an address space (process: one host process) */
+
+/* --- 1. Memory: ranges of the *current* space, page-aligned -------------- */
+
+enum plat_prot { PLAT_READ = 1, PLAT_WRITE = 2, PLAT_EXEC = 4 };
+
+enum plat_backing {
+	PLAT_ANON, /* private zero memory; offset ignored */
+	PLAT_CACHE, /* page-cache object at offset, shared */
+	PLAT_CACHE_COW, /* the same, private copy on write */
+	PLAT_IMAGE, /* root image at offset, private copy on write */
+};
+
+/* Map [addr, addr+len) over whatever is there. Untouched memory costs
+ * nothing. Never fails for lack of memory before it is touched. */
+int plat_map(uaddr_t addr, u64 len, int prot, enum plat_backing backing,
+	     u64 offset);
+int plat_unmap(uaddr_t addr, u64 len);
+int plat_protect(uaddr_t addr, u64 len, int prot);
+/* Move the pages of [from, from+len) to [to, to+new_len): contents follow,
+ * what was at `to` is replaced, `from` is left unmapped; new_len >= len only
+ * for ranges of one mapping, the tail continues its backing. */
+int plat_move(uaddr_t from, u64 len, uaddr_t to, u64 new_len);
+
+enum plat_advice {
+	PLAT_DONTNEED, /* drop private pages: zero (or backing) on next touch */
+	PLAT_FREE, /* may drop private pages when memory is short */
+	PLAT_HUGE, /* prefer huge pages */
+	PLAT_NOHUGE,
+	PLAT_WIPEONFORK,
+	PLAT_KEEPONFORK,
+	PLAT_DONTFORK,
+	PLAT_DOFORK,
+	PLAT_WILLNEED,
+};
+int plat_advise(uaddr_t addr, u64 len, enum plat_advice advice);
+
+/* vec[i] = 1 if page i of the range is resident. */
+int plat_resident(uaddr_t addr, u64 npages, u8 *vec);
+
+/* Give memory of the kernel's own ranges (heap, cache, both addressed by their
+ * kernel virtual address) back: it reads as zero afterwards. */
+void plat_kernel_discard(void *addr, u64 len);
+
+/* Bytes the space has resident that are private to it (for statm, limits). */
+u64 plat_space_rss(struct plat_space *space);
+
+/* --- 2. Threads and spaces ------------------------------------------------ */
+
+/* Reserve what a thread needs of the machine (kernel and signal stack, cpu
+ * block): t->slot. Called before any of the starts below. -EAGAIN: no more. */
+int plat_thread_prepare(struct thread *t);
+/* Give back a prepared slot of a thread that never started. */
+void plat_thread_discard(struct thread *t);
+
+/* Start t at entry(t) on its kernel stack: in the caller's space; ... */
+int plat_thread_start(struct thread *t, void (*entry)(struct thread *));
+/* ... in a copy-on-write copy of the caller's space, stored in *space; ... */
+int plat_thread_fork(struct thread *t, void (*entry)(struct thread *),
+		     struct plat_space **space);
+/* ... or in a new empty space. */
+int plat_thread_spawn(struct thread *t, void (*entry)(struct thread *),
+		      struct plat_space **space);
+
+/* vfork: run t at entry(t) in the caller's space while the caller waits; return when
+ * t calls plat_thread_unborrow(). `process` lends the host thread itself. */
+void plat_thread_borrow(struct thread *t, void (*entry)(struct thread *));
+/* Called by a borrowed t as its last act in this space; it either is dead or
+ * has been started elsewhere by plat_thread_spawn() (its slot then belongs to
+ * the new place). Never returns. */
+NORETURN void plat_thread_unborrow(void);
+
+/* End the calling thread; its slot is reusable at once, `t` is not touched
+ * any more after *done was set to 1 (release). last: nobody else runs in this
+ * space, drop it. */
+NORETURN void plat_thread_exit(u32 *done, bool last);
+
+/* At boot only: the caller goes on as thread t (its current()). */
+void plat_become(struct thread *t);
+
+/* Leave the kernel: load frame's registers and go on in the program. Used by
+ * new threads; ordinary calls return through on_syscall(). */
+NORETURN void plat_return_to_user(struct frame *f);
+
+/* The frame of the current thread's entry from the program, at the top of its
+ * kernel stack. */
+struct frame *plat_thread_frame(struct thread *t);
+
+/* Make t enter the kernel soon if it runs in the program (on_kick), and make an
+ * interruptible host wait of it (6, 7) return -EINTR. The caller holds
+ * whatever keeps t from exiting. */
+void plat_kick(struct thread *t);
+
+/* User FS base of the current thread (new threads: set before return). */
+void plat_set_fs_base(u64 base);
+u64 plat_get_fs_base(void);
+
+/* Wait while *addr == value (a word in kernel memory), until woken, the
+ * deadline on CLOCK_MONOTONIC passes (NSEC_MAX: none) or spuriously.
+ * 0 or -ETIMEDOUT. */
+int plat_wait(u32 *addr, u32 value, nsec_t deadline);
+/* Wake up to n waiters of addr. */
+void plat_wake(u32 *addr, u32 n);
+/* Let others run. */
+void plat_yield(void);
+
+/* All cores pass a serialising instruction (after text was changed). */
+void plat_sync_cores(void);
+
+/* --- 3. Time, entropy ----------------------------------------------------- */
+
+enum plat_clock { PLAT_MONOTONIC, PLAT_REALTIME, PLAT_BOOTTIME };
+nsec_t plat_clock(enum plat_clock clock);
+/* CPU time used by a thread / by a whole space (user + system). */
+nsec_t plat_thread_cputime(struct thread *t);
+nsec_t plat_space_cputime(struct plat_space *space);
+void plat_entropy(void *buf, size_t n);
+unsigned int plat_ncpus(void);
+unsigned int plat_cpu(void); /* the one running now */
+
+/* --- 4. Console and trace -------------------------------------------------- */
+
+/* Kernel log line for the operator (no newline needed, no guest bytes raw). */
+void plat_log(const char *text, size_t n);
+/* Append to the trace the user asked for with --trace. */
+void plat_trace(const char *text, size_t n);
+
+/* --- 5. Block devices: with volumes ---------------------------------------- */
+
+/* --- 6. Outside descriptors ("hfd"): stdio and brokered sockets ------------ */
+/*
+ * An hfd is a small number naming something outside, shared by all spaces.
+ * These never block unless the name says so. Buffers are user or kernel
+ * addresses; a bad user buffer gives -EFAULT. Sockets handed in by the broker
+ * are non-blocking and already bound, listening or connected.
+ */
+struct plat_iovec {
+	u64 base;
+	u64 len;
+};
+
+s64 plat_hfd_readv(int hfd, const struct plat_iovec *iov, int n);
+s64 plat_hfd_writev(int hfd, const struct plat_iovec *iov, int n);
+/* The same for descriptors that may not be set non-blocking (stdio): block
+ * until data or a kick (-EINTR). */
+s64 plat_hfd_readv_blocking(int hfd, const struct plat_iovec *iov, int n);
+s64 plat_hfd_writev_blocking(int hfd, const struct plat_iovec *iov, int n);
+/* flags are MSG_*; addr, when not NULL, receives the source (recv). */
+s64 plat_hfd_recv(int hfd, const struct plat_iovec *iov, int n, int flags,
+		  void *addr, u32 *addr_len);
+s64 plat_hfd_send(int hfd, const struct plat_iovec *iov, int n, int flags);
+/* Bytes [offset, offset+len) of the image or the cache object to a socket. */
+s64 plat_hfd_sendfile(int hfd, enum plat_backing from, u64 offset, u64 len);
+/* A connected socket off a listening one, non-blocking; peer in addr. */
+int plat_hfd_accept(int hfd, void *addr, u32 *addr_len);
+int plat_hfd_shutdown(int hfd, int how);
+int plat_hfd_setsockopt(int hfd, int level, int name, const void *v, u32 len);
+int plat_hfd_getsockopt(int hfd, int level, int name, void *v, u32 *len);
+int plat_hfd_sockname(int hfd, void *addr, u32 *len, bool peer);
+int plat_hfd_readable_bytes(int hfd); /* FIONREAD */
+void plat_hfd_close(int hfd);
+
+struct plat_pollfd { /* as struct pollfd */
+	int hfd;
+	s16 events;
+	s16 revents;
+};
+/* Block until one is ready (count), the deadline (0) or a kick (-EINTR). n may
+ * be 0. plat_kick() between the caller's last check and the wait is not lost. */
+int plat_hfd_poll(struct plat_pollfd *fds, int n, nsec_t deadline);
+
+/* Outside readiness sets, for guest epoll. `events`, `data` as Linux's. */
+struct plat_event {
+	u32 events;
+	u64 data;
+};
+int plat_hset_new(void); /* an hfd that can itself be polled, or -errno */
+int plat_hset_add(int hset, int hfd, u32 events, u64 data);
+int plat_hset_mod(int hset, int hfd, u32 events, u64 data);
+int plat_hset_del(int hset, int hfd);
+int plat_hset_wait(int hset, struct plat_event *ev, int max, nsec_t deadline);
+/* A bell: an hfd that becomes readable when rung, quiet again when hushed. */
+int plat_bell_new(void);
+void plat_bell_ring(int bell);
+void plat_bell_hush(int bell);
+
+/* --- 7. The broker: messages of abi/broker.h to and from the monitor ------- */
+
+/* Send one request and wait for its reply; up to max_hfds descriptors handed
+ * in are stored. The reply's length, or -errno (transport). Serialised inside. */
+int plat_broker_call(const void *request, size_t n, void *reply, size_t size,
+		     int *hfds, int max_hfds);
+/* Process 0 only: wait for an event from the monitor, the deadline, or a kick:
+ * length of the message, 0 deadline, -EINTR kick. */
+int plat_broker_event(void *event, size_t size, nsec_t deadline);
+
+/* Process 0 only: tell the monitor that its EVENT_STATS was served. */
+void plat_broker_ack(void);
+
+/* --- 8. Power --------------------------------------------------------------- */
+
+/* End the instance: everything of it stops; the monitor reports `status`, a
+ * wait status as wait4() encodes it. */
+NORETURN void plat_power_off(int status);
+/* End the instance as crashed; reason is one line. */
+NORETURN void plat_crash(const char *reason, struct frame *regs);
+
+/* --- Upcalls: what the platform calls ---------------------------------------- */
+
+/* The program executed a system call; f->orig_rax is its number. On return the
+ * platform leaves the kernel by f. The core has done all pending work. */
+void on_syscall(struct frame *f);
+
+enum plat_fault_kind {
+	PLAT_FAULT_SEGV_MAPERR, /* nothing mapped there */
+	PLAT_FAULT_SEGV_ACCERR, /* mapped, not allowed */
+	PLAT_FAULT_SEGV_GENERAL, /* general protection: no address */
+	PLAT_FAULT_BUS, /* past the end of the object */
+	PLAT_FAULT_ALIGN,
+	PLAT_FAULT_DIVIDE, /* integer divide or overflow */
+	PLAT_FAULT_FLOAT, /* SIGFPE of FPU/SSE; code in `detail` */
+	PLAT_FAULT_ILLEGAL,
+	PLAT_FAULT_BREAKPOINT,
+	PLAT_FAULT_STEP,
+};
+struct plat_fault {
+	enum plat_fault_kind kind;
+	uaddr_t address;
+	int detail; /* host's si_code where it says more */
+	u64 error_code; /* x86: page-fault error code, trap number */
+	u64 trap_number;
+};
+/* The program faulted. Returns like on_syscall(). */
+void on_fault(struct frame *f, const struct plat_fault *fault);
+/* A kick reached the thread while it ran the program. */
+void on_kick(struct frame *f);
+
+#endif

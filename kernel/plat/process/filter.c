@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seccomp filter, made by hand from hostcalls.h. From outside the host-call
+ * section every call traps: it is the program's. From inside, a call that is
+ * not listed, or not with these arguments, kills the process, which ends the
+ * instance.
+ */
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+
+#include "kernel/kernel.h"
+#include "kernel/plat/process/host.h"
+
+#define FILTER_MAX 512
+
+struct filter {
+	struct sock_filter code[FILTER_MAX];
+	u16 n;
+};
+
+typedef void rule_fn(struct filter *f);
+
+static void emit(struct filter *f, u16 code, u32 k, u8 jt, u8 jf)
+{
+	kassert(f->n < FILTER_MAX);
+	f->code[f->n++] = (struct sock_filter){ code, jt, jf, k };
+}
+
+static void load(struct filter *f, u32 offset)
+{
+	emit(f, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+}
+
+static void load_arg(struct filter *f, int i)
+{
+	load(f, (u32)(offsetof(struct seccomp_data, args) + 8UL * (u32)i));
+}
+
+static void ret(struct filter *f, u32 action)
+{
+	emit(f, BPF_RET | BPF_K, action, 0, 0);
+}
+
+static void allow(struct filter *f)
+{
+	ret(f, SECCOMP_RET_ALLOW);
+}
+
+/* The loaded word must be v, or the process dies. */
+static void require(struct filter *f, u32 v)
+{
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, v, 1, 0);
+	ret(f, SECCOMP_RET_KILL_PROCESS);
+}
+
+/* The loaded word must have no bit outside the mask. */
+static void require_mask(struct filter *f, u32 mask)
+{
+	emit(f, BPF_JMP | BPF_JSET | BPF_K, ~mask, 0, 1);
+	ret(f, SECCOMP_RET_KILL_PROCESS);
+}
+
+/* The loaded word must be one of these. */
+static void require_one_of(struct filter *f, const u32 *v, u8 n)
+{
+	for (u8 i = 0; i < n; i++)
+		emit(f, BPF_JMP | BPF_JEQ | BPF_K, v[i], n - i, 0);
+	ret(f, SECCOMP_RET_KILL_PROCESS);
+}
+
+static void rule_any(struct filter *f)
+{
+	allow(f);
+}
+
+static void rule_futex(struct filter *f)
+{
+	static const u32 ops[] = { FUTEX_WAIT_BITSET, FUTEX_WAKE };
+
+	load_arg(f, 1);
+	require_one_of(f, ops, ARRAY_SIZE(ops));
+	allow(f);
+}
+
+static void rule_mmap(struct filter *f)
+{
+	load_arg(f, 2);
+	require_mask(f, PROT_READ | PROT_WRITE | PROT_EXEC);
+	load_arg(f, 3);
+	require_mask(f, MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS |
+				MAP_NORESERVE);
+	allow(f);
+}
+
+static void rule_mprotect(struct filter *f)
+{
+	load_arg(f, 2);
+	require_mask(f, PROT_READ | PROT_WRITE | PROT_EXEC);
+	allow(f);
+}
+
+/* Not MADV_MERGEABLE (a side channel), nor the ones that hurt the machine. */
+static void rule_madvise(struct filter *f)
+{
+	static const u32 advice[] = {
+		MADV_DONTNEED, MADV_FREE,	MADV_REMOVE,
+		MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_WILLNEED,
+		MADV_DONTFORK, MADV_DOFORK,	MADV_WIPEONFORK,
+		MADV_KEEPONFORK,
+	};
+
+	load_arg(f, 2);
+	require_one_of(f, advice, ARRAY_SIZE(advice));
+	allow(f);
+}
+
+static void rule_tgkill(struct filter *f)
+{
+	load_arg(f, 2);
+	require(f, HOST_SIGKICK);
+	allow(f);
+}
+
+static void rule_clone(struct filter *f)
+{
+	static const u32 flags[] = { HOST_CLONE_THREAD, HOST_CLONE_PROCESS };
+
+	load_arg(f, 0);
+	require_one_of(f, flags, ARRAY_SIZE(flags));
+	allow(f);
+}
+
+static void rule_prctl(struct filter *f)
+{
+	load_arg(f, 0);
+	require(f, PR_SET_PDEATHSIG);
+	load_arg(f, 1);
+	require(f, 9);
+	allow(f);
+}
+
+static void rule_accept(struct filter *f)
+{
+	load_arg(f, 3);
+	require(f, 02004000); /* SOCK_CLOEXEC | SOCK_NONBLOCK */
+	allow(f);
+}
+
+/* Plain options of SOL_SOCKET and TCP: none that attaches programs, picks
+ * interfaces, loads modules or hands out descriptors of others. */
+static void rule_sockopt(struct filter *f, const u32 *socket_names, u8 n1,
+			 const u32 *tcp_names, u8 n2)
+{
+	load_arg(f, 1);
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (u8)(n1 + 3));
+	load_arg(f, 2);
+	require_one_of(f, socket_names, n1);
+	allow(f);
+	require(f, 6);
+	load_arg(f, 2);
+	require_one_of(f, tcp_names, n2);
+	allow(f);
+}
+
+static const u32 tcp_names[] = { 1,  2,	 3,  4,	 5,  6,	 7,  8,	 9,
+				 10, 11, 12, 18, 19, 20, 21, 23, 25 };
+
+static void rule_setsockopt(struct filter *f)
+{
+	/* REUSEADDR BROADCAST SNDBUF RCVBUF KEEPALIVE OOBINLINE PRIORITY LINGER
+	 * RCVLOWAT RCVTIMEO SNDTIMEO */
+	static const u32 names[] = { 2, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21 };
+
+	rule_sockopt(f, names, ARRAY_SIZE(names), tcp_names,
+		     ARRAY_SIZE(tcp_names));
+}
+
+static void rule_getsockopt(struct filter *f)
+{
+	/* The same, and TYPE ERROR ACCEPTCONN PROTOCOL DOMAIN. */
+	static const u32 names[] = { 2,	 3,  4,	 6,  7,	 8,  9,	 10,
+				     12, 13, 18, 20, 21, 30, 38, 39 };
+
+	rule_sockopt(f, names, ARRAY_SIZE(names), tcp_names,
+		     ARRAY_SIZE(tcp_names));
+}
+
+static void rule_ioctl(struct filter *f)
+{
+	load_arg(f, 1);
+	require(f, 0x541b); /* FIONREAD */
+	allow(f);
+}
+
+static void rule_membarrier(struct filter *f)
+{
+	load_arg(f, 0);
+	require(f, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+	allow(f);
+}
+
+#define HOSTCALL(name, rule, reason) { __NR_##name, rule },
+static const struct hostcall_row {
+	u32 nr;
+	rule_fn *rule;
+} hostcall_rows[] = {
+#include "kernel/plat/process/hostcalls.h"
+};
+#undef HOSTCALL
+
+/* Trap calls from outside the stubs. The address the filter sees is that of
+ * the instruction after the call. */
+static void filter_origin(struct filter *f)
+{
+	u32 ip = offsetof(struct seccomp_data, instruction_pointer);
+
+	load(f, ip + 4);
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, (u32)((u64)hostcall_start >> 32), 0,
+	     3);
+	load(f, ip);
+	emit(f, BPF_JMP | BPF_JGT | BPF_K, (u32)(u64)hostcall_start, 0, 1);
+	emit(f, BPF_JMP | BPF_JGT | BPF_K, (u32)(u64)hostcall_end, 0, 1);
+	ret(f, SECCOMP_RET_TRAP);
+	load(f, offsetof(struct seccomp_data, arch));
+	require(f, AUDIT_ARCH_X86_64);
+}
+
+static void filter_build(struct filter *f)
+{
+	filter_origin(f);
+	load(f, offsetof(struct seccomp_data, nr));
+	for (u32 i = 0; i < ARRAY_SIZE(hostcall_rows); i++) {
+		u16 at = f->n;
+
+		emit(f, BPF_JMP | BPF_JEQ | BPF_K, hostcall_rows[i].nr, 0, 0);
+		hostcall_rows[i].rule(f);
+		f->code[at].jf = (u8)(f->n - at - 1);
+	}
+	ret(f, SECCOMP_RET_KILL_PROCESS); /* x32 numbers, too */
+}
+
+int filter_install(void)
+{
+	static struct filter f;
+	struct sock_fprog prog = { 0, f.code };
+	s64 err;
+
+	filter_build(&f);
+	prog.len = f.n;
+	err = hostcall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!err)
+		err = hostcall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+	return (int)err;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls to the host. Every `syscall` instruction of the kernel is in section
+ * .hostcall (hostcall.S); the filter lets host calls through from nowhere else
+ * and only those that hostcalls.h lists.
+ */
+#ifndef JIFFY_KERNEL_PLAT_PROCESS_HOST_H
+#define JIFFY_KERNEL_PLAT_PROCESS_HOST_H
+
+#include <asm/unistd.h>
+
+#include "kernel/linux/errno.h"
+#include "kernel/plat/process/slot.h"
+#include "lib/compiler.h"
+
+/* Raw call: the result, or -errno. Signals the host sends make it -EINTR. */
+s64 hostcall_raw(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6, long nr);
+/* The same; -EINTR also if a kick came since the last one consumed, up to the
+ * very instruction (restart rule in trap.c). */
+s64 hostcall_intr_raw(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6, long nr);
+
+#define HOST_ARGS_(a, b, c, d, e, f, ...) \
+	(u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f)
+#define hostcall(nr, ...) \
+	hostcall_raw(HOST_ARGS_(__VA_ARGS__ __VA_OPT__(, ) 0, 0, 0, 0, 0, 0,  \
+				0),                                     \
+		     (nr))
+#define hostcall_intr(nr, ...) \
+	hostcall_intr_raw(HOST_ARGS_(__VA_ARGS__ __VA_OPT__(, ) 0, 0, 0, 0, 0, \
+				     0, 0),                             \
+			  (nr))
+
+/* clone(): the new host thread sets GS to `slot` and calls thread_begin(slot)
+ * on that slot's kernel stack. *tid is the host's number, set before either
+ * goes on. The host tid, or -errno. */
+s64 hostcall_clone(u64 flags, u64 stack, s32 *tid, struct plat_slot *slot);
+/* rt_sigreturn with the stack pointer at the ucontext. */
+extern const char host_sigreturn[];
+/* Push the slot on the free list, store 1 to *done, end the host thread; uses
+ * no stack after the push. */
+NORETURN void hostcall_thread_exit(u64 *free_head, u64 index, u32 *next_free,
+				   u32 *done);
+
+extern const char hostcall_start[], hostcall_end[];
+extern const char hostcall_intr_start[], hostcall_intr_end[];
+extern const char hostcall_intr_out[];
+
+/* The kick: a real-time signal, so that no program-like sender uses it. */
+#define HOST_SIGKICK 34
+
+/* Exactly these flags pass the filter. */
+#define HOST_CLONE_VM 0x100u
+#define HOST_CLONE_THREAD 0x150f00u /* VM FS FILES SIGHAND THREAD SYSVSEM
+				     * PARENT_SETTID */
+#define HOST_CLONE_PROCESS 0x108411u /* PARENT FILES PARENT_SETTID SIGCHLD */
+
+struct host_timespec {
+	s64 sec;
+	s64 nsec;
+};
+
+static inline struct host_timespec host_timespec(nsec_t t)
+{
+	return (struct host_timespec){ t / NSEC_PER_SEC, t % NSEC_PER_SEC };
+}
+
+/* What start.c learned, in kernel memory; -1 for absent descriptors. */
+struct plat_state {
+	s32 image_fd, cache_fd, broker_fd, event_fd, trace_fd;
+	s32 monitor_pid; /* parent of every host process */
+	u64 vdso_base; /* the host's, where it is now */
+	u64 vdso_end;
+	bool has_filter;
+};
+extern struct plat_state plat_state;
+
+/* The host's vDSO, found by start.c. */
+extern int (*host_clock_gettime)(int clock, struct host_timespec *ts);
+extern int (*host_getcpu)(unsigned int *cpu, unsigned int *node, void *unused);
+
+/* filter.c: install the seccomp filter; 0 or -errno. */
+int filter_install(void);
+/* vdso_host.c: move the host's vDSO at `base` and its data to the fixed place
+ * and look its functions up; stack_end bounds the search. */
+int vdso_host_move(u64 base, u64 stack_end);
+/* trap.c: signal handlers for this process (inherited by all). */
+int trap_install(void);
+/* thread.c */
+void thread_begin(struct plat_slot *slot);
+int thread_arm_signal_stack(struct plat_slot *slot);
+void slot_setup(struct plat_slot *s);
+struct plat_slot *slot_new(void);
+void slot_free(struct plat_slot *s);
+struct plat_space *space_new(void);
+void space_free(struct plat_space *s);
+s64 thread_clone_process(struct plat_slot *s);
+extern u64 slot_free_head;
+/* spawn.c: process 0 serves requests for shells; true if there were any. */
+bool spawn_serve(void);
+/* hfd.c */
+int host_send_all(int fd, const void *p, size_t n);
+
+struct plat_space {
+	s32 host_pid; /* 0: free */
+	u32 nthreads; /* host threads in it, atomic */
+	u32 next_free;
+	nsec_t cputime; /* final, once it is gone */
+};
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clocks, processor time, entropy, the operator's log and the trace: plat.h
+ * groups 3 and 4.
+ */
+#include "abi/boot.h"
+#include "kernel/kernel.h"
+#include "kernel/plat/process/host.h"
+#include "kernel/proc/thread.h"
+
+static nsec_t host_clock(s64 id)
+{
+	struct host_timespec ts = { 0, 0 };
+
+	if (hostcall(__NR_clock_gettime, id, &ts))
+		return -1;
+	return ts.sec * NSEC_PER_SEC + ts.nsec;
+}
+
+nsec_t plat_clock(enum plat_clock clock)
+{
+	static const u8 ids[] = { [PLAT_MONOTONIC] = 1,
+				  [PLAT_REALTIME] = 0,
+				  [PLAT_BOOTTIME] = 7 };
+	struct host_timespec ts = { 0, 0 };
+
+	host_clock_gettime(ids[clock], &ts);
+	return ts.sec * NSEC_PER_SEC + ts.nsec;
+}
+
+/* The host's clock id of a process's or (own process only) thread's time. */
+static s64 cpu_clock_id(s32 id, bool is_thread)
+{
+	return ((s64)~id << 3) | (is_thread ? 4 : 0) | 2;
+}
+
+nsec_t plat_thread_cputime(struct thread *t)
+{
+	struct plat_slot *s = t->slot;
+	struct plat_slot *me = slot_of_host();
+	nsec_t time = -1;
+
+	if (!s)
+		return 0;
+	s = s->host;
+	if (s == me)
+		time = host_clock(3); /* CLOCK_THREAD_CPUTIME_ID */
+	else if (s->space && s->space == me->space && s->host_tid)
+		time = host_clock(cpu_clock_id(s->host_tid, true));
+	else if (s->space && s->space->nthreads == 1)
+		time = plat_space_cputime(s->space);
+	/* A thread among several of another process: as last seen. */
+	if (time < 0)
+		return s->cputime;
+	s->cputime = time;
+	return time;
+}
+
+nsec_t plat_space_cputime(struct plat_space *space)
+{
+	nsec_t time = -1;
+	s32 pid;
+
+	if (!space)
+		return 0;
+	pid = atomic_load(&space->host_pid);
+	if (pid)
+		time = host_clock(cpu_clock_id(pid, false));
+	if (time >= 0)
+		space->cputime = time;
+	return space->cputime;
+}
+
+void plat_entropy(void *buf, size_t n)
+{
+	u8 *p = buf;
+
+	while (n) {
+		s64 got = hostcall(__NR_getrandom, p, n, 0);
+
+		if (got < 0 && got != -EINTR)
+			plat_crash("the host has no randomness", NULL);
+		if (got > 0) {
+			p += got;
+			n -= (size_t)got;
+		}
+	}
+}
+
+unsigned int plat_ncpus(void)
+{
+	return kernel.ncpus ? kernel.ncpus : 1;
+}
+
+unsigned int plat_cpu(void)
+{
+	unsigned int cpu = 0;
+
+	if (host_getcpu)
+		host_getcpu(&cpu, NULL, NULL);
+	return cpu;
+}
+
+void plat_log(const char *text, size_t n)
+{
+	struct plat_iovec iov[] = { { (u64) "jiffy: ", 7 },
+				    { (u64)text, n },
+				    { (u64) "\n", 1 } };
+
+	hostcall(__NR_writev, 2, iov, 3);
+}
+
+void plat_trace(const char *text, size_t n)
+{
+	if (plat_state.trace_fd >= 0)
+		host_send_all(plat_state.trace_fd, text, n);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Linux's clock numbers: reading them, and turning times on them into deadlines
+ * for thread_sleep() and timers.
+ */
+#ifndef JIFFY_KERNEL_PROC_CLOCK_H
+#define JIFFY_KERNEL_PROC_CLOCK_H
+
+#include "kernel/linux/time.h"
+
+/* Time on a clock, CPU-time clocks of threads and processes included. 0, or
+ * -EINVAL (no such clock, thread or process). */
+int clock_read(s32 clock, nsec_t *now);
+/* Does the clock count CPU time? */
+bool clock_is_cpu(s32 clock);
+/* May it be slept on (clock_nanosleep, timers) other than by CPU time? */
+bool clock_can_sleep(s32 clock);
+/* CLOCK_MONOTONIC time of `value` on a clock that can sleep, absolute or from
+ * now; NSEC_MAX if it is beyond. */
+nsec_t clock_deadline(s32 clock, nsec_t value, bool absolute);
+
+/* Nanoseconds of a timespec, saturated: 0, -EINVAL. */
+int timespec_to_nsec(const struct linux_timespec *ts, nsec_t *nsec);
+struct linux_timespec nsec_to_timespec(nsec_t nsec);
+/* The same from and to the program's memory. */
+int timespec_in(nsec_t *nsec, uaddr_t addr);
+int timespec_out(uaddr_t addr, nsec_t nsec);
+
+/* When to look again at a CPU-time clock that has `left` to go, with n threads
+ * that may run. *pause grows while nothing runs; used says if something did. */
+nsec_t cpu_clock_next(nsec_t left, u32 n, bool used, nsec_t *pause);
+
+#endif

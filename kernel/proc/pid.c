@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of ids: threads and processes by number, all processes in order.
+ * A number is free when no thread, process, group or session carries it.
+ */
+#include "kernel/kernel.h"
+#include "kernel/proc/proc_int.h"
+
+#define PID_BUCKETS 1024
+
+static struct {
+	struct mutex lock;
+	struct list threads[PID_BUCKETS]; /* struct thread.tid_node */
+	struct list processes[PID_BUCKETS]; /* struct process.pid_node */
+	struct list all; /* struct process.all_node, ascending */
+	s32 last;
+	bool has_wrapped;
+	u32 nprocesses, nthreads;
+} pids;
+
+void pid_init(void)
+{
+	for (u32 i = 0; i < PID_BUCKETS; i++) {
+		list_init(&pids.threads[i]);
+		list_init(&pids.processes[i]);
+	}
+	list_init(&pids.all);
+}
+
+static struct thread *find_thread(s32 tid)
+{
+	struct list *head = &pids.threads[(u32)tid % PID_BUCKETS];
+	struct thread *t;
+
+	list_for_each(t, head, tid_node) {
+		if (t->tid == tid)
+			return t;
+	}
+	return NULL;
+}
+
+static struct process *find_process(s32 pid)
+{
+	struct list *head = &pids.processes[(u32)pid % PID_BUCKETS];
+	struct process *p;
+
+	list_for_each(p, head, pid_node) {
+		if (p->pid == pid)
+			return p;
+	}
+	return NULL;
+}
+
+static bool id_in_use(s32 id)
+{
+	struct process *p;
+
+	if (find_thread(id) || find_process(id))
+		return true;
+	if (!pids.has_wrapped)
+		return false;
+	list_for_each(p, &pids.all, all_node) {
+		if (atomic_load(&p->pgid) == id || atomic_load(&p->sid) == id)
+			return true;
+	}
+	return false;
+}
+
+/* The next free id, or 0. */
+static s32 id_alloc(void)
+{
+	for (s32 tries = 0; tries < PID_MAX; tries++) {
+		if (++pids.last >= PID_MAX) {
+			pids.last = PID_RESERVED;
+			pids.has_wrapped = true;
+		}
+		if (!id_in_use(pids.last))
+			return pids.last;
+	}
+	return 0;
+}
+
+static void insert_ordered(struct process *p)
+{
+	struct list *pos = pids.all.prev;
+
+	/* New ids are nearly always the highest. */
+	while (pos != &pids.all &&
+	       list_entry(pos, struct process, all_node)->pid > p->pid)
+		pos = pos->prev;
+	list_push(pos, &p->all_node);
+}
+
+int pid_link(struct thread *t, struct process *p)
+{
+	s32 id;
+
+	mutex_lock(&pids.lock);
+	id = id_alloc();
+	if (id == 0) {
+		mutex_unlock(&pids.lock);
+		return -EAGAIN;
+	}
+	t->tid = id;
+	list_append(&pids.threads[(u32)id % PID_BUCKETS], &t->tid_node);
+	pids.nthreads++;
+	if (p) {
+		p->pid = id;
+		list_append(&pids.processes[(u32)id % PID_BUCKETS],
+			    &p->pid_node);
+		insert_ordered(p);
+		pids.nprocesses++;
+	}
+	mutex_unlock(&pids.lock);
+	return 0;
+}
+
+void pid_unlink_thread(struct thread *t)
+{
+	mutex_lock(&pids.lock);
+	if (list_linked(&t->tid_node)) {
+		list_del(&t->tid_node);
+		pids.nthreads--;
+	}
+	mutex_unlock(&pids.lock);
+}
+
+void pid_unlink_process(struct process *p)
+{
+	mutex_lock(&pids.lock);
+	if (list_linked(&p->pid_node)) {
+		list_del(&p->pid_node);
+		list_del(&p->all_node);
+		pids.nprocesses--;
+	}
+	mutex_unlock(&pids.lock);
+}
+
+void pid_take_over(struct thread *t)
+{
+	mutex_lock(&pids.lock);
+	list_del(&t->tid_node);
+	t->tid = t->proc->pid;
+	list_append(&pids.threads[(u32)t->tid % PID_BUCKETS], &t->tid_node);
+	mutex_unlock(&pids.lock);
+}
+
+u32 pid_count_user(u32 uid)
+{
+	struct thread *t;
+	u32 n = 0;
+
+	mutex_lock(&pids.lock);
+	for (u32 i = 0; i < PID_BUCKETS; i++) {
+		list_for_each(t, &pids.threads[i], tid_node) {
+			if (atomic_load(&t->uid) == uid)
+				n++;
+		}
+	}
+	mutex_unlock(&pids.lock);
+	return n;
+}
+
+struct thread *thread_find(s32 tid)
+{
+	struct thread *t;
+
+	mutex_lock(&pids.lock);
+	t = find_thread(tid);
+	if (t)
+		thread_get(t);
+	mutex_unlock(&pids.lock);
+	return t;
+}
+
+struct process *process_find(s32 pid)
+{
+	struct process *p;
+
+	mutex_lock(&pids.lock);
+	p = find_process(pid);
+	if (p)
+		process_get(p);
+	mutex_unlock(&pids.lock);
+	return p;
+}
+
+struct process *process_next(s32 after_pid)
+{
+	struct process *p, *found = NULL;
+
+	mutex_lock(&pids.lock);
+	list_for_each(p, &pids.all, all_node) {
+		if (p->pid > after_pid) {
+			process_get(p);
+			found = p;
+			break;
+		}
+	}
+	mutex_unlock(&pids.lock);
+	return found;
+}
+
+struct process *pid_walk(struct process *after)
+{
+	struct list *next;
+
+	mutex_lock(&pids.lock);
+	next = after ? after->all_node.next : pids.all.next;
+	mutex_unlock(&pids.lock);
+	if (next == &pids.all)
+		return NULL;
+	return list_entry(next, struct process, all_node);
+}
+
+u32 process_count(void)
+{
+	return atomic_load(&pids.nprocesses);
+}
+
+u32 thread_count(void)
+{
+	return atomic_load(&pids.nthreads);
+}

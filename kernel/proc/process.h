@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest process (Linux thread group). Its parts may be shared by clone()
+ * flags, hence are objects with counts of their own.
+ */
+#ifndef JIFFY_KERNEL_PROC_PROCESS_H
+#define JIFFY_KERNEL_PROC_PROCESS_H
+
+#include "kernel/proc/cred.h"
+#include "kernel/proc/signal.h"
+#include "kernel/proc/thread.h"
+
+struct fdtable; /* vfs/fd.h */
+struct fs_context; /* vfs/path.h: root, cwd, umask */
+struct mm; /* mm/mm.h */
+struct tty;
+struct file;
+
+#define RLIM_NLIMITS 16
+struct rlimit64 {
+	u64 cur;
+	u64 max;
+};
+
+struct session {
+	struct ref ref;
+	s32 sid;
+	struct tty *tty; /* controlling terminal, under tty's lock */
+};
+
+/* A session with one reference, or NULL (no memory). */
+struct session *session_new(s32 sid);
+void session_get(struct session *s);
+void session_put(struct session *s); /* NULL is fine */
+
+struct rusage_sum { /* of reaped children */
+	nsec_t utime, stime;
+	u64 min_flt, maj_flt, max_rss_kib, nvcsw, nivcsw;
+};
+
+struct process {
+	struct list all_node; /* pid.c: all processes, by pid order */
+	struct list pid_node; /* pid.c: hash bucket */
+	struct ref ref; /* one until reaped, one per lookup or thread */
+	s32 pid; /* tgid */
+
+	/* Under pid.c's tree lock (fork, exit, wait, setpgid are rare). */
+	struct process *parent;
+	struct list children; /* struct process.sibling */
+	struct list sibling;
+	s32 pgid;
+	s32 sid; /* session->sid */
+	struct session *session;
+	bool is_zombie, is_reaped;
+	bool is_vfork_done; /* has exec'ed or ended; exit_wait is woken */
+	s32 exit_status; /* as wait4() gives it */
+	bool did_exec;
+	bool is_subreaper;
+	u32 exit_signal;
+
+	struct mutex lock; /* threads list, rlimits, names */
+	/* Changed under lock and sig_lock both, so either is enough to read. */
+	struct list threads;
+	u32 nthreads;
+	u32 nlive; /* threads that have not reached exit */
+	struct thread *leader;
+	bool is_exiting; /* exit_group or fatal signal: WORK_EXIT to all */
+	s32 group_exit_code;
+	struct thread *exec_thread; /* exec waits for the others to go */
+	struct waitq thread_wait; /* woken at each thread exit */
+
+	struct mutex sig_lock;
+	struct sighand *sighand;
+	struct sigpending pending;
+	struct waitq sig_waitq; /* signalfd, sigtimedwait */
+	bool is_stopped; /* job control: threads wait on stop_wait */
+	bool stop_reported; /* wait4(WUNTRACED) has seen this stop */
+	bool cont_reported; /* nothing for WCONTINUED to see */
+	bool cont_notify; /* first thread to go on tells the parent */
+	s32 stop_sig;
+	u32 nsigqueue; /* queued siginfos, against RLIMIT_SIGPENDING */
+	struct waitq child_wait; /* wait4() callers of this process */
+	struct waitq stop_wait; /* stopped threads of this process */
+
+	struct mm *mm;
+	struct fdtable *files;
+	struct fs_context *fs;
+	bool files_shared; /* with another process (CLONE_FILES) */
+	struct waitq exit_wait; /* pidfds: woken when it becomes a zombie */
+	nsec_t cpu_time; /* final, once a zombie; else ask the platform */
+	u32 membarrier; /* registered expedited forms (sys_misc.c) */
+
+	struct rlimit64 rlimits[RLIM_NLIMITS];
+	struct rusage_sum child_usage;
+	struct rusage_sum own_usage; /* of its threads that have gone; times
+				      * are in cpu_time */
+	nsec_t start_time; /* monotonic */
+	struct itimers *itimers; /* proc/itimer.c; NULL until first used */
+	struct posix_timers *posix_timers; /* proc/posix_timer.c; the same */
+	char *cmdline; /* of exec: argv joined by NULs */
+	size_t cmdline_len;
+	uaddr_t arg_start, arg_end, env_start, env_end, auxv_start, stack_start;
+	u64 auxv[64];
+	u32 nauxv;
+	struct file *exe; /* for /proc/PID/exe */
+	bool is_dumpable, no_new_privs, keep_caps;
+	s32 oom_score_adj;
+	u64 io_read, io_written;
+	struct list shm_attaches; /* ipc/shm.c */
+	void *semundo; /* ipc/sem.c */
+	u32 personality;
+};
+
+/* Make process 0 around the current thread (thread_boot). Called once, first of
+ * all proc/, after heap_init(). */
+int proc_init(void);
+/* pid 1 with its leader thread, prepared and ready for plat_thread_spawn():
+ * its own session, empty descriptor table, root directory, default limits.
+ * NULL: no memory. */
+struct process *process_new_init(void);
+/* Start p's leader in a new space as the program at path (found already; all
+ * strings stay). If exec fails, the instance ends with status 127 or 126. */
+int process_start_init(struct process *p, const char *path,
+		       const char *const *argv, const char *const *envp);
+
+/* What other parts hook into the life of processes; NULL: nothing to do. */
+struct process_hooks {
+	void (*session_leader_exit)(struct process *p); /* tty: hang up */
+	void (*sem_exit)(struct process *p); /* SysV semaphore undo */
+	void (*shm_exit)(struct process *p);
+	void (*power_off)(int status); /* before plat_power_off() */
+};
+extern struct process_hooks process_hooks;
+
+/* The thread that boots: platforms make it current() before anything else;
+ * proc_init() fills it in. */
+extern struct thread thread_boot;
+
+/* Process 0: home of the kernel's threads; never seen by programs. */
+extern struct process *process_kernel;
+/* pid 1. */
+struct process *process_init_get(void);
+
+/* By pid, with a reference, or NULL. */
+struct process *process_find(s32 pid);
+void process_get(struct process *p);
+void process_put(struct process *p);
+static inline struct process *process_current(void)
+{
+	return current()->proc;
+}
+
+/* The lock of the process tree: parents, children, groups, sessions. */
+void process_tree_lock(void);
+void process_tree_unlock(void);
+/* Tree lock held: does the group exist in session s (NULL: anywhere)? */
+bool process_group_exists(s32 pgid, const struct session *s);
+/* Tree lock held: no member has a parent outside the group in its session.
+ * `without`: leave this process out (it is going). */
+bool process_group_is_orphaned(s32 pgid, const struct process *without);
+/* CPU time (user + system) of a process so far. */
+nsec_t process_cputime(struct process *p);
+/* What a process (without its children) has used so far. */
+void process_usage(struct process *p, struct rusage_sum *sum);
+
+/* wait4() and waitid(). type: WAIT_*; options: W*. */
+struct wait_request {
+	int type;
+	s32 id;
+	u32 options;
+	bool is_nonblocking; /* for the caller: of a pidfd */
+};
+struct wait_result {
+	s32 pid;
+	u32 uid;
+	int code; /* LINUX_CLD_* */
+	s32 status; /* as wait4() gives it */
+	struct rusage_sum usage; /* of the child and its waited-for children */
+};
+enum { WAIT_ALL, WAIT_PID, WAIT_PGID };
+/* The child's pid, 0 (WNOHANG, none yet), -ECHILD, -ERESTARTSYS. */
+long process_wait(const struct wait_request *req, struct wait_result *result);
+/* Copy the name of the leader, terminated, also after it is gone. */
+void process_comm(struct process *p, char comm[16]);
+
+/* fork/clone/vfork; arguments as clone3's. Returns the child's tid. */
+struct clone_request {
+	u64 flags;
+	uaddr_t child_tid, parent_tid, pidfd, stack, tls;
+	int exit_signal;
+};
+long process_clone(struct frame *f, const struct clone_request *req);
+
+/* Replace the program (proc/exec.c) by file (exec_open()). argv/envp are user
+ * arrays of strings. The reference to file and path (kmalloc'ed) are taken over
+ * in any case. On success the caller's frame is the new program's (or the
+ * borrowed thread has moved on and this does not return). */
+long process_exec(struct frame *f, struct file *file, char *path, uaddr_t argv,
+		  uaddr_t envp);
+/* The same with kernel arrays: the first program at boot. */
+long process_exec_kernel(struct frame *f, const char *path,
+			 const char *const *argv, const char *const *envp);
+
+/* End the current thread / the whole process. status is a wait status. */
+NORETURN void thread_exit(int status);
+NORETURN void process_exit(int status);
+/* Order p's end from outside (SIGKILL): sets WORK_EXIT on all its threads. */
+void process_kill(struct process *p, int status);
+
+/* Walk all processes or threads for /proc: calls fn with references held,
+ * no lock held. */
+struct process *process_next(s32 after_pid); /* lowest pid > after, ref held */
+struct thread *process_next_thread(struct process *p, s32 after_tid);
+u32 process_count(void);
+u32 thread_count(void);
+
+/* Threads of the kernel's own, run in process 0. */
+int kernel_thread_start(const char *name, void (*fn)(void *arg), void *arg);
+
+u64 rlimit_current(unsigned int which);
+
+#endif

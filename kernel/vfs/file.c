@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files: memory, references, and the checks before an operation.
+ */
+#include "kernel/vfs/vfs_int.h"
+
+#define RW_MAX 0x7ffff000UL /* MAX_RW_COUNT */
+
+static struct pool file_pool = {
+	.size = sizeof(struct file),
+	.link_offset = offsetof(struct file, pool_next),
+};
+
+u64 file_count(void)
+{
+	return atomic_load(&file_pool.nlive);
+}
+
+struct file *file_alloc(void)
+{
+	return pool_alloc(&file_pool);
+}
+
+void file_free(struct file *f)
+{
+	pool_free(&file_pool, f);
+}
+
+static void file_set_mode(struct file *f, u32 flags)
+{
+	u32 acc = flags & O_ACCMODE;
+
+	f->is_path_only = (flags & O_PATH) != 0;
+	f->can_read = !f->is_path_only && acc != O_WRONLY;
+	f->can_write = !f->is_path_only && acc != O_RDONLY;
+}
+
+int file_new_owned(const struct path *p, const struct file_ops *ops, u32 flags,
+		   struct file **out)
+{
+	struct file *f = file_alloc();
+
+	if (!f) {
+		struct path owned = *p;
+
+		path_put(&owned);
+		return -ENFILE;
+	}
+	f->flags = flags;
+	f->ops = ops;
+	f->path = *p;
+	f->inode = p->dentry->inode;
+	f->pos = 0;
+	f->data = NULL;
+	f->owner = 0;
+	f->owner_sig = 0;
+	list_init(&f->epoll_watches);
+	f->has_pos = inode_is(f->inode, TYPE_REG) ||
+		     inode_is(f->inode, TYPE_DIR);
+	f->has_write = false;
+	f->atime_checked = false;
+	file_set_mode(f, flags);
+	/* Pairs with ref_tryget() of stale lookups in fd.c. */
+	atomic_store_release(&f->ref.count, 1);
+	*out = f;
+	return 0;
+}
+
+int file_new(const struct path *path, const struct file_ops *ops, u32 flags,
+	     struct file **f)
+{
+	path_get(path);
+	return file_new_owned(path, ops, flags, f);
+}
+
+void file_get(struct file *f)
+{
+	ref_get(&f->ref);
+}
+
+static NOINLINE void file_release_rest(struct file *f)
+{
+	if (!list_empty(&f->epoll_watches))
+		epoll_file_gone(f);
+	if (f->inode->locks)
+		lockf_release(f);
+	if (f->has_write)
+		inode_put_write(f->inode);
+}
+
+void file_put(struct file *f)
+{
+	if (!ref_put(&f->ref))
+		return;
+	if (unlikely(!list_empty(&f->epoll_watches) || f->inode->locks ||
+		     f->has_write))
+		file_release_rest(f);
+	if (!f->is_path_only) {
+		vfs_notify(f->path.dentry, f->can_write ? NOTIFY_CLOSE_WRITE :
+							  NOTIFY_CLOSE_NOWRITE);
+		if (f->ops->release)
+			f->ops->release(f);
+	}
+	path_put(&f->path);
+	file_free(f);
+}
+
+/* --- Reading and writing ------------------------------------------------------- */
+
+s64 file_read(struct file *f, struct uio *u, u64 *pos)
+{
+	s64 n;
+
+	if (!f->can_read)
+		return -EBADF;
+	if (!f->ops->read)
+		return inode_is(f->inode, TYPE_DIR) ? -EISDIR : -EINVAL;
+	if (u->left > RW_MAX)
+		u->left = RW_MAX;
+	n = f->ops->read(f, u, pos);
+	if (n > 0)
+		vfs_notify(f->path.dentry, NOTIFY_ACCESS);
+	return n;
+}
+
+s64 file_write(struct file *f, struct uio *u, u64 *pos)
+{
+	s64 n;
+
+	if (!f->can_write)
+		return -EBADF;
+	if (!f->ops->write)
+		return -EINVAL;
+	if (u->left > RW_MAX)
+		u->left = RW_MAX;
+	n = f->ops->write(f, u, pos);
+	if (n > 0)
+		vfs_notify(f->path.dentry, NOTIFY_MODIFY);
+	return n;
+}
+
+s64 file_read_kernel(struct file *f, void *buf, u64 len, u64 pos)
+{
+	struct uio u;
+
+	uio_init_kernel(&u, buf, len);
+	return file_read(f, &u, &pos);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files (Linux's "open file description") and descriptor tables.
+ */
+#ifndef JIFFY_KERNEL_VFS_FILE_H
+#define JIFFY_KERNEL_VFS_FILE_H
+
+#include "kernel/proc/waitq.h"
+#include "kernel/vfs/poll.h"
+#include "kernel/vfs/uio.h"
+
+struct dentry;
+struct file;
+struct inode;
+struct mount;
+struct object;
+struct map_request;
+struct dir_context;
+
+struct path {
+	struct mount *mount;
+	struct dentry *dentry;
+};
+
+struct file_ops {
+	const char *name; /* "pipe", "eventfd": shown by /proc/PID/fd, crashes */
+	/* pos is the file's own offset or pread's; streams ignore it. Blocking
+	 * rules come from file->flags & O_NONBLOCK. Bytes, or -errno
+	 * (-ERESTARTSYS when a signal interrupted before anything moved). */
+	s64 (*read)(struct file *f, struct uio *u, u64 *pos);
+	s64 (*write)(struct file *f, struct uio *u, u64 *pos);
+	s64 (*lseek)(struct file *f, s64 offset, int whence);
+	long (*ioctl)(struct file *f, u32 cmd, uaddr_t arg);
+	/* Events ready now; registers with pt unless it is NULL (poll.h). */
+	u32 (*poll)(struct file *f, struct poll_table *pt);
+	/* The object and offset to map; default: the inode's object. */
+	int (*mmap)(struct file *f, struct map_request *req);
+	/* One directory entry at a time through ctx (inode.h). */
+	int (*readdir)(struct file *f, struct dir_context *ctx);
+	int (*fsync)(struct file *f, bool data_only);
+	int (*fallocate)(struct file *f, int mode, u64 offset, u64 len);
+	/* Flags changed by fcntl(F_SETFL); may refuse. */
+	int (*set_flags)(struct file *f, u32 flags);
+	/* A descriptor is being closed (POSIX locks); the file may live on. */
+	void (*flush)(struct file *f);
+	/* fcntl commands of the file's kind (F_SETPIPE_SZ, ...): -EINVAL. */
+	long (*fcntl)(struct file *f, u32 cmd, u64 arg);
+	/* sendfile(): bytes of an object to this file without a copy; bytes
+	 * moved, or -EOPNOTSUPP (copy instead). NULL: always copy. */
+	s64 (*splice_from_object)(struct file *f, struct object *o, u64 offset,
+				  u64 len);
+	/* The last reference is gone: free private data. */
+	void (*release)(struct file *f);
+	/* /proc/PID/fdinfo lines beyond pos and flags. */
+	void (*show_fdinfo)(struct file *f, struct fmt_buf *out);
+};
+
+struct file {
+	struct ref ref; /* try-get: type-stable memory, see fd.c */
+	u32 flags; /* O_* status flags and access mode, atomic */
+	const struct file_ops *ops;
+	struct path path; /* references held; dentry NULL never: anon files have
+			   * one in the anonymous mount */
+	struct inode *inode; /* path.dentry's, borrowed */
+	u64 pos;
+	struct mutex pos_lock;
+	void *data; /* of the ops */
+	s32 owner; /* F_SETOWN: pid, or -pgid */
+	s32 owner_sig;
+	struct list epoll_watches; /* ipc/epoll.c, under its lock */
+	bool can_read, can_write; /* from the access mode and O_PATH */
+	bool is_path_only; /* O_PATH */
+	bool has_pos; /* regular files, directories: pos_lock is taken */
+	bool has_write; /* counts in inode->writers */
+	bool atime_checked; /* relatime's day rule was looked at */
+	struct file *pool_next; /* fd.c: free list */
+};
+
+/* A file on an inode (references taken). 0, -ENFILE, -ENOMEM. */
+int file_new(const struct path *path, const struct file_ops *ops, u32 flags,
+	     struct file **f);
+/* A file with no name: pipe, socket, eventfd. `class` names it in
+ * /proc/PID/fd: FIFOs and sockets get ":[inode]" behind it ("pipe"), others
+ * "anon_inode:" before it ("[eventpoll]"), unless it has a ':' already. mode
+ * is S_IF*|perm for fstat. */
+int file_new_anon(const char *class, u32 mode, const struct file_ops *ops,
+		  void *data, u32 flags, struct file **f);
+/* A second file on the same anonymous inode (the other end of a pipe). */
+int file_new_peer(struct file *other, const struct file_ops *ops, void *data,
+		  u32 flags, struct file **f);
+void file_get(struct file *f);
+void file_put(struct file *f); /* may sleep, may run release() */
+
+/* pread/pwrite/read/write of the kernel's own (exec, sendfile). */
+s64 file_read_kernel(struct file *f, void *buf, u64 len, u64 pos);
+s64 file_read(struct file *f, struct uio *u, u64 *pos);
+s64 file_write(struct file *f, struct uio *u, u64 *pos);
+
+/* --- Descriptor tables ---------------------------------------------------- */
+
+struct fdtable;
+struct fdtable *fdtable_new(void);
+struct fdtable *fdtable_get(struct fdtable *t);
+void fdtable_put(struct fdtable *t);
+/* Copy for fork: same files, same close-on-exec flags. NULL: no memory. */
+struct fdtable *fdtable_copy(struct fdtable *t);
+void fdtable_close_on_exec(struct fdtable *t);
+
+/* A descriptor looked up for one call. When the table is not shared no
+ * reference is taken. */
+struct fdref {
+	struct file *file; /* NULL: bad descriptor */
+	bool has_ref;
+};
+struct fdref fd_get(int fd); /* not O_PATH ones */
+struct fdref fd_get_any(int fd); /* also O_PATH ones */
+void fd_put_slow(struct fdref r);
+static inline void fd_put(struct fdref r)
+{
+	if (r.has_ref)
+		fd_put_slow(r);
+}
+/* Install f (reference taken over on success) at the lowest free number >=
+ * min: the number, or -EMFILE. */
+int fd_install(struct file *f, int min, bool cloexec);
+/* Reserve first, publish later, for calls that must not fail after. */
+int fd_reserve(int min, bool cloexec);
+void fd_publish(int fd, struct file *f);
+void fd_unreserve(int fd);
+int fd_close(int fd);
+int fd_replace(int fd, struct file *f, bool cloexec); /* dup2, dup3 */
+int fd_get_flags(int fd); /* FD_CLOEXEC or 0, -EBADF */
+int fd_set_flags(int fd, bool cloexec);
+int fd_close_range(u32 first, u32 last, bool only_cloexec);
+/* For /proc/PID/fd: next open descriptor >= fd with a file reference, or -1. */
+int fdtable_next(struct fdtable *t, int fd, struct file **f);
+
+#endif

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests. `make check` runs what CI runs and ends with one line of counts; each
+# stage appends "pass NAME", "fail NAME" or "skip NAME: why" to RESULTS.
+
+RESULTS := $(O)/check/results
+
+UNIT_CFLAGS := -std=gnu17 -O1 -g $(WARNINGS) -I. -D_GNU_SOURCE \
+	-DJIFFY_UNIT_TEST -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	-Wno-builtin-declaration-mismatch
+
+define unit_test
+$(O)/tests/unit/$(1): $$($(1)_UNIT_SRCS) $$(wildcard tests/unit/*.h)
+	@mkdir -p $$(@D)
+	@echo "  UNIT $(1)"
+	$$(Q)$$(CC) $$(UNIT_CFLAGS) $$($(1)_UNIT_CFLAGS) -o $$@ \
+		$$($(1)_UNIT_SRCS) -lcmocka -pthread $$($(1)_UNIT_LIBS)
+endef
+$(foreach t,$(sort $(UNIT_TESTS)),$(eval $(call unit_test,$(t))))
+UNIT_BINARIES := $(addprefix $(O)/tests/unit/,$(sort $(UNIT_TESTS)))
+
+FUZZ_CFLAGS := -std=gnu17 -O1 -g -I. -D_GNU_SOURCE -DJIFFY_UNIT_TEST \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	-Wno-unknown-warning-option
+define fuzz_target
+$(O)/fuzz/$(1): $$($(1)_FUZZ_SRCS)
+	@mkdir -p $$(@D)
+	@echo "  FUZZ $(1)"
+	$$(Q)clang $$(FUZZ_CFLAGS) $$($(1)_FUZZ_CFLAGS) -o $$@ \
+		$$($(1)_FUZZ_SRCS) $$($(1)_FUZZ_LIBS)
+endef
+$(foreach t,$(sort $(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(t))))
+FUZZ_BINARIES := $(addprefix $(O)/fuzz/,$(sort $(FUZZ_TARGETS)))
+
+.PHONY: check check-unit check-guest check-e2e check-fuzz check-all lint \
+	check-headers check-layers check-format check-docs format fuzz
+
+check: ## everything CI runs: lint and all tests; ends with one line of counts
+	@mkdir -p $(O)/check && : >$(RESULTS)
+	@$(MAKE) --no-print-directory -k lint check-unit check-fuzz \
+		check-guest check-e2e || true
+	@tools/summary $(RESULTS)
+
+check-unit: $(UNIT_BINARIES) ## host unit tests under ASan and UBSan
+	@tools/run-unit $(RESULTS) $(UNIT_BINARIES)
+
+check-guest: all guest-root ## guest tests: Linux first, then as instances
+	@tools/run-guest $(RESULTS) $(O)
+
+check-e2e: all guest-root ## whole programs under `jiffy run`
+	@tools/run-e2e $(RESULTS) $(O)
+
+check-fuzz: $(FUZZ_BINARIES) ## a few seconds of every fuzz target
+	@tools/run-fuzz $(RESULTS) 5 $(FUZZ_BINARIES)
+
+fuzz: $(FUZZ_BINARIES) ## FUZZ_SECONDS (600) of every fuzz target
+	@tools/run-fuzz /dev/stdout $(or $(FUZZ_SECONDS),600) $(FUZZ_BINARIES)
+
+C_FILES = $(shell git ls-files --cached --others --exclude-standard \
+	'*.c' '*.h' 2>/dev/null)
+
+lint: check-layers check-headers check-format check-docs ## static checks
+
+check-layers:
+	@tools/result $(RESULTS) lint/layers tools/check-layers
+
+check-headers:
+	@tools/result $(RESULTS) lint/headers tools/check-headers
+
+check-format:
+	@tools/result $(RESULTS) lint/format clang-format --dry-run -Werror \
+		$(C_FILES)
+
+check-docs:
+	@tools/result $(RESULTS) lint/docs tools/check-docs
+
+format: ## reformat all C files
+	$(Q)clang-format -i $(C_FILES)

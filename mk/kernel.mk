@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# jiffy-kernel: the library OS for platform `process`.
+
+KERNEL_ALL := $(KERNEL_SRCS) $(LIB_SRCS) $(LIB_KERNEL_SRCS)
+KERNEL_OBJS := $(patsubst %,$(O)/kernel-obj/%.o,$(basename $(KERNEL_ALL)))
+KERNEL_LDS := kernel/plat/process/kernel.lds
+ALL_TARGETS += $(O)/jiffy-kernel
+
+$(O)/kernel-obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC  $<"
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/kernel-obj/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS  $<"
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/jiffy-kernel: $(KERNEL_OBJS) $(KERNEL_LDS)
+	@echo "  LD  $@"
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=sha1 \
+		-Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments \
+		-Wl,--gc-sections,--no-relax -Wl,-T,$(KERNEL_LDS) -o $@ $(KERNEL_OBJS)
+
+# The vDSO that programs see: a shared object linked into the kernel's text.
+VDSO_SO := $(O)/kernel-obj/vdso.so
+VDSO_CFLAGS := $(filter-out -fpie -ffunction-sections -fdata-sections \
+	-fvisibility=hidden -fno-asynchronous-unwind-tables,$(KERNEL_CFLAGS)) \
+	-fPIC -fasynchronous-unwind-tables -fno-jump-tables
+
+$(VDSO_SO): $(VDSO_SRCS) $(VDSO_LDS) kernel/cpu/vdso.h
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(VDSO_CFLAGS) -Wno-missing-prototypes -nostdlib -shared \
+		-Wl,-soname,linux-vdso.so.1,--hash-style=both,-Bsymbolic \
+		-Wl,--build-id=none,-z,max-page-size=4096,-z,noexecstack \
+		-Wl,--no-warn-rwx-segments -Wl,-T,$(VDSO_LDS) -o $@ \
+		$(VDSO_SRCS)
+	$(Q)strip -S $@
+
+$(O)/kernel-obj/kernel/cpu/vdso_image.o: $(VDSO_SO)
+$(O)/kernel-obj/kernel/cpu/vdso_image.o: KERNEL_CFLAGS += \
+	-DVDSO_SO='"$(VDSO_SO)"'
+
+.PHONY: kernel-objs
+kernel-objs: $(KERNEL_OBJS) ## compile the kernel's objects without linking
+
+-include $(KERNEL_OBJS:.o=.d)

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker: opens host sockets on the instance's behalf under its network
+ * policy and hands them in (abi/broker.h). A request is hostile: it is copied
+ * once, its lengths are checked, then it is used.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/broker.h"
+#include "host/cleanup.h"
+#include "monitor/instance.h"
+
+struct call {
+	struct broker_request req;
+	struct broker_reply reply;
+	int fd; /* to hand in, -1 none; closed after */
+	const uint8_t *payload; /* req.payload_len bytes */
+};
+
+static int bind_port(struct instance *in, unsigned int i)
+{
+	const struct spec_port *p = &in->spec.ports[i];
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_port = htons(p->host),
+		.sin_addr = p->ip,
+	};
+	int type = (p->is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC |
+		   SOCK_NONBLOCK;
+	int fd = socket(AF_INET, type, 0);
+	int one = 1;
+
+	if (fd < 0)
+		return -errno;
+	if (!p->is_udp)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin))) {
+		int err = errno;
+
+		close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+int broker_bind_ports(struct instance *in, struct err *e)
+{
+	for (unsigned int i = 0; i < in->spec.nports; i++) {
+		const struct spec_port *p = &in->spec.ports[i];
+
+		in->port_fds[i] = bind_port(in, i);
+		if (in->port_fds[i] < 0)
+			return err_sys(e, -in->port_fds[i], "publish %s:%u/%s",
+				       inet_ntoa(p->ip), p->host,
+				       p->is_udp ? "udp" : "tcp");
+	}
+	return 0;
+}
+
+static int find_port(struct instance *in, uint16_t guest, bool is_udp)
+{
+	for (unsigned int i = 0; i < in->spec.nports; i++) {
+		if (in->spec.ports[i].guest == guest &&
+		    in->spec.ports[i].is_udp == is_udp)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* The port of a sockaddr_in or _in6, host order; -1 if it is neither. */
+static int request_port(const struct broker_request *r)
+{
+	uint16_t family, port;
+
+	if (r->addr_len < sizeof(struct sockaddr_in))
+		return -1;
+	memcpy(&family, r->addr, 2);
+	memcpy(&port, r->addr + 2, 2);
+	if (family != AF_INET &&
+	    (family != AF_INET6 || r->addr_len < sizeof(struct sockaddr_in6)))
+		return -1;
+	return ntohs(port);
+}
+
+static void set_local_address(struct call *c)
+{
+	socklen_t len = sizeof(c->reply.addr);
+
+	if (getsockname(c->fd, (struct sockaddr *)c->reply.addr, &len) == 0)
+		c->reply.addr_len = len;
+}
+
+/* The first listener gets the socket bound at start; later ones (the program
+ * closed it, or listens twice) a new one. We keep none: closing inside must
+ * close outside. */
+static int op_listen(struct instance *in, struct call *c)
+{
+	int port = request_port(&c->req);
+	int i = port < 0 ? -1 : find_port(in, (uint16_t)port, false);
+	int backlog = (int)(c->req.arg > 4096 ? 4096 : c->req.arg);
+
+	if (i < 0)
+		return ENOENT;
+	c->fd = in->port_fds[i] >= 0 ? in->port_fds[i] :
+				       bind_port(in, (unsigned int)i);
+	in->port_fds[i] = -1;
+	if (c->fd < 0)
+		return -c->fd;
+	return listen(c->fd, backlog) ? errno : 0;
+}
+
+static bool is_resolver(const struct broker_request *r)
+{
+	struct sockaddr_in sin;
+
+	memcpy(&sin, r->addr, sizeof(sin));
+	return sin.sin_family == AF_INET &&
+	       sin.sin_addr.s_addr == htonl(RESOLVER_IP);
+}
+
+static int connect_host(struct call *c, int type)
+{
+	struct sockaddr_storage ss;
+	int port = request_port(&c->req);
+
+	if (port < 0 || c->req.addr_len > sizeof(c->req.addr))
+		return EAFNOSUPPORT;
+	memset(&ss, 0, sizeof(ss));
+	memcpy(&ss, c->req.addr, c->req.addr_len);
+	c->fd = socket(ss.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		return errno;
+	if (connect(c->fd, (struct sockaddr *)&ss, c->req.addr_len) &&
+	    errno != EINPROGRESS)
+		return errno;
+	set_local_address(c);
+	return 0;
+}
+
+static int op_connect(struct instance *in, struct call *c)
+{
+	if (!in->spec.has_net)
+		return ENETUNREACH;
+	if (request_port(&c->req) < 0)
+		return EAFNOSUPPORT;
+	if (is_resolver(&c->req))
+		return ECONNREFUSED; /* DNS over TCP is not served */
+	return connect_host(c, SOCK_STREAM);
+}
+
+static int op_udp_connect(struct instance *in, struct call *c)
+{
+	if (request_port(&c->req) < 0)
+		return EAFNOSUPPORT;
+	if (is_resolver(&c->req)) {
+		c->fd = dns_open_client(in);
+		return c->fd < 0 ? -c->fd : 0;
+	}
+	if (!in->spec.has_net)
+		return ENETUNREACH;
+	return connect_host(c, SOCK_DGRAM);
+}
+
+static int op_udp_bind(struct instance *in, struct call *c)
+{
+	int port = request_port(&c->req);
+	int i = port < 0 ? -1 : find_port(in, (uint16_t)port, true);
+
+	if (i < 0)
+		return ENOENT;
+	/* Ours stays: answers to unconnected peers go through it. */
+	c->fd = dup(in->port_fds[i]);
+	return c->fd < 0 ? errno : 0;
+}
+
+static int op_udp_send(struct instance *in, struct call *c)
+{
+	int i = find_port(in, (uint16_t)c->req.arg, true);
+
+	if (i < 0 || c->req.addr_len > sizeof(c->req.addr))
+		return ENOENT;
+	if (sendto(in->port_fds[i], c->payload, c->req.payload_len,
+		   MSG_NOSIGNAL | MSG_DONTWAIT, (void *)c->req.addr,
+		   c->req.addr_len) < 0)
+		return errno;
+	return 0;
+}
+
+static int op_ready(struct instance *in)
+{
+	if (!in->is_ready && in->ready_fd >= 0) {
+		if (write(in->ready_fd, "ok\n", 3) == 3)
+			close(in->ready_fd);
+		in->ready_fd = -1;
+	}
+	in->is_ready = true;
+	return 0;
+}
+
+static int op_winsize(struct call *c)
+{
+	struct winsize ws;
+
+	if (ioctl(0, TIOCGWINSZ, &ws))
+		return errno;
+	c->reply.arg = (uint32_t)ws.ws_row << 16 | ws.ws_col;
+	return 0;
+}
+
+static int dispatch(struct instance *in, struct call *c)
+{
+	switch (c->req.op) {
+	case BROKER_LISTEN:
+		return op_listen(in, c);
+	case BROKER_CONNECT:
+		return op_connect(in, c);
+	case BROKER_UDP_BIND:
+		return op_udp_bind(in, c);
+	case BROKER_UDP_CONNECT:
+		return op_udp_connect(in, c);
+	case BROKER_UDP_SEND:
+		return op_udp_send(in, c);
+	case BROKER_READY:
+		return op_ready(in);
+	case BROKER_EXIT:
+		instance_end(in, END_EXIT, (int)c->req.arg, "exited");
+		return 0;
+	case BROKER_WINSIZE_GET:
+		return op_winsize(c);
+	case BROKER_SETNAME:
+		return 0;
+	default:
+		return ENOSYS;
+	}
+}
+
+static void send_reply(struct instance *in, struct call *c)
+{
+	struct iovec iov = { &c->reply, sizeof(c->reply) };
+	union {
+		struct cmsghdr hdr;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (c->fd >= 0 && !c->reply.error) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.hdr.cmsg_level = SOL_SOCKET;
+		control.hdr.cmsg_type = SCM_RIGHTS;
+		control.hdr.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.hdr), &c->fd, sizeof(int));
+		c->reply.nfds = 1;
+	}
+	/* The instance waits for this reply; if it is gone, so be it. */
+	if (sendmsg(in->broker_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    in->end == END_NONE)
+		instance_end(in, END_CRASH, 0, "broker: reply not taken: %s",
+			     strerror(errno));
+}
+
+void broker_serve(struct instance *in)
+{
+	static uint8_t buf[sizeof(struct broker_request) + BROKER_PAYLOAD_MAX];
+	struct call c = { .fd = -1 };
+	ssize_t n = recv(in->broker_fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n < 0)
+		return;
+	if (n < (ssize_t)sizeof(c.req)) {
+		if (n > 0)
+			instance_end(in, END_CRASH, 0,
+				     "broker: request of %zd bytes", n);
+		return;
+	}
+	memcpy(&c.req, buf, sizeof(c.req));
+	c.payload = buf + sizeof(c.req);
+	if (c.req.payload_len != (size_t)n - sizeof(c.req))
+		c.reply.error = EBADMSG;
+	else
+		c.reply.error = dispatch(in, &c);
+	send_reply(in, &c);
+	if (c.fd >= 0)
+		close(c.fd);
+}
+
+void broker_event(struct instance *in, uint32_t type, uint32_t arg,
+		  uint32_t arg2)
+{
+	struct broker_event ev = { .type = type, .arg = arg, .arg2 = arg2 };
+
+	if (in->is_started)
+		send(in->event_fd, &ev, sizeof(ev), MSG_NOSIGNAL | MSG_DONTWAIT);
+}

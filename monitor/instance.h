@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one context of a monitor: its instance. Everything runs on the main
+ * thread, from the event loop in main.c.
+ */
+#ifndef JIFFY_MONITOR_INSTANCE_H
+#define JIFFY_MONITOR_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <termios.h>
+
+#include "abi/boot.h"
+#include "host/err.h"
+#include "monitor/spec.h"
+
+struct dns;
+
+enum instance_end {
+	END_NONE, /* still running */
+	END_EXIT, /* the program ended by itself: status */
+	END_CRASH, /* the kernel or a host process died */
+	END_OOM, /* over its memory limit */
+	END_KILLED, /* stop or kill asked for it */
+};
+
+struct instance {
+	struct spec spec;
+	char self_dir[4096]; /* where the monitor's executable is */
+
+	/* Shared with the kernel. boot is hostile once the kernel runs. */
+	struct boot_block *boot;
+	int boot_fd, kernel_fd, cache_fd, image_fd, kernel_exe_fd, trace_fd;
+	int broker_fd, event_fd; /* our ends */
+	int broker_guest_fd, event_guest_fd; /* the kernel's, closed after */
+	uint64_t image_size;
+
+	pid_t group; /* process group (and first process) of the instance */
+	uid_t uid; /* host uid it runs as, or (uid_t)-1: ours */
+	bool is_started, is_ready;
+
+	enum instance_end end;
+	int status; /* wait status of the program (END_EXIT) */
+	char reason[512];
+
+	/* Loop. */
+	int epoll_fd, signal_fd, control_fd, timer_fd, ready_fd;
+	int stop_client; /* control connection that waits for the end */
+	uint64_t started_ns; /* main() began, CLOCK_MONOTONIC */
+	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
+	uint64_t memory_peak;
+	int port_fds[SPEC_PORTS_MAX]; /* bound, -1 once handed out */
+	struct dns *dns;
+	int lock_fd; /* state_dir/lock */
+	bool has_raw_terminal;
+	struct termios saved_termios;
+};
+
+enum { EXIT_JIFFY = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+
+/* Host addresses the kernel and programs see; RFC 6598 has no use on hosts. */
+#define INSTANCE_IP 0x0a000202u /* 10.0.2.2, host byte order */
+#define RESOLVER_IP 0x0a000203u /* 10.0.2.3 */
+
+uint64_t clock_now_ns(void);
+
+/* boot.c: make the memory objects and fill the boot block. */
+int boot_prepare(struct instance *in, struct err *e);
+
+/* launch.c: start the kernel, confined. On return it is on its way. */
+int launch(struct instance *in, struct err *e);
+/* Kill whatever of the instance lives and reap all of it. */
+void launch_end(struct instance *in);
+
+/* broker.c: one readable request on broker_fd. */
+void broker_serve(struct instance *in);
+int broker_bind_ports(struct instance *in, struct err *e);
+/* Tell process 0. */
+void broker_event(struct instance *in, uint32_t type, uint32_t arg,
+		  uint32_t arg2);
+
+/* dns.c: the resolver behind RESOLVER_IP. */
+int dns_open_client(struct instance *in); /* descriptor for the kernel */
+void dns_serve(struct instance *in, int fd); /* a client or upstream is ready */
+bool dns_owns(const struct instance *in, int fd);
+
+/* control.c: state_dir/control.sock. */
+int control_open(struct instance *in, struct err *e);
+void control_accept(struct instance *in);
+void control_finish(struct instance *in);
+
+/* state.c: state_dir/state.json and lock. */
+int state_open(struct instance *in, struct err *e);
+void state_write(const struct instance *in);
+void state_close(struct instance *in);
+
+/* limit.c: memory now in use; ends the instance when over its limit; returns
+ * milliseconds until it wants to look again, -1 never. */
+int limit_check(struct instance *in);
+uint64_t limit_usage(const struct instance *in, uint64_t *pss);
+
+/* report.c: crash report and --stats. */
+void report_crash(const struct instance *in);
+void report_stats(const struct instance *in);
+
+/* Note why the instance ends; the first reason stays. */
+void instance_end(struct instance *in, enum instance_end end, int status,
+		  const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+#endif

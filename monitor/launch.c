@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts the kernel of platform `process` and takes everything from it that it
+ * does not need, in stages (confine_*), in the order the child calls them. The
+ * child is a vfork: it shares our memory until exec, so it makes raw system
+ * calls only and reports through struct launch.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/instance.h"
+
+/* Landlock ABI 6: domains that cannot signal outside themselves. */
+#define SCOPE_ABSTRACT_UNIX (1ULL << 0)
+#define SCOPE_SIGNAL (1ULL << 1)
+
+#define INSTANCE_PROCESSES_MAX 4096
+#define INSTANCE_FILES_MAX 65536
+
+/* Host uids for instances of a root monitor: one each, by monitor pid, so that
+ * no instance can signal or inspect another. Far above any that exist. */
+#define INSTANCE_UID_BASE 0x70000000u
+
+struct launch {
+	struct instance *in;
+	const char *stage; /* what failed */
+	int error;
+	int fds[8]; /* that stay open, besides 0-2 */
+	unsigned int nfds;
+};
+
+static long raw(long nr, long a, long b, long c, long d)
+{
+	long ret = syscall(nr, a, b, c, d, 0L, 0L);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* Stage 1: a session of its own: no controlling terminal, one group to kill. */
+static int confine_session(struct launch *l)
+{
+	l->stage = "setsid";
+	return (int)raw(SYS_setsid, 0, 0, 0, 0);
+}
+
+/* Stage 2: descriptors: those of the boot block, nothing else. */
+static int confine_descriptors(struct launch *l)
+{
+	unsigned int first = 3;
+	int err = 0;
+
+	l->stage = "descriptors";
+	/* fds[] is sorted and starts with BOOT_FD. */
+	for (unsigned int i = 0; i < l->nfds && !err; i++) {
+		unsigned int fd = (unsigned int)l->fds[i];
+
+		err = (int)raw(SYS_fcntl, l->fds[i], F_SETFD, 0, 0);
+		if (!err && fd > first)
+			err = (int)raw(SYS_close_range, first, fd - 1,
+				       CLOSE_RANGE_CLOEXEC, 0);
+		first = fd + 1;
+	}
+	if (!err)
+		err = (int)raw(SYS_close_range, first, ~0U,
+			       CLOSE_RANGE_CLOEXEC, 0);
+	return err;
+}
+
+/* Set both limits to value, or to the hard limit where we may not raise it. */
+static int set_limit(int which, rlim_t value)
+{
+	struct rlimit old, lim = { value, value };
+
+	if (setrlimit((__rlimit_resource_t)which, &lim) == 0)
+		return 0;
+	if (errno != EPERM || getrlimit((__rlimit_resource_t)which, &old))
+		return -errno;
+	lim.rlim_cur = lim.rlim_max = old.rlim_max;
+	return setrlimit((__rlimit_resource_t)which, &lim) ? -errno : 0;
+}
+
+/* Stage 3: bounds on what it can use up. */
+static int confine_limits(struct launch *l)
+{
+	int err;
+
+	l->stage = "limits";
+	err = set_limit(RLIMIT_CORE, 0);
+	if (!err)
+		err = set_limit(RLIMIT_NOFILE, INSTANCE_FILES_MAX);
+	/* Counts per uid: only meaningful with a uid of its own. */
+	if (!err && l->in->uid != (uid_t)-1)
+		err = set_limit(RLIMIT_NPROC, INSTANCE_PROCESSES_MAX);
+	return err;
+}
+
+/* Stage 4: a uid of its own, no groups, no capabilities. */
+static int confine_user(struct launch *l)
+{
+	long id = (long)l->in->uid;
+	int err;
+
+	l->stage = "user";
+	if (l->in->uid == (uid_t)-1)
+		return 0;
+	err = (int)raw(SYS_setgroups, 0, 0, 0, 0);
+	if (!err)
+		err = (int)raw(SYS_setresgid, id, id, id, 0);
+	if (!err)
+		err = (int)raw(SYS_setresuid, id, id, id, 0);
+	return err;
+}
+
+/* Stage 5: Landlock: no signals to and no abstract sockets of the outside.
+ * Older hosts lack it; there the uid (root) or nothing (rootless) stands. */
+static int confine_scope(struct launch *l)
+{
+	struct {
+		__u64 handled_access_fs, handled_access_net, scoped;
+	} attr = { 0, 0, SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL };
+	long fd, err;
+
+	l->stage = "no_new_privs";
+	err = raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0);
+	if (err)
+		return (int)err;
+	l->stage = "landlock";
+	fd = raw(SYS_landlock_create_ruleset, (long)&attr, sizeof(attr), 0, 0);
+	if (fd == -ENOSYS || fd == -EOPNOTSUPP || fd == -E2BIG ||
+	    fd == -EINVAL)
+		return 0;
+	if (fd < 0)
+		return (int)fd;
+	err = raw(SYS_landlock_restrict_self, fd, 0, 0, 0);
+	raw(SYS_close, fd, 0, 0, 0);
+	return (int)err;
+}
+
+static int confine(struct launch *l)
+{
+	int err = confine_session(l);
+
+	if (err > 0)
+		err = 0;
+	if (!err)
+		err = confine_descriptors(l);
+	if (!err)
+		err = confine_limits(l);
+	if (!err)
+		err = confine_user(l);
+	if (!err)
+		err = confine_scope(l);
+	return err;
+}
+
+static NORETURN void child_main(struct launch *l)
+{
+	char *argv[] = { l->in->spec.name, NULL };
+	char *envp[] = { NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	l->error = -confine(l);
+	if (!l->error) {
+		l->stage = "kernel";
+		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+		l->in->boot->phase_ns[BOOT_T_SPAWN] = clock_now_ns();
+		l->error = (int)-syscall(SYS_execveat, l->in->kernel_exe_fd,
+					 "", argv, envp, AT_EMPTY_PATH);
+		l->error = errno;
+	}
+	_exit(EXIT_JIFFY);
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* The boot block takes its agreed number; the others tell theirs in it. */
+static int place_descriptors(struct launch *l, struct err *e)
+{
+	struct instance *in = l->in;
+	struct boot_block *b = in->boot;
+	int all[] = { BOOT_FD,		   in->image_fd,
+		      in->kernel_fd,	   in->cache_fd,
+		      in->broker_guest_fd, in->event_guest_fd,
+		      in->trace_fd };
+
+	if (in->boot_fd != BOOT_FD)
+		return err_set(e, EINVAL, "boot block is descriptor %d",
+			       in->boot_fd);
+	b->stdio_hfd[0] = in->spec.has_stdin || in->spec.has_tty ? 0 : -1;
+	b->stdio_hfd[1] = 1;
+	b->stdio_hfd[2] = 2;
+	b->image_fd = in->image_fd;
+	b->kernel_fd = in->kernel_fd;
+	b->cache_fd = in->cache_fd;
+	b->broker_fd = in->broker_guest_fd;
+	b->event_fd = in->event_guest_fd;
+	b->trace_fd = in->trace_fd;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i] > 2)
+			l->fds[l->nfds++] = all[i];
+	}
+	qsort(l->fds, l->nfds, sizeof(l->fds[0]), compare_fds);
+	return 0;
+}
+
+static int open_kernel(struct instance *in, struct err *e)
+{
+	char path[4096 + 32];
+
+	snprintf(path, sizeof(path), "%s/jiffy-kernel", in->self_dir);
+	in->kernel_exe_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (in->kernel_exe_fd < 0)
+		return err_sys(e, errno, "kernel %s", path);
+	return 0;
+}
+
+int launch(struct instance *in, struct err *e)
+{
+	struct launch l = { .in = in };
+	pid_t pid;
+
+	if (open_kernel(in, e) || place_descriptors(&l, e))
+		return -e->code;
+	in->uid = geteuid() == 0 ? INSTANCE_UID_BASE + (uid_t)getpid() :
+				   (uid_t)-1;
+	pid = vfork();
+	if (pid < 0)
+		return err_sys(e, errno, "start the kernel");
+	if (pid == 0)
+		child_main(&l);
+	if (l.error) {
+		waitpid(pid, NULL, 0);
+		return err_sys(e, l.error, "start the kernel: %s", l.stage);
+	}
+	in->group = pid;
+	in->is_started = true;
+	close(in->broker_guest_fd);
+	close(in->event_guest_fd);
+	close(in->kernel_exe_fd);
+	return 0;
+}
+
+void launch_end(struct instance *in)
+{
+	if (!in->is_started)
+		return;
+	kill(-in->group, SIGKILL);
+	/* All of them are our children (CLONE_PARENT). */
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+}

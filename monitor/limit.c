@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory limit. What counts is what the instance has touched: private pages
+ * of its host processes plus the allocated part of its two shared objects. It
+ * is sampled, the more often the nearer to the limit; the cheap sum counts
+ * pages shared after fork twice, so a proportional count decides.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/cleanup.h"
+#include "monitor/instance.h"
+
+#define FASTEST_GROWTH (4ULL << 30) /* bytes per second we plan for */
+
+static uint64_t object_bytes(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+static ssize_t read_proc(int pid, const char *name, char *buf, size_t size)
+{
+	cleanup_close int fd = -1;
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = read(fd, buf, size - 1);
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+static uint64_t private_bytes(int pid)
+{
+	unsigned long long size, resident, shared;
+	char buf[256];
+
+	if (read_proc(pid, "statm", buf, sizeof(buf)) <= 0 ||
+	    sscanf(buf, "%llu %llu %llu", &size, &resident, &shared) != 3 ||
+	    shared > resident)
+		return 0;
+	return (resident - shared) * 4096;
+}
+
+static uint64_t anonymous_pss(int pid)
+{
+	char buf[4096];
+	const char *p;
+
+	if (read_proc(pid, "smaps_rollup", buf, sizeof(buf)) <= 0)
+		return 0;
+	p = strstr(buf, "Pss_Anon:");
+	return p ? strtoull(p + 9, NULL, 10) * 1024 : 0;
+}
+
+/* Sum over our children, which are exactly the instance's host processes. */
+static uint64_t sum_children(uint64_t (*bytes)(int pid))
+{
+	char *text = malloc(65536), *p, *end;
+	uint64_t sum = 0;
+	char name[64];
+	ssize_t n;
+
+	if (!text)
+		return 0;
+	snprintf(name, sizeof(name), "task/%d/children", (int)getpid());
+	n = read_proc(getpid(), name, text, 65536);
+	for (p = text; n > 0; p = end) {
+		long pid = strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		sum += bytes((int)pid);
+	}
+	free(text);
+	return sum;
+}
+
+uint64_t limit_usage(const struct instance *in, uint64_t *pss)
+{
+	uint64_t objects = object_bytes(in->kernel_fd) +
+			   object_bytes(in->cache_fd);
+
+	if (pss)
+		*pss = objects + sum_children(anonymous_pss);
+	return objects + sum_children(private_bytes);
+}
+
+int limit_check(struct instance *in)
+{
+	uint64_t limit = in->spec.memory_bytes;
+	uint64_t used, exact, ms;
+
+	if (!limit || in->end != END_NONE)
+		return -1;
+	used = limit_usage(in, NULL);
+	if (used > limit) {
+		limit_usage(in, &exact);
+		used = exact;
+	}
+	if (used > in->memory_peak)
+		in->memory_peak = used;
+	if (used > limit) {
+		instance_end(in, END_OOM, 0,
+			     "out of memory: %llu KiB used, limit %llu KiB",
+			     (unsigned long long)used >> 10,
+			     (unsigned long long)limit >> 10);
+		return -1;
+	}
+	ms = (limit - used) * 1000 / FASTEST_GROWTH;
+	return ms < 10 ? 10 : ms > 1000 ? 1000 : (int)ms;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * jiffy-monitor: runs one instance. Reads the spec, prepares memory and
+ * sockets, starts the confined kernel, then serves it from one epoll loop
+ * until the instance ends, and leaves nothing behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/broker.h"
+#include "host/json.h"
+#include "monitor/instance.h"
+
+uint64_t clock_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void instance_end(struct instance *in, enum instance_end end, int status,
+		  const char *fmt, ...)
+{
+	va_list ap;
+
+	if (in->end != END_NONE)
+		return;
+	in->end = end;
+	in->status = status;
+	va_start(ap, fmt);
+	vsnprintf(in->reason, sizeof(in->reason), fmt, ap);
+	va_end(ap);
+}
+
+/* Signals that go to the program; the rest of the list is ours. */
+static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+				 SIGUSR1, SIGUSR2, SIGCONT };
+
+static int watch(struct instance *in, int fd, struct err *e)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	if (epoll_ctl(in->epoll_fd, EPOLL_CTL_ADD, fd, &ev))
+		return err_sys(e, errno, "watch descriptor %d", fd);
+	return 0;
+}
+
+static int open_loop(struct instance *in, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGWINCH);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		sigaddset(&set, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	in->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (in->epoll_fd < 0 || in->signal_fd < 0)
+		return err_sys(e, errno, "event loop");
+	return watch(in, in->signal_fd, e);
+}
+
+/* Descriptor 3 must be free for the boot block: park what the CLI left. */
+static int open_boot_descriptor(struct instance *in, int *spec_fd)
+{
+	if (*spec_fd == BOOT_FD)
+		*spec_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 10);
+	if (in->ready_fd == BOOT_FD)
+		in->ready_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 10);
+	close(BOOT_FD);
+	return *spec_fd;
+}
+
+static int open_trace(struct instance *in, struct err *e)
+{
+	in->trace_fd = -1;
+	if (!in->spec.trace)
+		return 0;
+	if (strcmp(in->spec.trace, "-") == 0)
+		in->trace_fd = fcntl(2, F_DUPFD_CLOEXEC, 10);
+	else
+		in->trace_fd = open(in->spec.trace,
+				    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
+					    O_CLOEXEC,
+				    0644);
+	if (in->trace_fd < 0)
+		return err_sys(e, errno, "trace %s", in->spec.trace);
+	return 0;
+}
+
+static void raw_terminal(struct instance *in)
+{
+	struct termios raw;
+
+	if (!in->spec.has_tty || tcgetattr(0, &in->saved_termios))
+		return;
+	raw = in->saved_termios;
+	cfmakeraw(&raw);
+	in->has_raw_terminal = tcsetattr(0, TCSADRAIN, &raw) == 0;
+}
+
+static void serve_death(struct instance *in, pid_t pid, int status)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == BOOT_HOST_EXIT_OK)
+		return;
+	if (in->end != END_NONE)
+		return;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == BOOT_HOST_EXIT_CRASH) {
+		char text[sizeof(in->boot->crash.reason)];
+
+		memcpy(text, in->boot->crash.reason, sizeof(text));
+		text[sizeof(text) - 1] = '\0';
+		instance_end(in, END_CRASH, 0, "kernel: %s", text);
+	} else if (WIFSIGNALED(status)) {
+		instance_end(in, END_CRASH, 0,
+			     "host process %d was killed by signal %d%s", pid,
+			     WTERMSIG(status),
+			     WTERMSIG(status) == SIGSYS ?
+				     " (a host call that is not allowed)" :
+				     "");
+	} else {
+		instance_end(in, END_CRASH, 0,
+			     "host process %d ended with status %d", pid,
+			     WEXITSTATUS(status));
+	}
+}
+
+/* A host process of the instance may end with its EXIT message still in the
+ * socket: take messages first. */
+static void reap(struct instance *in)
+{
+	siginfo_t si = { .si_pid = 0 };
+	int status;
+	pid_t pid;
+
+	while (in->end == END_NONE && waitid(P_ALL, 0, &si,
+					     WEXITED | WNOHANG | WNOWAIT |
+						     __WALL) == 0 &&
+	       si.si_pid) {
+		broker_serve(in);
+		pid = waitpid(si.si_pid, &status, __WALL);
+		if (pid > 0)
+			serve_death(in, pid, status);
+		si.si_pid = 0;
+	}
+}
+
+static void forward_winsize(struct instance *in)
+{
+	struct winsize ws;
+
+	if (in->spec.has_tty && ioctl(0, TIOCGWINSZ, &ws) == 0)
+		broker_event(in, EVENT_WINSIZE, ws.ws_row, ws.ws_col);
+}
+
+static void serve_signals(struct instance *in)
+{
+	struct signalfd_siginfo si;
+
+	while (read(in->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			reap(in);
+		else if (si.ssi_signo == SIGWINCH)
+			forward_winsize(in);
+		else
+			broker_event(in, EVENT_SIGNAL, si.ssi_signo,
+				     in->spec.has_tty);
+	}
+}
+
+static int min_timeout(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
+/* After a stop's time is up: no more asking. Milliseconds to wait, -1 none. */
+static int check_stop(struct instance *in)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!in->stop_deadline_ns)
+		return -1;
+	if (now >= in->stop_deadline_ns) {
+		instance_end(in, END_KILLED, 0, "killed: did not stop in time");
+		return -1;
+	}
+	return (int)((in->stop_deadline_ns - now) / 1000000) + 1;
+}
+
+static void serve_fd(struct instance *in, int fd)
+{
+	if (fd == in->broker_fd)
+		broker_serve(in);
+	else if (fd == in->signal_fd)
+		serve_signals(in);
+	else if (fd == in->control_fd)
+		control_accept(in);
+	else if (dns_owns(in, fd))
+		dns_serve(in, fd);
+}
+
+static void loop(struct instance *in)
+{
+	struct epoll_event ev[16];
+	int timeout, n;
+
+	while (in->end == END_NONE) {
+		timeout = min_timeout(limit_check(in), check_stop(in));
+		if (in->end != END_NONE)
+			break;
+		n = epoll_wait(in->epoll_fd, ev, ARRAY_SIZE(ev), timeout);
+		for (int i = 0; i < n && in->end == END_NONE; i++)
+			serve_fd(in, ev[i].data.fd);
+	}
+}
+
+static int start(struct instance *in, int spec_fd, struct err *e)
+{
+	if (open_boot_descriptor(in, &spec_fd) < 0)
+		return err_sys(e, EBADF, "spec descriptor");
+	if (spec_read(spec_fd, &in->spec, e))
+		return -e->code;
+	close(spec_fd);
+	if (boot_prepare(in, e) || state_open(in, e) || open_loop(in, e) ||
+	    open_trace(in, e) || broker_bind_ports(in, e) ||
+	    control_open(in, e) || watch(in, in->broker_fd, e))
+		return -e->code;
+	in->boot->phase_ns[BOOT_T_CLI] = in->spec.started_ns;
+	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;
+	raw_terminal(in);
+	if (launch(in, e))
+		return -e->code;
+	state_write(in);
+	return 0;
+}
+
+static int finish(struct instance *in)
+{
+	launch_end(in);
+	if (in->has_raw_terminal)
+		tcsetattr(0, TCSADRAIN, &in->saved_termios);
+	if (in->end == END_CRASH)
+		report_crash(in);
+	else if (in->end == END_OOM)
+		fprintf(stderr, "jiffy: instance %s: %s\n", in->spec.name,
+			in->reason);
+	report_stats(in);
+	state_close(in);
+	control_finish(in);
+	if (in->end == END_EXIT)
+		return WIFSIGNALED(in->status) ? 128 + WTERMSIG(in->status) :
+						 WEXITSTATUS(in->status);
+	return in->end == END_CRASH ? EXIT_JIFFY : 137;
+}
+
+static int fail(struct instance *in, const struct err *e)
+{
+	launch_end(in);
+	if (in->has_raw_terminal)
+		tcsetattr(0, TCSADRAIN, &in->saved_termios);
+	if (in->ready_fd >= 0)
+		dprintf(in->ready_fd, "error: %s\n", e->msg);
+	else
+		fprintf(stderr, "jiffy: run: %s\n", e->msg);
+	instance_end(in, END_CRASH, 0, "%s", e->msg);
+	if (in->spec.state_dir)
+		state_close(in);
+	return EXIT_JIFFY;
+}
+
+static int parse_fd(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	return *text && !*end && n >= 0 && n < 1 << 20 ? (int)n : -1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct instance in;
+	struct err e = ERR_INIT;
+	int spec_fd = -1;
+	ssize_t n;
+
+	in.started_ns = clock_now_ns();
+	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
+	for (int i = 1; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "--spec") == 0)
+			spec_fd = parse_fd(argv[i + 1]);
+		else if (strcmp(argv[i], "--ready-fd") == 0)
+			in.ready_fd = parse_fd(argv[i + 1]);
+	}
+	if (spec_fd < 0) {
+		fprintf(stderr, "usage: jiffy-monitor --spec FD "
+				"[--ready-fd FD]\n");
+		return EXIT_JIFFY;
+	}
+	n = readlink("/proc/self/exe", in.self_dir, sizeof(in.self_dir) - 1);
+	if (n > 0)
+		*strrchr(in.self_dir, '/') = '\0';
+	if (start(&in, spec_fd, &e))
+		return fail(&in, &e);
+	loop(&in);
+	return finish(&in);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the spec (spec.h). Every failure names the member that is wrong.
+ */
+#include "monitor/spec.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/cleanup.h"
+#include "host/io.h"
+#include "host/json.h"
+#include "host/signame.h"
+#include "host/xmalloc.h"
+
+#define SPEC_SIZE_MAX (4u << 20)
+
+static const char *const spec_keys[] = {
+	"schema",    "name",	 "id",	      "image",	"argv",
+	"env",	     "cwd",	 "user",      "hostname", "memory_bytes",
+	"cpus",	     "ports",	 "tty",	      "stdin",	"detach",
+	"rm",	     "trace",	 "stats",     "net",	"state_dir",
+	"log",	     "stop_signal", "started_ns", "patch", "labels", NULL
+};
+
+static char *opt_string(const json_t *o, const char *key)
+{
+	const char *s = json_str_or(o, key, NULL);
+
+	return s ? xstrdup(s) : NULL;
+}
+
+static int read_port(const json_t *o, struct spec_port *port, struct err *e)
+{
+	const char *ip, *proto;
+	int64_t host, guest;
+
+	if (!json_is_object(o))
+		return err_set(e, EINVAL, "spec: ports: not an object");
+	if (json_get_str(o, "spec.ports", "ip", &ip, e) ||
+	    json_get_str(o, "spec.ports", "proto", &proto, e) ||
+	    json_get_int(o, "spec.ports", "host", 0, 65535, &host, e) ||
+	    json_get_int(o, "spec.ports", "guest", 1, 65535, &guest, e))
+		return -e->code;
+	if (inet_pton(AF_INET, ip, &port->ip) != 1)
+		return err_set(e, EINVAL, "spec: ports: bad address %s", ip);
+	if (strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0)
+		return err_set(e, EINVAL, "spec: ports: bad protocol %s",
+			       proto);
+	port->host = (uint16_t)host;
+	port->guest = (uint16_t)guest;
+	port->is_udp = proto[0] == 'u';
+	return 0;
+}
+
+static int read_ports(const json_t *o, struct spec *s, struct err *e)
+{
+	json_t *ports;
+	size_t i;
+
+	if (!json_has(o, "ports"))
+		return 0;
+	if (json_get_array(o, "spec", "ports", &ports, e))
+		return -e->code;
+	if (json_array_size(ports) > SPEC_PORTS_MAX)
+		return err_set(e, EINVAL, "spec: more than %d ports",
+			       SPEC_PORTS_MAX);
+	for (i = 0; i < json_array_size(ports); i++) {
+		if (read_port(json_array_get(ports, i), &s->ports[i], e))
+			return -e->code;
+	}
+	s->nports = (unsigned int)i;
+	return 0;
+}
+
+static int read_numbers(const json_t *o, struct spec *s, struct err *e)
+{
+	int64_t memory = 0, cpus = 0, started = 0;
+
+	if (json_has(o, "memory_bytes") &&
+	    json_get_int(o, "spec", "memory_bytes", 0, INT64_MAX, &memory, e))
+		return -e->code;
+	if (json_has(o, "cpus") &&
+	    json_get_int(o, "spec", "cpus", 0, 1024, &cpus, e))
+		return -e->code;
+	if (json_has(o, "started_ns") &&
+	    json_get_int(o, "spec", "started_ns", 0, INT64_MAX, &started, e))
+		return -e->code;
+	s->memory_bytes = (uint64_t)memory;
+	s->ncpus = (unsigned int)cpus;
+	s->started_ns = (uint64_t)started;
+	return 0;
+}
+
+static int read_strings(const json_t *o, struct spec *s, struct err *e)
+{
+	const json_t *image = json_object_get(o, "image");
+	const char *stop = json_str_or(o, "stop_signal", "SIGTERM");
+
+	s->name = xstrdup(json_str_or(o, "name", "instance"));
+	s->image = json_is_object(image) ? opt_string(image, "root") : NULL;
+	s->cwd = xstrdup(json_str_or(o, "cwd", "/"));
+	s->user = xstrdup(json_str_or(o, "user", ""));
+	s->hostname = xstrdup(json_str_or(o, "hostname", s->name));
+	s->trace = opt_string(o, "trace");
+	s->stats = opt_string(o, "stats");
+	s->state_dir = opt_string(o, "state_dir");
+	s->has_net = strcmp(json_str_or(o, "net", "broker"), "none") != 0;
+	s->stop_signal = signame_parse(stop);
+	if (s->stop_signal < 0)
+		return err_set(e, EINVAL, "spec: stop_signal: no signal %s",
+			       stop);
+	if (strlen(s->hostname) > 64)
+		return err_set(e, EINVAL, "spec: hostname: over 64 bytes");
+	return 0;
+}
+
+static int spec_parse(const json_t *o, struct spec *s, struct err *e)
+{
+	int64_t schema;
+
+	if (json_only(o, "spec", spec_keys, e) ||
+	    json_get_int(o, "spec", "schema", 1, 1, &schema, e) ||
+	    json_get_strv(o, "spec", "argv", &s->argv, e) ||
+	    json_get_strv(o, "spec", "env", &s->env, e))
+		return -e->code;
+	if (s->argv.count == 0)
+		return err_set(e, EINVAL, "spec: argv: empty");
+	s->has_tty = json_is_true(json_object_get(o, "tty"));
+	s->has_stdin = json_is_true(json_object_get(o, "stdin"));
+	s->is_detached = json_is_true(json_object_get(o, "detach"));
+	s->is_removed_at_exit = json_is_true(json_object_get(o, "rm"));
+	s->no_patch = json_is_false(json_object_get(o, "patch"));
+	if (read_strings(o, s, e) || read_numbers(o, s, e))
+		return -e->code;
+	return read_ports(o, s, e);
+}
+
+int spec_read(int fd, struct spec *s, struct err *e)
+{
+	cleanup_free char *text = NULL;
+	cleanup_json json_t *o = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "spec: descriptor %d", fd);
+	if (st.st_size > SPEC_SIZE_MAX)
+		return err_set(e, EFBIG, "spec: over %u bytes", SPEC_SIZE_MAX);
+	text = xmalloc((size_t)st.st_size + 1);
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	if (n < 0)
+		return err_sys(e, errno, "spec: read");
+	if (json_parse("spec", text, (size_t)n, &o, e))
+		return -e->code;
+	return spec_parse(o, s, e);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spec: what the CLI or the daemon asks a monitor to run, as JSON on a
+ * descriptor. Trusted (it comes from the same user), but checked all the same.
+ */
+#ifndef JIFFY_MONITOR_SPEC_H
+#define JIFFY_MONITOR_SPEC_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+#include "host/err.h"
+#include "host/strv.h"
+
+#define SPEC_PORTS_MAX 64
+
+struct spec_port {
+	struct in_addr ip; /* host address to listen on */
+	uint16_t host;
+	uint16_t guest;
+	bool is_udp;
+};
+
+struct spec {
+	char *name;
+	char *image; /* path of the EROFS root, NULL: none */
+	struct strv argv;
+	struct strv env;
+	char *cwd;
+	char *user;
+	char *hostname;
+	uint64_t memory_bytes; /* 0: no limit */
+	unsigned int ncpus; /* 0: all of the host */
+	unsigned int nports;
+	struct spec_port ports[SPEC_PORTS_MAX];
+	bool has_tty, has_stdin, is_detached, is_removed_at_exit, has_net;
+	bool no_patch;
+	char *trace; /* NULL, "-" or a path */
+	char *stats;
+	char *state_dir; /* NULL: none is kept */
+	int stop_signal;
+	uint64_t started_ns; /* CLOCK_MONOTONIC of the CLI's start, or 0 */
+};
+
+/* Read and check the spec on fd. Everything in *s is owned by it. */
+int spec_read(int fd, struct spec *s, struct err *e);
+
+#endif

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+FUZZ_TARGETS += manifest
+manifest_FUZZ_SRCS := tests/fuzz/fuzz_manifest.c $(HOST_SRCS) \
+	image/manifest.c image/oci.c image/ref.c
+manifest_FUZZ_LIBS := -ljansson
+FUZZ_TARGETS += erofs
+erofs_FUZZ_SRCS := tests/fuzz/fuzz_erofs.c kernel/fs/erofs_image.c

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Pseudo-terminals: the line discipline as programs see it, settings, job
+ * control, hangup. */
+#include "tap.h"
+
+#include <dirent.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+
+static int master, slave;
+static char slave_name[64];
+
+static void open_pair(void)
+{
+	int zero = 0, n = -1;
+
+	master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	must(master >= 0);
+	must(ioctl(master, TIOCGPTN, &n) == 0);
+	must(ioctl(master, TIOCSPTLCK, &zero) == 0);
+	snprintf(slave_name, sizeof(slave_name), "/dev/pts/%d", n);
+	slave = open(slave_name, O_RDWR | O_NOCTTY);
+	must(slave >= 0);
+}
+
+static void close_pair(void)
+{
+	close(slave);
+	close(master);
+}
+
+static void put(const char *s)
+{
+	must(write(master, s, strlen(s)) == (ssize_t)strlen(s));
+}
+
+/* What a read gives now, as text. */
+static const char *get(int fd)
+{
+	static char buf[256];
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return n < 0 ? "(error)" : buf;
+}
+
+static bool is_ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & events);
+}
+
+static void check_names(void)
+{
+	char name[64];
+	struct stat a, b;
+	int n;
+
+	tap_group("a pair");
+	n = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	ok(n >= 0, "a master");
+	ioctl(n, TIOCGPTN, &master);
+	snprintf(name, sizeof(name), "/dev/pts/%d", master);
+	is_errno(open(name, O_RDWR | O_NOCTTY), EIO, "locked at first");
+	close(n);
+	is_errno(stat(name, &a), ENOENT, "gone with the master");
+	open_pair();
+	is_str(ptsname(master), slave_name, "ptsname");
+	is_str(ttyname(slave), slave_name, "ttyname");
+	ok(isatty(slave) && isatty(master), "both are terminals");
+	fstat(slave, &a);
+	stat(slave_name, &b);
+	ok(S_ISCHR(a.st_mode) && major(a.st_rdev) == 136 &&
+		   a.st_ino == b.st_ino && a.st_uid == getuid(),
+	   "what stat says");
+	close_pair();
+}
+
+static void check_lines(void)
+{
+	int n = 0;
+
+	tap_group("canonical mode");
+	open_pair();
+	put("abc");
+	ok(!is_ready(slave, POLLIN), "half a line is not readable");
+	put("x\177\r");
+	ok(is_ready(slave, POLLIN), "a line is");
+	is_int(ioctl(slave, FIONREAD, &n) == 0 ? n : -1, 4, "FIONREAD");
+	is_str(get(slave), "abc\n", "edited, CR is NL");
+	is_str(get(master), "abcx\b \b\r\n", "echo");
+	put("one\ntwo\n");
+	is_str(get(slave), "one\n", "line");
+	is_str(get(slave), "two\n", "by line");
+	get(master);
+	put("\004");
+	is_int(read(slave, slave_name, 8), 0, "^D is an end of file");
+	is_int(write(slave, "a\nb", 3), 3, "write");
+	is_str(get(master), "a\r\nb", "NL is CR NL");
+	fcntl(slave, F_SETFL, O_NONBLOCK);
+	is_errno(read(slave, slave_name, 8), EAGAIN, "nothing to read");
+	fcntl(master, F_SETFL, O_NONBLOCK);
+	is_errno(read(master, slave_name, 8), EAGAIN, "nothing written");
+	is_errno(lseek(slave, 0, SEEK_SET), ESPIPE, "lseek");
+	close_pair();
+}
+
+static void check_raw(void)
+{
+	struct termios t, u;
+	char buf[8];
+
+	tap_group("raw mode");
+	open_pair();
+	is_int(tcgetattr(slave, &t), 0, "tcgetattr");
+	ok((t.c_lflag & (ICANON | ECHO | ISIG)) == (ICANON | ECHO | ISIG) &&
+		   t.c_cc[VINTR] == 3 && t.c_cc[VMIN] == 1,
+	   "the usual settings");
+	cfmakeraw(&t);
+	is_int(tcsetattr(slave, TCSANOW, &t), 0, "tcsetattr");
+	tcgetattr(master, &u);
+	is_int(memcmp(&t.c_lflag, &u.c_lflag, sizeof(t.c_lflag)), 0,
+	       "the master sees them");
+	put("\003\r");
+	is_int(read(slave, buf, 8) == 2 && buf[0] == 3 && buf[1] == '\r', 1,
+	       "all passes");
+	ok(!is_ready(master, POLLIN), "no echo");
+	is_int(write(slave, "\n", 1), 1, "write");
+	is_str(get(master), "\n", "as it is");
+	t.c_cc[VMIN] = 0;
+	t.c_cc[VTIME] = 0;
+	tcsetattr(slave, TCSANOW, &t);
+	is_int(read(slave, buf, 8), 0, "MIN 0, TIME 0: at once");
+	t.c_cc[VTIME] = 1;
+	tcsetattr(slave, TCSANOW, &t);
+	is_int(read(slave, buf, 8), 0, "MIN 0, TIME 1: after a while");
+	t.c_cc[VMIN] = 3;
+	t.c_cc[VTIME] = 0;
+	tcsetattr(slave, TCSANOW, &t);
+	put("ab");
+	ok(!is_ready(slave, POLLIN), "MIN 3: two are not enough");
+	put("c");
+	is_int(read(slave, buf, 8), 3, "three are");
+	put("zz");
+	is_int(tcflush(slave, TCIFLUSH), 0, "tcflush");
+	put("abc");
+	is_int(read(slave, buf, 8) == 3 && buf[0] == 'a', 1, "flushed");
+	is_efault(syscall(SYS_ioctl, slave, TCGETS, bp), "TCGETS");
+	is_errno(ioctl(slave, TCFLSH, 9), EINVAL, "TCFLSH 9");
+	close_pair();
+}
+
+static volatile sig_atomic_t got_signal;
+
+static void on_signal(int sig)
+{
+	got_signal = sig;
+}
+
+static void catch (int sig)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(sig, &sa, NULL);
+}
+
+/* Leads a session with the slave as its terminal. */
+static void lead(void)
+{
+	int fd;
+
+	must(setsid() > 0);
+	fd = open(slave_name, O_RDWR);
+	must(fd >= 0);
+	close(fd);
+}
+
+static int interrupted(void)
+{
+	struct winsize ws = { .ws_row = 50, .ws_col = 132 };
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	lead();
+	fd = open("/dev/tty", O_RDWR);
+	must(fd >= 0);
+	must(tcgetpgrp(fd) == getpid() && tcgetsid(fd) == getpid());
+	must(ioctl(fd, TIOCSCTTY, 0) == 0);
+	put("\003");
+	must(sigwaitinfo(&set, NULL) == SIGINT);
+	must(ioctl(master, TIOCSWINSZ, &ws) == 0);
+	must(sigwaitinfo(&set, NULL) == SIGWINCH);
+	return 0;
+}
+
+/* Wait until pid changes state; what waitpid says. */
+static int wait_change(pid_t pid)
+{
+	int status = 0;
+
+	must(waitpid(pid, &status, WUNTRACED) == pid);
+	return status;
+}
+
+static int background(void)
+{
+	pid_t pid;
+	int status;
+	char c;
+
+	lead();
+	pid = fork();
+	if (pid == 0) {
+		alarm(TAP_SECONDS);
+		setpgid(0, 0);
+		must(read(slave, &c, 1) == 1 && c == 'x');
+		_exit(7);
+	}
+	setpgid(pid, pid);
+	status = wait_change(pid);
+	must(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTTIN);
+	must(tcsetpgrp(slave, pid) == 0 && tcgetpgrp(slave) == pid);
+	put("x\n");
+	must(kill(pid, SIGCONT) == 0);
+	status = wait_change(pid);
+	must(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	signal(SIGTTOU, SIG_IGN);
+	must(tcsetpgrp(slave, getpgrp()) == 0);
+	must(tcsetpgrp(slave, 1) == -1 && (errno == EPERM || errno == ESRCH));
+	return 0;
+}
+
+static int hung_up(void)
+{
+	char c;
+
+	catch (SIGHUP);
+	lead();
+	close(master);
+	must(got_signal == SIGHUP);
+	must(read(slave, &c, 1) == 0);
+	must(write(slave, "x", 1) == -1 && errno == EIO);
+	must(is_ready(slave, POLLHUP));
+	must(open("/dev/tty", O_RDWR) == -1 && errno == ENXIO);
+	return 0;
+}
+
+/* Each with a pair of its own, whose master the parent does not hold. */
+static void in_session(int (*fn)(void), const char *name)
+{
+	pid_t pid = tap_fork();
+
+	if (pid == 0) {
+		open_pair();
+		_exit(fn());
+	}
+	is_int(tap_wait(pid), 0, name);
+}
+
+static void check_jobs(void)
+{
+	struct winsize ws = { .ws_row = 24, .ws_col = 80 }, got = { 0 };
+
+	tap_group("sessions and jobs");
+	open_pair();
+	is_int(ioctl(slave, TIOCSWINSZ, &ws), 0, "TIOCSWINSZ");
+	ioctl(master, TIOCGWINSZ, &got);
+	is_int(got.ws_row * 1000 + got.ws_col, 24080, "TIOCGWINSZ");
+	is_errno(tcgetpgrp(slave), ENOTTY, "not our terminal");
+	close_pair();
+	in_session(interrupted, "^C and a new size interrupt the foreground");
+	in_session(background, "reading in the background stops");
+	in_session(hung_up, "hangup");
+}
+
+static void check_ends(void)
+{
+	char buf[8];
+
+	tap_group("ends");
+	open_pair();
+	must(write(slave, "last", 4) == 4);
+	close(slave);
+	is_int(read(master, buf, 8), 4, "what was written is still there");
+	is_errno(read(master, buf, 8), EIO, "then the slave is gone");
+	ok(is_ready(master, POLLHUP), "hangup for the master");
+	slave = open(slave_name, O_RDWR | O_NOCTTY);
+	ok(slave >= 0 && !is_ready(master, POLLHUP), "it can come back");
+	close_pair();
+	is_errno(open(slave_name, O_RDWR | O_NOCTTY), ENOENT, "no more");
+}
+
+int main(void)
+{
+	tap_start();
+	check_names();
+	check_lines();
+	check_raw();
+	check_jobs();
+	check_ends();
+	return tap_done();
+}

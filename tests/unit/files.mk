@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+
+UNIT_TESTS += ldisc
+ldisc_UNIT_SRCS := tests/unit/ldisc_test.c kernel/dev/ldisc.c
+UNIT_TESTS += pseudo
+pseudo_UNIT_SRCS := tests/unit/pseudo_test.c kernel/fs/pseudo.c lib/fmt.c lib/str.c
+UNIT_TESTS += random
+random_UNIT_SRCS := tests/unit/random_test.c kernel/dev/random.c lib/fmt.c lib/str.c
+
+UNIT_TESTS += host_basics
+host_basics_UNIT_SRCS := tests/unit/host_basics.c $(HOST_SRCS)
+host_basics_UNIT_LIBS := -ljansson
+UNIT_TESTS += image_manifest
+image_manifest_UNIT_SRCS := tests/unit/image_manifest.c $(HOST_SRCS) \
+	$(IMAGE_STORE_SRCS) $(IMAGE_BUILD_SRCS)
+image_manifest_UNIT_LIBS := -larchive -ljansson
+UNIT_TESTS += cli_run
+cli_run_UNIT_SRCS := tests/unit/cli_run.c $(HOST_SRCS) $(IMAGE_STORE_SRCS) \
+	cli/names.c cli/ports.c cli/spec.c cli/units.c
+cli_run_UNIT_LIBS := -ljansson
+
+# lib/ and kernel/mm/
+UNIT_TESTS += lib heap object area sysv
+lib_UNIT_SRCS := tests/unit/lib_test.c tests/unit/kernel_string.c lib/fmt.c \
+	lib/str.c lib/rbtree.c
+MM_UNIT_SRCS := tests/unit/stub_plat.c tests/unit/stub_kernel.c \
+	kernel/mm/heap.c kernel/mm/pages.c kernel/mm/window.c \
+	kernel/mm/object.c kernel/vfs/uio.c kernel/proc/lock.c
+heap_UNIT_SRCS := tests/unit/heap_test.c $(MM_UNIT_SRCS)
+object_UNIT_SRCS := tests/unit/object_test.c $(MM_UNIT_SRCS)
+AREA_UNIT_SRCS := $(MM_UNIT_SRCS) tests/unit/stub_process.c \
+	kernel/mm/area.c kernel/mm/map.c kernel/mm/mm.c kernel/mm/protect.c \
+	kernel/mm/remap.c kernel/mm/remote.c lib/rbtree.c
+area_UNIT_SRCS := tests/unit/area_test.c $(AREA_UNIT_SRCS)
+sysv_UNIT_SRCS := tests/unit/sysv_test.c $(AREA_UNIT_SRCS) \
+	kernel/ipc/sysv.c kernel/ipc/shm.c kernel/ipc/sem.c kernel/ipc/msg.c \
+	kernel/proc/waitq.c lib/fmt.c
+
+UNIT_TESTS += patch_decode
+patch_decode_UNIT_SRCS := tests/unit/patch_decode_test.c \
+	kernel/cpu/patch_decode.c
+
+# kernel/vfs/ and its filesystems
+VFS_UNIT_SRCS := tests/unit/stub_plat.c tests/unit/stub_kernel.c \
+	tests/unit/stub_proc.c kernel/mm/heap.c kernel/mm/pages.c \
+	kernel/mm/window.c kernel/mm/object.c kernel/proc/lock.c \
+	kernel/vfs/anon.c kernel/vfs/dentry.c kernel/vfs/dirops.c \
+	kernel/vfs/fd.c kernel/vfs/file.c kernel/vfs/fscontext.c \
+	kernel/vfs/init.c kernel/vfs/inode.c kernel/vfs/lockf.c \
+	kernel/vfs/mount.c kernel/vfs/name.c kernel/vfs/notify.c \
+	kernel/vfs/open.c kernel/vfs/path.c kernel/vfs/pool.c \
+	kernel/vfs/regular.c kernel/vfs/special.c kernel/vfs/uio.c \
+	kernel/fs/erofs_image.c kernel/fs/overlay.c kernel/fs/tmpfs.c \
+	kernel/fs/xattr.c kernel/sys/sys_dir.c kernel/sys/sys_fcntl.c \
+	kernel/sys/sys_file.c kernel/sys/sys_open.c kernel/sys/sys_rw.c \
+	kernel/sys/sys_stat.c kernel/sys/sys_xattr.c lib/fmt.c lib/str.c
+UNIT_TESTS += vfs
+vfs_UNIT_SRCS := tests/unit/vfs_test.c $(VFS_UNIT_SRCS)
+UNIT_TESTS += erofs
+erofs_UNIT_SRCS := tests/unit/erofs_test.c $(VFS_UNIT_SRCS)
+
+# kernel/net/
+UNIT_TESTS += stream unix
+stream_UNIT_SRCS := tests/unit/stream_test.c tests/unit/stub_plat.c \
+	tests/unit/stub_kernel.c kernel/mm/heap.c kernel/mm/pages.c kernel/vfs/uio.c \
+	kernel/proc/lock.c kernel/net/stream.c
+unix_UNIT_SRCS := tests/unit/unix_test.c $(VFS_UNIT_SRCS) kernel/net/sock.c \
+	kernel/net/sockopt.c kernel/net/stream.c kernel/net/msg.c \
+	kernel/net/conn.c kernel/net/scm.c kernel/net/scm_gc.c \
+	kernel/net/unix.c kernel/net/unix_name.c kernel/net/unix_dgram.c \
+	kernel/sys/sys_socket.c
