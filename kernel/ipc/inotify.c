@@ -14,7 +14,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/vfs/vfs.h"
 
-#define EVENTS_MAX 16384 /* fs.inotify.max_queued_events */
+#define EVENTS_MAX 16384  /* fs.inotify.max_queued_events */
 #define WATCHES_MAX 65536 /* fs.inotify.max_user_watches */
 
 struct linux_inotify_event {
@@ -29,7 +29,7 @@ struct event {
 };
 
 struct inotify {
-	struct ref ref; /* the file, each watch */
+	struct ref ref;	   /* the file, each watch */
 	struct mutex lock; /* events */
 	struct list events;
 	u32 nevents;
@@ -44,7 +44,7 @@ struct inode_watch {
 	struct list inode_node;
 	struct list set_node;
 	struct list dead_node;
-	struct inotify *set; /* reference */
+	struct inotify *set;   /* reference */
 	struct dentry *dentry; /* reference */
 	u32 mask;
 	s32 wd;
@@ -67,12 +67,13 @@ static void set_put(struct inotify *n)
 
 	if (!ref_put(&n->ref))
 		return;
-	list_for_each_safe(e, tmp, &n->events, node)
+	list_for_each_safe (e, tmp, &n->events, node)
 		kfree(e);
 	kfree(n);
 }
 
-/* --- Queueing ---------------------------------------------------------------- */
+/* --- Queueing ----------------------------------------------------------------
+ */
 
 static bool same_event(const struct event *a, const struct event *b)
 {
@@ -137,7 +138,7 @@ static void watches_free(struct list *dead)
 {
 	struct inode_watch *w, *tmp;
 
-	list_for_each_safe(w, tmp, dead, dead_node) {
+	list_for_each_safe (w, tmp, dead, dead_node) {
 		dentry_put(w->dentry);
 		set_put(w->set);
 		kfree(w);
@@ -148,13 +149,13 @@ static void watch_tell(struct inode_watch *w, u32 mask, u32 cookie,
 		       const char *name, struct list *dead)
 {
 	u32 events = mask & INOTIFY_EVENTS;
+	bool ends = (events & NOTIFY_DELETE_SELF) && !name;
 
 	if (events & w->mask) {
 		set_queue(w->set, w->wd, mask, cookie, name);
-		if (w->mask & INOTIFY_ONESHOT)
-			events |= NOTIFY_DELETE_SELF;
+		ends |= (w->mask & INOTIFY_ONESHOT) != 0;
 	}
-	if ((events & NOTIFY_DELETE_SELF) && !name) {
+	if (ends) {
 		set_queue(w->set, w->wd, INOTIFY_IGNORED, 0, NULL);
 		watch_unlink(w, dead);
 	}
@@ -170,7 +171,7 @@ void inotify_event(struct inode *inode, u32 mask, u32 cookie, const char *name)
 	mutex_lock(&watches.lock);
 	all = inode->watches;
 	if (all) {
-		list_for_each_safe(w, tmp, &all->list, inode_node)
+		list_for_each_safe (w, tmp, &all->list, inode_node)
 			watch_tell(w, mask, cookie, name, &dead);
 	}
 	mutex_unlock(&watches.lock);
@@ -187,7 +188,8 @@ void inotify_gone(struct inode *inode)
 	kfree(all);
 }
 
-/* --- Watches -------------------------------------------------------------------- */
+/* --- Watches
+ * -------------------------------------------------------------------- */
 
 static struct inode_watch *find_watch(struct inotify *n, struct inode *inode)
 {
@@ -196,7 +198,7 @@ static struct inode_watch *find_watch(struct inotify *n, struct inode *inode)
 
 	if (!all)
 		return NULL;
-	list_for_each(w, &all->list, inode_node) {
+	list_for_each (w, &all->list, inode_node) {
 		if (w->set == n)
 			return w;
 	}
@@ -237,8 +239,8 @@ static int watch_new(struct inotify *n, const struct path *p, u32 mask)
 
 int inotify_add(struct file *f, const struct path *p, u32 mask)
 {
-	u32 keep = mask & (INOTIFY_EVENTS | INOTIFY_ONESHOT |
-			   INOTIFY_EXCL_UNLINK);
+	u32 keep = mask &
+		   (INOTIFY_EVENTS | INOTIFY_ONESHOT | INOTIFY_EXCL_UNLINK);
 	struct inode_watch *w;
 	int ret;
 
@@ -269,7 +271,7 @@ int inotify_remove(struct file *f, int wd)
 		return -EINVAL;
 	list_init(&dead);
 	mutex_lock(&watches.lock);
-	list_for_each_safe(w, tmp, &n->watches, set_node) {
+	list_for_each_safe (w, tmp, &n->watches, set_node) {
 		if (w->wd != wd)
 			continue;
 		set_queue(n, wd, INOTIFY_IGNORED, 0, NULL);
@@ -282,7 +284,8 @@ int inotify_remove(struct file *f, int wd)
 	return ret;
 }
 
-/* --- The file ---------------------------------------------------------------------- */
+/* --- The file
+ * ---------------------------------------------------------------------- */
 
 /* Wait for an event, under n->lock. */
 static int wait_event(struct inotify *n, bool nonblock)
@@ -365,7 +368,7 @@ static void inotify_release(struct file *f)
 
 	list_init(&dead);
 	mutex_lock(&watches.lock);
-	list_for_each_safe(w, tmp, &n->watches, set_node)
+	list_for_each_safe (w, tmp, &n->watches, set_node)
 		watch_unlink(w, &dead);
 	mutex_unlock(&watches.lock);
 	watches_free(&dead);
@@ -378,9 +381,10 @@ static void inotify_show(struct file *f, struct fmt_buf *out)
 	struct inode_watch *w;
 
 	mutex_lock(&watches.lock);
-	list_for_each(w, &n->watches, set_node)
-		fmt_buf_add(out, "inotify wd:%x ino:%lx sdev:%x mask:%x "
-				 "ignored_mask:0\n",
+	list_for_each (w, &n->watches, set_node)
+		fmt_buf_add(out,
+			    "inotify wd:%x ino:%lx sdev:%x mask:%x "
+			    "ignored_mask:0\n",
 			    (u32)w->wd, w->dentry->inode->ino,
 			    w->dentry->inode->fs->dev, w->mask);
 	mutex_unlock(&watches.lock);
@@ -406,8 +410,8 @@ int inotify_new(u32 flags, struct file **f)
 	list_init(&n->events);
 	list_init(&n->watches);
 	waitq_init(&n->wait);
-	err = file_new_anon("inotify", 0600, &inotify_fops, n,
-			    O_RDONLY | flags, f);
+	err = file_new_anon("inotify", 0600, &inotify_fops, n, O_RDONLY | flags,
+			    f);
 	if (err)
 		kfree(n);
 	return err;

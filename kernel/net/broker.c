@@ -20,9 +20,8 @@ static int call(const struct broker_request *r, struct broker_reply *reply,
 	if (n < (int)sizeof(*reply))
 		return -EIO;
 	if (reply->error)
-		return reply->error > 0 && reply->error < 4096 ?
-			       -reply->error :
-			       -EIO;
+		return reply->error > 0 && reply->error < 4096 ? -reply->error
+							       : -EIO;
 	return hfd && *hfd < 0 ? -EIO : 0;
 }
 
@@ -37,10 +36,9 @@ int broker_socket(u32 op, u32 arg, const struct inet_addr *addr, int *hfd,
 	r.addr_len = inet_addr_host(addr, r.addr);
 	err = call(&r, &reply, hfd);
 	if (!err && local)
-		inet_addr_from_host(reply.addr,
-				    MIN(reply.addr_len,
-					(u32)sizeof(reply.addr)),
-				    local);
+		inet_addr_from_host(
+			reply.addr,
+			MIN(reply.addr_len, (u32)sizeof(reply.addr)), local);
 	return err;
 }
 

@@ -16,8 +16,8 @@ u64 conn_limit(const struct sock *sk)
 {
 	if (!sock_is_inet(sk))
 		return sk->sndbuf;
-	return sk->sndbuf == SOCK_BUF_DEFAULT ? CONN_INET_LIMIT :
-						(u64)sk->sndbuf + sk->rcvbuf;
+	return sk->sndbuf == SOCK_BUF_DEFAULT ? CONN_INET_LIMIT
+					      : (u64)sk->sndbuf + sk->rcvbuf;
 }
 
 /* Is there enough room to call sk writable? The peer's rx_lock is held. */
@@ -137,8 +137,8 @@ static s64 recv_locked(struct sock *sk, struct sock_msg *m, struct list *dead)
 			      (atomic_load(&sk->flags) & SF_PASSCRED),
 		.is_peek = m->flags & MSG_PEEK,
 	};
-	u64 target = m->flags & MSG_WAITALL ? m->uio.left :
-					      MIN(sk->rcvlowat, m->uio.left);
+	u64 target = m->flags & MSG_WAITALL ? m->uio.left
+					    : MIN(sk->rcvlowat, m->uio.left);
 	nsec_t deadline = 0;
 	s64 total = 0, n;
 	int err;
@@ -157,9 +157,9 @@ static s64 recv_locked(struct sock *sk, struct sock_msg *m, struct list *dead)
 			sk->want_space = false;
 			waitq_wake_events(&sk->peer->wwait, EV_WRITE, ~0U);
 		}
-		if (total && ((atomic_load(&sk->shut) & SHUT_BIT_RD) ||
-			      atomic_load(&sk->error) ||
-			      (m->flags & MSG_DONTWAIT)))
+		if (total &&
+		    ((atomic_load(&sk->shut) & SHUT_BIT_RD) ||
+		     atomic_load(&sk->error) || (m->flags & MSG_DONTWAIT)))
 			return total;
 		err = recv_empty(sk, m);
 		if (err != 1)
@@ -317,7 +317,8 @@ void conn_join(struct sock *a, struct sock *b)
 	atomic_store_release(&b->state, SS_CONNECTED);
 }
 
-/* --- Listening ----------------------------------------------------------------- */
+/* --- Listening
+ * ----------------------------------------------------------------- */
 
 int conn_accept(struct sock *sk, bool nonblock, struct sock **new_sk)
 {
@@ -336,13 +337,13 @@ int conn_accept(struct sock *sk, bool nonblock, struct sock **new_sk)
 		}
 		if (err)
 			break;
-		err = nonblock ? -EAGAIN :
-				 sock_sleep(&sk->rwait, &sk->lock,
-					    sk->rcvtimeo, &deadline);
+		err = nonblock ? -EAGAIN
+			       : sock_sleep(&sk->rwait, &sk->lock, sk->rcvtimeo,
+					    &deadline);
 	}
 	if (!err) {
-		*new_sk = list_first(&sk->accept_queue, struct sock,
-				     accept_node);
+		*new_sk =
+			list_first(&sk->accept_queue, struct sock, accept_node);
 		list_del(&(*new_sk)->accept_node);
 		atomic_store(&sk->naccept, sk->naccept - 1);
 	}

@@ -46,7 +46,8 @@ u32 hsock_ready_now(int hfd, u32 events)
 	return plat_hfd_poll(&pfd, 1, 0) > 0 ? (u32)(u16)pfd.revents : 0;
 }
 
-/* --- Connecting -------------------------------------------------------------------- */
+/* --- Connecting
+ * -------------------------------------------------------------------- */
 
 /* Ask the host for the outcome of connect(): 0, -EINPROGRESS, or the error,
  * which leaves a fresh TCP socket behind. */
@@ -176,7 +177,9 @@ int hsock_accepted(struct inet_sock *listener, int hfd,
 	return 0;
 }
 
-/* --- Data ------------------------------------------------------------------------------ */
+/* --- Data
+ * ------------------------------------------------------------------------------
+ */
 
 static int wait_readable(struct sock *sk, nsec_t *deadline)
 {
@@ -200,11 +203,11 @@ static s64 hsock_receive(struct sock *sk, struct uio *u, u32 flags)
 
 		if (niov < 0)
 			return total ? total : niov;
-		n = flags & RECV_FLAGS ?
-			    plat_hfd_recv(inet_of(sk)->hfd, iov, niov,
-					  (int)(flags & RECV_FLAGS), NULL,
-					  NULL) :
-			    plat_hfd_readv(inet_of(sk)->hfd, iov, niov);
+		n = flags & RECV_FLAGS
+			    ? plat_hfd_recv(inet_of(sk)->hfd, iov, niov,
+					    (int)(flags & RECV_FLAGS), NULL,
+					    NULL)
+			    : plat_hfd_readv(inet_of(sk)->hfd, iov, niov);
 		if (likely(n > 0)) {
 			total += n;
 			if (!(flags & MSG_TRUNC))
@@ -374,8 +377,7 @@ static long hsock_ioctl(struct sock *sk, u32 cmd, uaddr_t arg)
 	}
 }
 
-static int hsock_bind(struct sock *sk UNUSED,
-		      const struct sock_addr *a UNUSED)
+static int hsock_bind(struct sock *sk UNUSED, const struct sock_addr *a UNUSED)
 {
 	return -EINVAL;
 }
@@ -386,8 +388,7 @@ static int hsock_listen(struct sock *sk UNUSED, int backlog UNUSED)
 }
 
 static int hsock_accept(struct sock *sk UNUSED, bool nonblock UNUSED,
-			struct sock **new_sk UNUSED,
-			struct sock_addr *a UNUSED)
+			struct sock **new_sk UNUSED, struct sock_addr *a UNUSED)
 {
 	return -EINVAL;
 }

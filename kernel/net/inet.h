@@ -29,15 +29,15 @@ struct udp_peer { /* a connected UDP socket outside */
 struct inet_sock {
 	struct sock sk;
 	struct inet_addr local, remote; /* sk.lock; remote.port 0: none */
-	struct list port_node; /* in the port table, under its lock */
-	bool is_bound; /* in the table */
-	bool has_user_port; /* bound by bind(), not by us */
+	struct list port_node;		/* in the port table, under its lock */
+	bool is_bound;			/* in the table */
+	bool has_user_port;		/* bound by bind(), not by us */
 	bool is_v6only;
 	bool is_connecting; /* hsock: result of connect() not seen yet */
 	int hfd; /* outside: listening, connected or bound; -1 none */
 	struct udp_peer *peers; /* UDP_PEERS of them, NULL: none yet */
 	u64 peer_clock;
-	u64 opts_set; /* bit per row that was set */
+	u64 opts_set;	      /* bit per row that was set */
 	s32 opts[INET_NOPTS]; /* by row of the option table */
 };
 
@@ -46,7 +46,8 @@ static inline struct inet_sock *inet_of(struct sock *sk)
 	return container_of(sk, struct inet_sock, sk);
 }
 
-/* --- inet_addr.c --------------------------------------------------------------- */
+/* --- inet_addr.c
+ * --------------------------------------------------------------- */
 
 /* The program's address for a socket of this domain. -EINVAL, -EAFNOSUPPORT. */
 int inet_addr_parse(const struct sock_addr *a, u16 domain,
@@ -75,7 +76,8 @@ void inet_choose_source(const struct inet_addr *dest, struct inet_addr *src);
 /* "no address" of a domain's sockets. */
 void inet_addr_any(u16 domain, struct inet_addr *a);
 
-/* --- port.c --------------------------------------------------------------------- */
+/* --- port.c
+ * --------------------------------------------------------------------- */
 
 struct port_table;
 extern struct port_table tcp_ports, udp_ports;
@@ -97,7 +99,8 @@ void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk));
 u32 port_count(struct port_table *t);
 
-/* --- inet.c ----------------------------------------------------------------------- */
+/* --- inet.c
+ * ----------------------------------------------------------------------- */
 
 /* A TCP or UDP socket of a domain, nothing bound. */
 int inet_new(u16 domain, u16 type, const struct sock_ops *ops,
@@ -116,7 +119,8 @@ bool inet_is_published(u16 port, u32 protocol);
 /* Options of the parent for an accepted socket. */
 void inet_inherit(struct inet_sock *child, const struct inet_sock *parent);
 
-/* --- inet_opt.c ------------------------------------------------------------------- */
+/* --- inet_opt.c
+ * ------------------------------------------------------------------- */
 
 void inet_opt_init(struct inet_sock *isk);
 int inet_setsockopt(struct sock *sk, int level, int name, const void *value,
@@ -130,7 +134,8 @@ void inet_opt_replay(struct inet_sock *isk);
 /* SOL_SOCKET options that the host should know. */
 void inet_option_changed(struct sock *sk, int name);
 
-/* --- tcp.c, udp.c, hsock.c ---------------------------------------------------------- */
+/* --- tcp.c, udp.c, hsock.c
+ * ---------------------------------------------------------- */
 
 extern const struct sock_ops tcp_ops, udp_ops, hsock_ops;
 /* tcp.c: an hsock whose connect failed is a fresh socket again. */
@@ -148,7 +153,8 @@ int hsock_iov(const struct uio *u, struct plat_iovec *tmp,
 /* Ready now, without waiting. */
 u32 hsock_ready_now(int hfd, u32 events);
 
-/* --- broker.c ------------------------------------------------------------------------- */
+/* --- broker.c
+ * ------------------------------------------------------------------------- */
 
 /* One request; *hfd (if wanted) receives the descriptor, *local the address the
  * host chose (may be NULL). 0 or -errno. */

@@ -45,8 +45,7 @@ bool inet_is_any(const struct inet_addr *a)
 {
 	static const u8 zero[16];
 
-	return memcmp(a->ip, zero, 16) == 0 ||
-	       (inet_is_v4(a) && v4_of(a) == 0);
+	return memcmp(a->ip, zero, 16) == 0 || (inet_is_v4(a) && v4_of(a) == 0);
 }
 
 static bool is_v6_loopback(const struct inet_addr *a)

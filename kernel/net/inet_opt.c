@@ -12,12 +12,12 @@
 #include "kernel/sys/syscall.h"
 
 enum opt_flags {
-	OPT_BOOL = 1, /* any int, stored as 0 or 1 */
-	OPT_HOST = 2, /* the host's socket should have it */
-	OPT_TCP = 4, /* only on stream sockets */
-	OPT_GET = 8, /* cannot be set */
+	OPT_BOOL = 1,  /* any int, stored as 0 or 1 */
+	OPT_HOST = 2,  /* the host's socket should have it */
+	OPT_TCP = 4,   /* only on stream sockets */
+	OPT_GET = 8,   /* cannot be set */
 	OPT_BYTE = 16, /* a single byte is accepted and given */
-	OPT_UDP = 32, /* only on datagram sockets */
+	OPT_UDP = 32,  /* only on datagram sockets */
 };
 
 struct opt_row {
@@ -28,9 +28,18 @@ struct opt_row {
 
 #define ANY INT32_MIN, INT32_MAX
 #define BOOL 0, 1
-#define TCP(n, f, range, init) { SOL_TCP, n, OPT_TCP | (f), range, init }
-#define IP(n, f, range, init) { SOL_IP, n, OPT_BYTE | (f), range, init }
-#define IP6(n, f, range, init) { SOL_IPV6, n, f, range, init }
+#define TCP(n, f, range, init)                         \
+	{                                              \
+		SOL_TCP, n, OPT_TCP | (f), range, init \
+	}
+#define IP(n, f, range, init)                          \
+	{                                              \
+		SOL_IP, n, OPT_BYTE | (f), range, init \
+	}
+#define IP6(n, f, range, init)              \
+	{                                   \
+		SOL_IPV6, n, f, range, init \
+	}
 #define RANGE(a, b) a, b
 
 /* clang-format off */
@@ -141,8 +150,8 @@ void inet_opt_replay(struct inet_sock *isk)
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(bools); i++) {
 		if (flags & bools[i].flag)
-			plat_hfd_setsockopt(isk->hfd, SOL_SOCKET,
-					    bools[i].name, &one, sizeof(one));
+			plat_hfd_setsockopt(isk->hfd, SOL_SOCKET, bools[i].name,
+					    &one, sizeof(one));
 	}
 	if (flags & SF_LINGER)
 		plat_hfd_setsockopt(isk->hfd, SOL_SOCKET, SO_LINGER, &l,
@@ -227,9 +236,9 @@ static int set_special(struct sock *sk, int level, int name, const void *value,
 		isk->is_v6only = on != 0;
 		return 1; /* the table keeps the value */
 	}
-	if ((level == SOL_IP && (name == IP_ADD_MEMBERSHIP ||
-				 name == IP_DROP_MEMBERSHIP ||
-				 name == MCAST_JOIN_GROUP)) ||
+	if ((level == SOL_IP &&
+	     (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP ||
+	      name == MCAST_JOIN_GROUP)) ||
 	    (level == SOL_IPV6 &&
 	     (name == IPV6_ADD_MEMBERSHIP || name == MCAST_JOIN_GROUP)))
 		return (int)syscall_unsupported("multicast group", (u64)name,
@@ -286,8 +295,8 @@ static void local_tcp_info(struct sock *sk, struct tcp_info *info)
 		info->tcpi_unacked = sk->naccept;
 		info->tcpi_sacked = sk->backlog;
 	} else if (sk->state == SS_CONNECTED && shut != SHUT_BITS) {
-		info->tcpi_state = shut & SHUT_BIT_RD ? CLOSE_WAIT :
-							ESTABLISHED;
+		info->tcpi_state = shut & SHUT_BIT_RD ? CLOSE_WAIT
+						      : ESTABLISHED;
 	}
 }
 
@@ -326,8 +335,7 @@ static int get_special(struct sock *sk, int level, int name, void *value,
 	return 1;
 }
 
-int inet_getsockopt(struct sock *sk, int level, int name, void *value,
-		    u32 *len)
+int inet_getsockopt(struct sock *sk, int level, int name, void *value, u32 *len)
 {
 	struct inet_sock *isk = inet_of(sk);
 	int i, err = get_special(sk, level, name, value, len);

@@ -126,7 +126,7 @@ void msg_purge(struct sock *sk)
 	sk->nmsgs = 0;
 	sk->msg_bytes = 0;
 	mutex_unlock(&sk->rx_lock);
-	list_for_each_safe(m, tmp, &all, node) {
+	list_for_each_safe (m, tmp, &all, node) {
 		list_del(&m->node);
 		msg_free(m, &dead);
 	}

@@ -9,12 +9,12 @@
 #include "kernel/net/sock.h"
 
 struct msg {
-	struct list node; /* in sock.msgs, under rx_lock */
+	struct list node;    /* in sock.msgs, under rx_lock */
 	struct sock *sender; /* reference, whose wmem it counts in, or NULL */
-	void *unix_from; /* struct unix_name, reference (unix.c), or NULL */
-	struct scm scm; /* files are in flight */
-	u32 len, size; /* of data; what is charged */
-	u8 from_ip[16]; /* inet: source and destination */
+	void *unix_from;     /* struct unix_name, reference (unix.c), or NULL */
+	struct scm scm;	     /* files are in flight */
+	u32 len, size;	     /* of data; what is charged */
+	u8 from_ip[16];	     /* inet: source and destination */
 	u8 to_ip[16];
 	u16 from_port;
 	u8 data[];

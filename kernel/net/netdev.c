@@ -13,9 +13,13 @@
 #define IFNAMSIZ 16
 
 enum {
-	IFF_UP = 0x1, IFF_BROADCAST = 0x2, IFF_LOOPBACK = 0x8,
-	IFF_RUNNING = 0x40, IFF_LOWER_UP = 0x10000,
-	ARPHRD_ETHER = 1, ARPHRD_LOOPBACK = 772,
+	IFF_UP = 0x1,
+	IFF_BROADCAST = 0x2,
+	IFF_LOOPBACK = 0x8,
+	IFF_RUNNING = 0x40,
+	IFF_LOWER_UP = 0x10000,
+	ARPHRD_ETHER = 1,
+	ARPHRD_LOOPBACK = 772,
 };
 
 static const struct netdev devices[NETDEV_COUNT] = {
@@ -112,9 +116,8 @@ static const struct netdev *find(u32 cmd, struct linux_ifreq *r)
 {
 	r->name[IFNAMSIZ - 1] = 0;
 	for (u32 i = 0; i < NETDEV_COUNT; i++) {
-		if (cmd == SIOCGIFNAME ?
-			    devices[i].index == (u32)r->value :
-			    strcmp(devices[i].name, r->name) == 0)
+		if (cmd == SIOCGIFNAME ? devices[i].index == (u32)r->value
+				       : strcmp(devices[i].name, r->name) == 0)
 			return &devices[i];
 	}
 	return NULL;
@@ -137,9 +140,9 @@ static void fill(u32 cmd, const struct netdev *d, struct linux_ifreq *r)
 		set_addr(r, netdev_ip(d));
 		break;
 	case SIOCGIFBRDADDR:
-		set_addr(r, d->flags & IFF_BROADCAST ?
-				    netdev_ip(d) | ~netmask(d) :
-				    0);
+		set_addr(r, d->flags & IFF_BROADCAST
+				    ? netdev_ip(d) | ~netmask(d)
+				    : 0);
 		break;
 	case SIOCGIFNETMASK:
 		set_addr(r, netmask(d));
@@ -202,11 +205,12 @@ void netdev_show(struct fmt_buf *out)
 		    "multicast|bytes    packets errs drop fifo colls carrier "
 		    "compressed\n");
 	for (u32 i = 0; i < NETDEV_COUNT; i++)
-		fmt_buf_add(out,
-			    "%6s:       0       0    0    0    0     0          "
-			    "0         0        0       0    0    0    0     0  "
-			    "     0          0\n",
-			    devices[i].name);
+		fmt_buf_add(
+			out,
+			"%6s:       0       0    0    0    0     0          "
+			"0         0        0       0    0    0    0     0  "
+			"     0          0\n",
+			devices[i].name);
 }
 
 void netdev_show_v6(struct fmt_buf *out)

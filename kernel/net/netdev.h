@@ -24,9 +24,9 @@ struct netdev {
 enum { NETDEV_COUNT = 2 };
 /* By position 0..NETDEV_COUNT-1. */
 const struct netdev *netdev_at(u32 i);
-u32 netdev_ip(const struct netdev *d); /* IPv4, network order */
-void netdev_show(struct fmt_buf *out); /* /proc/net/dev */
-void netdev_show_v6(struct fmt_buf *out); /* /proc/net/if_inet6 */
+u32 netdev_ip(const struct netdev *d);	     /* IPv4, network order */
+void netdev_show(struct fmt_buf *out);	     /* /proc/net/dev */
+void netdev_show_v6(struct fmt_buf *out);    /* /proc/net/if_inet6 */
 void netdev_show_route(struct fmt_buf *out); /* /proc/net/route */
 
 #endif

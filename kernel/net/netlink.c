@@ -4,15 +4,12 @@
  * getifaddrs() and ip(8) ask for them. Nothing can be changed, so subscribers
  * of changes never hear of any.
  */
-#include <linux/if_addr.h>
-#include <linux/if_link.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 
 #include "abi/boot.h"
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
+#include "kernel/linux/netlink.h"
 #include "kernel/mm/heap.h"
 #include "kernel/net/msg.h"
 #include "kernel/net/netdev.h"
@@ -42,7 +39,8 @@ static struct nl_sock *nl_of(struct sock *sk)
 	return container_of(sk, struct nl_sock, sk);
 }
 
-/* --- Building replies -------------------------------------------------------- */
+/* --- Building replies --------------------------------------------------------
+ */
 
 static void *reply_room(struct reply *r, u32 n)
 {
@@ -166,7 +164,8 @@ static void add_error(struct reply *r, const struct nlmsghdr *h, int err)
 	reply_end(r);
 }
 
-/* --- Requests -------------------------------------------------------------------- */
+/* --- Requests
+ * -------------------------------------------------------------------- */
 
 static void dump(struct reply *r, u16 type, u8 family)
 {

@@ -15,7 +15,7 @@ struct port_table {
 	struct mutex lock;
 	struct list buckets[BUCKETS]; /* struct inet_sock.port_node */
 	bool is_started;
-	u32 next; /* ephemeral */
+	u32 next;  /* ephemeral */
 	u32 round; /* REUSEPORT: whose turn it is */
 	u32 count;
 };
@@ -72,7 +72,7 @@ static bool is_taken(struct port_table *t, const struct inet_sock *isk,
 {
 	struct inet_sock *o;
 
-	list_for_each(o, bucket(t, port), port_node) {
+	list_for_each (o, bucket(t, port), port_node) {
 		if (o->local.port == port && o != isk && overlap(o, isk) &&
 		    !may_share(o, isk, false))
 			return true;
@@ -84,7 +84,7 @@ static bool is_used(struct port_table *t, u16 port)
 {
 	struct inet_sock *o;
 
-	list_for_each(o, bucket(t, port), port_node) {
+	list_for_each (o, bucket(t, port), port_node) {
 		if (o->local.port == port)
 			return true;
 	}
@@ -94,8 +94,7 @@ static bool is_used(struct port_table *t, u16 port)
 static u16 find_ephemeral(struct port_table *t)
 {
 	for (u32 i = 0; i < EPHEMERAL_COUNT; i++) {
-		u16 port = (u16)(EPHEMERAL_FIRST +
-				 t->next++ % EPHEMERAL_COUNT);
+		u16 port = (u16)(EPHEMERAL_FIRST + t->next++ % EPHEMERAL_COUNT);
 
 		if (!is_used(t, port))
 			return port;
@@ -142,7 +141,7 @@ int port_listen(struct port_table *t, struct inet_sock *isk)
 	int err = 0;
 
 	table_lock(t);
-	list_for_each(o, bucket(t, isk->local.port), port_node) {
+	list_for_each (o, bucket(t, isk->local.port), port_node) {
 		if (o->local.port == isk->local.port && o != isk &&
 		    o->sk.state == SS_LISTEN && overlap(o, isk) &&
 		    !may_share(o, isk, true))
@@ -177,7 +176,7 @@ struct inet_sock *port_find_listener(struct port_table *t,
 	u32 best = 0, n = 0, pick, f;
 
 	table_lock(t);
-	list_for_each(s, bucket(t, dest->port), port_node) {
+	list_for_each (s, bucket(t, dest->port), port_node) {
 		f = s->sk.state == SS_LISTEN ? fit(s, dest) : 0;
 		if (f > best) {
 			best = f;
@@ -186,7 +185,7 @@ struct inet_sock *port_find_listener(struct port_table *t,
 		n += f && f == best;
 	}
 	pick = n > 1 ? t->round++ % n : 0;
-	list_for_each(s, bucket(t, dest->port), port_node) {
+	list_for_each (s, bucket(t, dest->port), port_node) {
 		f = s->sk.state == SS_LISTEN ? fit(s, dest) : 0;
 		if (f && f == best && pick-- == 0) {
 			found = s;
@@ -207,9 +206,9 @@ static u32 fit_receiver(const struct inet_sock *s, const struct inet_addr *dest,
 	if (f == 0 || s->remote.port == 0)
 		return f;
 	/* Connected: only from its peer, and then before all others. */
-	return s->remote.port == from->port && inet_ip_equal(&s->remote, from) ?
-		       f + 8 :
-		       0;
+	return s->remote.port == from->port && inet_ip_equal(&s->remote, from)
+		       ? f + 8
+		       : 0;
 }
 
 struct inet_sock *port_find_receiver(struct port_table *t,
@@ -220,7 +219,7 @@ struct inet_sock *port_find_receiver(struct port_table *t,
 	u32 best = 0, n = 0, pick, f;
 
 	table_lock(t);
-	list_for_each(s, bucket(t, dest->port), port_node) {
+	list_for_each (s, bucket(t, dest->port), port_node) {
 		f = fit_receiver(s, dest, from);
 		if (f > best) {
 			best = f;
@@ -230,7 +229,7 @@ struct inet_sock *port_find_receiver(struct port_table *t,
 	}
 	/* One sender stays with one receiver of a group. */
 	pick = n > 1 ? (from->port * 2654435761U >> 16) % n : 0;
-	list_for_each(s, bucket(t, dest->port), port_node) {
+	list_for_each (s, bucket(t, dest->port), port_node) {
 		f = fit_receiver(s, dest, from);
 		if (f && f == best && pick-- == 0) {
 			found = s;
@@ -251,7 +250,7 @@ void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 
 	table_lock(t);
 	for (u32 i = 0; i < BUCKETS; i++) {
-		list_for_each(s, &t->buckets[i], port_node) {
+		list_for_each (s, &t->buckets[i], port_node) {
 			if (s->sk.domain == domain)
 				row(out, n++, s);
 		}

@@ -52,8 +52,8 @@ static void show_row(struct fmt_buf *out, u32 n, struct inet_sock *s)
 		    "%02X %08X:%08X 00:00000000 00000000 %5u        0 %lu %u "
 		    "%016lx 100 0 0 10 0\n",
 		    tcp_state(s), 0,
-		    s->sk.state == SS_LISTEN ? s->sk.naccept :
-					       (u32)s->sk.msg_bytes,
+		    s->sk.state == SS_LISTEN ? s->sk.naccept
+					     : (u32)s->sk.msg_bytes,
 		    s->sk.cred.uid, s->sk.ino, atomic_load(&s->sk.ref.count),
 		    (u64)s);
 }

@@ -19,6 +19,8 @@
 
 struct scm_state scm_state = {
 	.socks = LIST_INIT(scm_state.socks),
+	.work = LIST_INIT(scm_state.work),
+	.gc_at = 1024,
 	.dead = LIST_INIT(scm_state.dead),
 };
 
@@ -100,9 +102,9 @@ static int scm_parse(struct scm *scm, uaddr_t control, u64 len)
 			err = take_rights(scm, control + sizeof(h),
 					  (h.len - sizeof(h)) / 4);
 		else if (h.level == SOL_SOCKET && h.type == SCM_CREDENTIALS)
-			err = h.len == sizeof(h) + sizeof(struct linux_ucred) ?
-				      take_cred(scm, control + sizeof(h)) :
-				      -EINVAL;
+			err = h.len == sizeof(h) + sizeof(struct linux_ucred)
+				      ? take_cred(scm, control + sizeof(h))
+				      : -EINVAL;
 		else if (h.level == SOL_SOCKET)
 			err = syscall_unsupported("cmsg SOL_SOCKET",
 						  (u64)h.type, EINVAL);
@@ -139,6 +141,8 @@ int scm_begin_flight(struct scm_files *f)
 	u64 limit = rlimit_current(RLIMIT_NOFILE_NR);
 	int err = 0;
 
+	if (atomic_load(&scm_state.nfiles) >= atomic_load(&scm_state.gc_at))
+		scm_gc();
 	mutex_lock(&scm_state.lock);
 	if (scm_state.nfiles + f->n > limit && !cred_capable(CAP_SYS_ADMIN) &&
 	    !cred_capable(CAP_SYS_RESOURCE)) {
@@ -188,27 +192,52 @@ void scm_free(struct scm_files *f)
 	kfree(f);
 }
 
-void scm_bury(struct list *dead)
+/* Under dead_lock, which is dropped meanwhile: all there is to bury. */
+static void bury_all(void)
 {
 	struct scm_files *f;
+	struct list found;
 
+	scm_state.is_burying = true;
+	for (;;) {
+		while (!list_empty(&scm_state.dead)) {
+			f = list_first(&scm_state.dead, struct scm_files, node);
+			list_del(&f->node);
+			mutex_unlock(&scm_state.dead_lock);
+			scm_end_flight(f);
+			scm_free(f);
+			mutex_lock(&scm_state.dead_lock);
+		}
+		if (!scm_state.gc_wanted)
+			break;
+		scm_state.gc_wanted = false;
+		mutex_unlock(&scm_state.dead_lock);
+		list_init(&found);
+		scm_collect(&found);
+		mutex_lock(&scm_state.dead_lock);
+		list_splice(&scm_state.dead, &found);
+	}
+	scm_state.is_burying = false;
+}
+
+void scm_bury(struct list *dead)
+{
 	if (list_empty(dead))
 		return;
 	mutex_lock(&scm_state.dead_lock);
 	list_splice(&scm_state.dead, dead);
-	if (scm_state.is_burying) {
-		mutex_unlock(&scm_state.dead_lock);
+	if (!scm_state.is_burying)
+		bury_all();
+	mutex_unlock(&scm_state.dead_lock);
+}
+
+void scm_gc(void)
+{
+	if (atomic_load(&scm_state.nsocks) == 0)
 		return;
-	}
-	scm_state.is_burying = true;
-	while (!list_empty(&scm_state.dead)) {
-		f = list_first(&scm_state.dead, struct scm_files, node);
-		list_del(&f->node);
-		mutex_unlock(&scm_state.dead_lock);
-		scm_end_flight(f);
-		scm_free(f);
-		mutex_lock(&scm_state.dead_lock);
-	}
-	scm_state.is_burying = false;
+	mutex_lock(&scm_state.dead_lock);
+	scm_state.gc_wanted = true;
+	if (!scm_state.is_burying)
+		bury_all();
 	mutex_unlock(&scm_state.dead_lock);
 }

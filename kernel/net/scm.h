@@ -16,7 +16,7 @@ struct sock;
 struct scm_files {
 	struct list node; /* on a list of the dead */
 	u32 n;
-	u32 uid; /* of the sender, whose limit it counts against */
+	u32 uid;	     /* of the sender, whose limit it counts against */
 	struct file *file[]; /* references */
 };
 
@@ -54,7 +54,7 @@ void scm_free(struct scm_files *f);
  * No socket lock held. */
 void scm_bury(struct list *dead);
 
-/* scm_gc.c: find sockets that only messages in flight refer to, which nobody
+/* Find sockets that only messages in flight refer to, which nobody
  * can receive any more, and drop them. Cheap when nothing is in flight. */
 void scm_gc(void);
 /* Is f an AF_UNIX socket, and which (sock.c)? */

@@ -17,6 +17,8 @@
 #include "kernel/net/sock.h"
 #include "kernel/vfs/file.h"
 
+#define GC_FILES_MIN 1024UL /* in flight, before a sender collects */
+
 enum gc_state { GC_NONE, GC_CANDIDATE, GC_REACHABLE };
 
 void scm_count(struct file *f, bool begins)
@@ -55,9 +57,9 @@ static void visit_queue(struct sock *sk, visit_fn *fn)
 	struct msg *msg;
 
 	mutex_lock(&sk->rx_lock);
-	list_for_each(m, &sk->rx.marks, node)
+	list_for_each (m, &sk->rx.marks, node)
 		visit_files(m->files, fn);
-	list_for_each(msg, &sk->msgs, node)
+	list_for_each (msg, &sk->msgs, node)
 		visit_files(msg->scm.files, fn);
 	mutex_unlock(&sk->rx_lock);
 }
@@ -70,7 +72,7 @@ static void visit_sock(struct sock *sk, visit_fn *fn)
 
 	visit_queue(sk, fn);
 	mutex_lock(&sk->lock);
-	list_for_each(child, &sk->accept_queue, accept_node)
+	list_for_each (child, &sk->accept_queue, accept_node)
 		visit_queue(child, fn);
 	mutex_unlock(&sk->lock);
 }
@@ -81,45 +83,50 @@ static void visit_uncount(struct sock *sk)
 		sk->gc_refs--;
 }
 
+/* sk can be received: what it leads to is to be looked at. */
 static void visit_reach(struct sock *sk)
 {
-	if (sk->gc_state == GC_CANDIDATE && sk->gc_refs == 0)
-		sk->gc_refs = 1;
+	if (sk->gc_state != GC_CANDIDATE)
+		return;
+	sk->gc_state = GC_REACHABLE;
+	list_del(&sk->inflight_node);
+	list_append(&scm_state.work, &sk->inflight_node);
 }
 
-static void choose_candidates(void)
+/* Move those with no file reference but from queues to `candidates`. */
+static void choose_candidates(struct list *candidates)
 {
-	struct sock *sk;
+	struct sock *sk, *tmp;
 
-	list_for_each(sk, &scm_state.socks, inflight_node) {
+	list_for_each_safe (sk, tmp, &scm_state.socks, inflight_node) {
 		struct file *f = sk->file;
 
 		sk->gc_state = GC_NONE;
 		sk->gc_refs = sk->inflight;
-		if (f && atomic_load(&f->ref.count) == sk->inflight)
-			sk->gc_state = GC_CANDIDATE;
+		if (!f || atomic_load(&f->ref.count) != sk->inflight)
+			continue;
+		sk->gc_state = GC_CANDIDATE;
+		list_del(&sk->inflight_node);
+		list_append(candidates, &sk->inflight_node);
 	}
-	list_for_each(sk, &scm_state.socks, inflight_node) {
-		if (sk->gc_state == GC_CANDIDATE)
-			visit_sock(sk, visit_uncount);
-	}
+	list_for_each (sk, candidates, inflight_node)
+		visit_sock(sk, visit_uncount);
 }
 
-/* Candidates with counts left, and what they lead to, are reachable. */
-static void spread(void)
+/* Candidates with counts left, and all they lead to, are reachable. */
+static void spread(struct list *candidates)
 {
-	bool changed = true;
-	struct sock *sk;
+	struct sock *sk, *tmp;
 
-	while (changed) {
-		changed = false;
-		list_for_each(sk, &scm_state.socks, inflight_node) {
-			if (sk->gc_state != GC_CANDIDATE || sk->gc_refs == 0)
-				continue;
-			sk->gc_state = GC_REACHABLE;
-			visit_sock(sk, visit_reach);
-			changed = true;
-		}
+	list_for_each_safe (sk, tmp, candidates, inflight_node) {
+		if (sk->gc_refs)
+			visit_reach(sk);
+	}
+	while (!list_empty(&scm_state.work)) {
+		sk = list_first(&scm_state.work, struct sock, inflight_node);
+		list_del(&sk->inflight_node);
+		list_append(&scm_state.socks, &sk->inflight_node);
+		visit_sock(sk, visit_reach);
 	}
 }
 
@@ -129,12 +136,12 @@ static void purge_queue(struct sock *sk, struct list *dead)
 	struct msg *msg;
 
 	mutex_lock(&sk->rx_lock);
-	list_for_each(m, &sk->rx.marks, node) {
+	list_for_each (m, &sk->rx.marks, node) {
 		if (m->files)
 			list_append(dead, &m->files->node);
 		m->files = NULL;
 	}
-	list_for_each(msg, &sk->msgs, node) {
+	list_for_each (msg, &sk->msgs, node) {
 		if (msg->scm.files)
 			list_append(dead, &msg->scm.files->node);
 		msg->scm.files = NULL;
@@ -148,27 +155,25 @@ static void purge(struct sock *sk, struct list *dead)
 
 	purge_queue(sk, dead);
 	mutex_lock(&sk->lock);
-	list_for_each(child, &sk->accept_queue, accept_node)
+	list_for_each (child, &sk->accept_queue, accept_node)
 		purge_queue(child, dead);
 	mutex_unlock(&sk->lock);
 }
 
-void scm_gc(void)
+void scm_collect(struct list *dead)
 {
+	struct list candidates;
 	struct sock *sk;
-	struct list dead;
 
-	if (atomic_load(&scm_state.nsocks) == 0)
-		return;
-	list_init(&dead);
+	list_init(&candidates);
 	mutex_lock(&scm_state.lock);
-	choose_candidates();
-	spread();
-	list_for_each(sk, &scm_state.socks, inflight_node) {
-		if (sk->gc_state == GC_CANDIDATE)
-			purge(sk, &dead);
+	choose_candidates(&candidates);
+	spread(&candidates);
+	list_for_each (sk, &candidates, inflight_node)
+		purge(sk, dead);
+	list_splice(&scm_state.socks, &candidates);
+	list_for_each (sk, &scm_state.socks, inflight_node)
 		sk->gc_state = GC_NONE;
-	}
+	scm_state.gc_at = MAX(GC_FILES_MIN, scm_state.nfiles * 2);
 	mutex_unlock(&scm_state.lock);
-	scm_bury(&dead);
 }

@@ -125,7 +125,8 @@ void sock_sources_changed(struct sock *sk)
 	sock_wake_all(sk);
 }
 
-/* --- Errors and sleeping ------------------------------------------------------ */
+/* --- Errors and sleeping
+ * ------------------------------------------------------ */
 
 int sock_take_error(struct sock *sk)
 {
@@ -228,7 +229,8 @@ int sock_broken(u32 flags)
 	return -EPIPE;
 }
 
-/* --- The calls ------------------------------------------------------------------- */
+/* --- The calls
+ * ------------------------------------------------------------------- */
 
 s64 sock_send(struct sock *sk, struct sock_msg *m)
 {
@@ -340,7 +342,8 @@ static const struct file_ops sock_fops = {
 	.splice_from_object = sock_sendfile,
 };
 
-/* --- Control messages to the program ------------------------------------------------ */
+/* --- Control messages to the program
+ * ------------------------------------------------ */
 
 void control_put(struct control_out *c, int level, int type, const void *data,
 		 u64 len)

@@ -47,7 +47,7 @@ struct sock_msg {
 	struct uio uio;
 	struct sock_addr *addr; /* send: destination, len 0 none; recv: filled
 				 * in, NULL if not wanted */
-	u32 flags; /* MSG_* of the call; MSG_DONTWAIT also for O_NONBLOCK */
+	u32 flags;     /* MSG_* of the call; MSG_DONTWAIT also for O_NONBLOCK */
 	u32 out_flags; /* recv: MSG_TRUNC, ... */
 	struct scm scm; /* send: owned by the message; recv: received */
 	struct control_out *control; /* recv: for pktinfo and such, or NULL */
@@ -97,23 +97,29 @@ enum sock_state { SS_CLOSED, SS_CONNECTING, SS_CONNECTED, SS_LISTEN };
 enum { SHUT_BIT_RD = 1, SHUT_BIT_WR = 2, SHUT_BITS = 3 };
 
 enum sock_flags { /* boolean SOL_SOCKET options */
-	SF_REUSEADDR = 1 << 0, SF_REUSEPORT = 1 << 1, SF_KEEPALIVE = 1 << 2,
-	SF_BROADCAST = 1 << 3, SF_PASSCRED = 1 << 4, SF_DONTROUTE = 1 << 5,
-	SF_OOBINLINE = 1 << 6, SF_LINGER = 1 << 7, SF_DEBUG = 1 << 8,
-	SF_NO_CHECK = 1 << 9,
+		  SF_REUSEADDR = 1 << 0,
+		  SF_REUSEPORT = 1 << 1,
+		  SF_KEEPALIVE = 1 << 2,
+		  SF_BROADCAST = 1 << 3,
+		  SF_PASSCRED = 1 << 4,
+		  SF_DONTROUTE = 1 << 5,
+		  SF_OOBINLINE = 1 << 6,
+		  SF_LINGER = 1 << 7,
+		  SF_DEBUG = 1 << 8,
+		  SF_NO_CHECK = 1 << 9,
 };
 
 struct sock {
-	struct ref ref; /* the file, the peer, queues */
+	struct ref ref;		    /* the file, the peer, queues */
 	const struct sock_ops *ops; /* changes when it connects outside */
-	struct file *file; /* borrowed; NULL: none yet, or closed */
+	struct file *file;	    /* borrowed; NULL: none yet, or closed */
 	u64 ino; /* of the file, for /proc/net; 0: not accepted yet */
 	u16 domain, type;
 	u16 protocol;
-	u32 state; /* enum sock_state; written under lock */
-	u32 shut; /* SHUT_BIT_* from either side, atomic */
-	s32 error; /* SO_ERROR: positive errno, atomic */
-	u32 flags; /* enum sock_flags, atomic */
+	u32 state;		   /* enum sock_state; written under lock */
+	u32 shut;		   /* SHUT_BIT_* from either side, atomic */
+	s32 error;		   /* SO_ERROR: positive errno, atomic */
+	u32 flags;		   /* enum sock_flags, atomic */
 	struct waitq rwait, wwait; /* readable, acceptable; writable */
 
 	struct mutex lock; /* state, names, accept queue, options */
@@ -133,9 +139,9 @@ struct sock {
 	struct list msgs; /* struct msg.node */
 	u64 msg_bytes;
 	u32 nmsgs;
-	bool rx_closed; /* nobody will read: drop, tell the writer */
-	bool want_space; /* a writer was refused */
-	u64 wmem; /* datagrams of ours queued elsewhere, atomic */
+	bool rx_closed;	       /* nobody will read: drop, tell the writer */
+	bool want_space;       /* a writer was refused */
+	u64 wmem;	       /* datagrams of ours queued elsewhere, atomic */
 	u32 gc_refs, gc_state; /* scm_gc.c, under its lock */
 	u32 inflight;
 	struct list inflight_node;

@@ -190,7 +190,8 @@ int sock_setsockopt(struct sock *sk, int level, int name, uaddr_t value,
 	return sk->ops->setsockopt(sk, level, name, buf, n);
 }
 
-/* --- getsockopt ----------------------------------------------------------------- */
+/* --- getsockopt
+ * ----------------------------------------------------------------- */
 
 static int put(void *value, u32 *len, const void *from, u32 size)
 {

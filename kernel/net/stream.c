@@ -10,7 +10,7 @@
 #include "kernel/mm/heap.h"
 
 #define STREAM_KEEP (64UL * 1024) /* an idle ring up to this size is kept */
-#define MARK_BYTES (32UL * 1024) /* files belong to one piece of this size */
+#define MARK_BYTES (32UL * 1024)  /* files belong to one piece of this size */
 
 void stream_init(struct stream *s)
 {
@@ -30,7 +30,7 @@ void stream_fini(struct stream *s, struct list *dead)
 {
 	struct stream_mark *m, *tmp;
 
-	list_for_each_safe(m, tmp, &s->marks, node)
+	list_for_each_safe (m, tmp, &s->marks, node)
 		mark_free(m, dead);
 	if (s->buf)
 		kpages_free(s->buf, s->size >> PAGE_SHIFT);
@@ -125,8 +125,7 @@ s64 stream_put(struct stream *s, struct uio *u, u64 max, struct scm *scm)
 
 	if (scm && scm->files)
 		n = MIN(n, MARK_BYTES);
-	if (stream_used(s) + n > s->size &&
-	    !stream_grow(s, stream_used(s) + n))
+	if (stream_used(s) + n > s->size && !stream_grow(s, stream_used(s) + n))
 		return -ENOMEM;
 	err = mark_prepare(s, scm, &mark, &extend);
 	if (err)
@@ -162,7 +161,7 @@ static struct stream_mark *mark_at(struct stream *s, u64 pos, u64 *limit)
 	struct stream_mark *m;
 
 	*limit = s->head - pos;
-	list_for_each(m, &s->marks, node) {
+	list_for_each (m, &s->marks, node) {
 		if (m->end <= pos)
 			continue;
 		if (m->start <= pos) {

@@ -15,9 +15,9 @@
 struct stream {
 	u8 *buf; /* whole pages, a power of two; NULL while never filled */
 	u64 size;
-	u64 head, tail; /* bytes ever put, taken */
-	u64 base; /* stream position of buf[0] */
-	u64 peak; /* most bytes inside since it was empty */
+	u64 head, tail;	   /* bytes ever put, taken */
+	u64 base;	   /* stream position of buf[0] */
+	u64 peak;	   /* most bytes inside since it was empty */
 	struct list marks; /* struct stream_mark, by position */
 };
 

@@ -19,7 +19,8 @@ static bool is_connected(const struct sock *sk)
 	return atomic_load_acquire(&sk->state) == SS_CONNECTED;
 }
 
-/* --- Connecting ------------------------------------------------------------------ */
+/* --- Connecting
+ * ------------------------------------------------------------------ */
 
 static int new_child(struct inet_sock *isk, struct inet_sock *listener,
 		     const struct inet_addr *dest, struct sock **out)
@@ -87,8 +88,7 @@ static int connect_inside(struct sock *sk, const struct inet_addr *to,
 	if (!err) {
 		mutex_lock(&l->sk.lock);
 		err = wait_backlog(sk, &l->sk, nonblock);
-		if (!err && !atomic_cmpxchg(&sk->state, &closed,
-					    SS_CONNECTING))
+		if (!err && !atomic_cmpxchg(&sk->state, &closed, SS_CONNECTING))
 			err = closed == SS_CONNECTING ? -EALREADY : -EISCONN;
 		if (!err) {
 			isk->remote = dest;
@@ -141,7 +141,8 @@ int tcp_connect(struct sock *sk, const struct sock_addr *a, bool nonblock)
 	return hsock_connect(sk, &dest, nonblock);
 }
 
-/* --- Listening ---------------------------------------------------------------------- */
+/* --- Listening
+ * ---------------------------------------------------------------------- */
 
 /* The host's listening socket, if the port is published. */
 static void listen_outside(struct inet_sock *isk)
@@ -253,7 +254,8 @@ static int tcp_accept(struct sock *sk, bool nonblock, struct sock **new_sk,
 	return err;
 }
 
-/* --- Data, inside ---------------------------------------------------------------------- */
+/* --- Data, inside
+ * ---------------------------------------------------------------------- */
 
 static s64 not_connected(struct sock *sk, bool is_write, u32 flags)
 {
@@ -266,28 +268,28 @@ static s64 not_connected(struct sock *sk, bool is_write, u32 flags)
 
 static s64 tcp_send(struct sock *sk, struct sock_msg *m)
 {
-	return is_connected(sk) ? conn_send(sk, m) :
-				  not_connected(sk, true, m->flags);
+	return is_connected(sk) ? conn_send(sk, m)
+				: not_connected(sk, true, m->flags);
 }
 
 static s64 tcp_recv(struct sock *sk, struct sock_msg *m)
 {
 	if (m->addr)
 		m->addr->len = 0;
-	return is_connected(sk) ? conn_recv(sk, m) :
-				  not_connected(sk, false, 0);
+	return is_connected(sk) ? conn_recv(sk, m)
+				: not_connected(sk, false, 0);
 }
 
 static s64 tcp_read(struct sock *sk, struct uio *u, bool nonblock)
 {
-	return is_connected(sk) ? conn_read(sk, u, nonblock) :
-				  not_connected(sk, false, 0);
+	return is_connected(sk) ? conn_read(sk, u, nonblock)
+				: not_connected(sk, false, 0);
 }
 
 static s64 tcp_write(struct sock *sk, struct uio *u, bool nonblock)
 {
-	return is_connected(sk) ? conn_write(sk, u, nonblock) :
-				  not_connected(sk, true, 0);
+	return is_connected(sk) ? conn_write(sk, u, nonblock)
+				: not_connected(sk, true, 0);
 }
 
 static int tcp_shutdown(struct sock *sk, int how)

@@ -19,7 +19,8 @@
 #define UDP_HFDS (UDP_PEERS + 1)
 #define JIFFY_IFINDEX 2 /* netdev.c: the interface to the outside */
 
-/* --- Outside peers ----------------------------------------------------------------- */
+/* --- Outside peers
+ * ----------------------------------------------------------------- */
 
 /* sk.lock held: the slot of an address, or NULL. */
 static struct udp_peer *peer_find(struct inet_sock *isk,
@@ -160,8 +161,8 @@ static s64 send_outside(struct sock *sk, const struct inet_addr *to,
 		if (err)
 			return err;
 		ret = peer_send(isk, to, &m->uio, &hfd);
-		if ((ret == -EPIPE || ret == -ENOTCONN ||
-		     ret == -ECONNRESET) && tries == 0) {
+		if ((ret == -EPIPE || ret == -ENOTCONN || ret == -ECONNRESET) &&
+		    tries == 0) {
 			peer_drop(isk, hfd);
 			continue;
 		}
@@ -176,7 +177,9 @@ static s64 send_outside(struct sock *sk, const struct inet_addr *to,
 	}
 }
 
-/* --- Inside ---------------------------------------------------------------------------- */
+/* --- Inside
+ * ----------------------------------------------------------------------------
+ */
 
 static s64 send_inside(struct sock *sk, const struct inet_addr *to,
 		       const struct inet_addr *from, struct sock_msg *m)
@@ -280,14 +283,15 @@ static s64 udp_send(struct sock *sk, struct sock_msg *m)
 		return sock_broken(m->flags);
 	if (inet_is_multicast(&to))
 		return inet_is_v4(&to) && to.ip[12] == 255 &&
-				       !(atomic_load(&sk->flags) & SF_BROADCAST) ?
-			       -EACCES :
-			       -ENETUNREACH;
-	return inet_is_local(&to) ? send_inside(sk, &to, &from, m) :
-				    send_outside(sk, &to, m);
+				       !(atomic_load(&sk->flags) & SF_BROADCAST)
+			       ? -EACCES
+			       : -ENETUNREACH;
+	return inet_is_local(&to) ? send_inside(sk, &to, &from, m)
+				  : send_outside(sk, &to, m);
 }
 
-/* --- Receiving ----------------------------------------------------------------------- */
+/* --- Receiving
+ * ----------------------------------------------------------------------- */
 
 static void put_pktinfo(struct inet_sock *isk, struct sock_msg *m,
 			const u8 *to_ip, bool outside)
@@ -456,8 +460,8 @@ static s64 udp_wait(struct sock *sk, struct sock_msg *m)
 		if (n != -EAGAIN)
 			break;
 		nfds = collect_hfds(inet_of(sk), fds);
-		err = nfds ? thread_sleep_poll(fds, nfds, until) :
-			     thread_sleep(until, true);
+		err = nfds ? thread_sleep_poll(fds, nfds, until)
+			   : thread_sleep(until, true);
 		if (err < 0) {
 			n = sock_sleep_error(err, sk->rcvtimeo);
 			break;

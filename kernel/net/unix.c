@@ -12,11 +12,11 @@
 
 static int unix_new(u32 type, struct sock **sk)
 {
-	const struct sock_ops *ops = type == SOCK_STREAM ? &unix_stream_ops :
-				     type == SOCK_DGRAM	 ? &unix_dgram_ops :
-							   &unix_seqpacket_ops;
-	int err = sock_alloc(sizeof(struct unix_sock), ops, AF_UNIX, type, 0,
-			     sk);
+	const struct sock_ops *ops = type == SOCK_STREAM  ? &unix_stream_ops
+				     : type == SOCK_DGRAM ? &unix_dgram_ops
+							  : &unix_seqpacket_ops;
+	int err =
+		sock_alloc(sizeof(struct unix_sock), ops, AF_UNIX, type, 0, sk);
 
 	if (err)
 		return err;
@@ -54,7 +54,8 @@ int unix_socketpair(u32 type, u32 protocol, struct sock *pair[2])
 	return 0;
 }
 
-/* --- Ancillary data ------------------------------------------------------------- */
+/* --- Ancillary data
+ * ------------------------------------------------------------- */
 
 void unix_add_cred(struct sock *sk, const struct sock *other, struct scm *scm)
 {
@@ -99,7 +100,8 @@ void unix_scm_undo(struct sock_msg *m)
 	m->scm.files = NULL;
 }
 
-/* --- Connections ------------------------------------------------------------------ */
+/* --- Connections
+ * ------------------------------------------------------------------ */
 
 /* Under listener->lock: room in its queue? Sleeps for it. 0 or the result. */
 static int wait_backlog(struct sock *sk, struct sock *listener, bool nonblock,
@@ -277,7 +279,8 @@ void unix_free(struct sock *sk)
 		unix_name_put(u->name);
 }
 
-/* --- Streams ---------------------------------------------------------------------- */
+/* --- Streams
+ * ---------------------------------------------------------------------- */
 
 static bool is_connected(const struct sock *sk)
 {

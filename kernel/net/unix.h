@@ -19,7 +19,7 @@ struct unix_name { /* immutable; abstract ones are in the table while bound */
 struct unix_sock {
 	struct sock sk;
 	struct unix_name *name; /* NULL unbound; set once, under sk.lock */
-	struct path path; /* of a name in the file system */
+	struct path path;	/* of a name in the file system */
 	bool has_path;
 	struct list all_node; /* under the table's lock */
 };

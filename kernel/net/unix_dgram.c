@@ -292,7 +292,7 @@ static long packet_ioctl(struct sock *sk, u32 cmd, uaddr_t arg)
 	switch (cmd) {
 	case FIONREAD:
 		mutex_lock(&sk->rx_lock);
-		list_for_each(m, &sk->msgs, node) {
+		list_for_each (m, &sk->msgs, node) {
 			n += m->len;
 			if (sk->type == SOCK_DGRAM)
 				break;

@@ -17,7 +17,7 @@ static struct {
 	struct mutex lock;
 	bool is_started;
 	struct list buckets[BUCKETS]; /* struct unix_name.node */
-	struct list all; /* struct unix_sock.all_node */
+	struct list all;	      /* struct unix_sock.all_node */
 	u32 next_auto;
 } table;
 
@@ -85,7 +85,7 @@ static struct unix_name *table_find(const struct unix_name *want, u32 type)
 {
 	struct unix_name *n;
 
-	list_for_each(n, &table.buckets[want->hash % BUCKETS], node) {
+	list_for_each (n, &table.buckets[want->hash % BUCKETS], node) {
 		if (n->hash == want->hash && n->len == want->len &&
 		    (type == 0 || n->owner->type == type) &&
 		    memcmp(&n->addr, &want->addr, n->len) == 0)
@@ -281,8 +281,8 @@ static void show_one(struct fmt_buf *out, const struct unix_sock *u)
 	const struct unix_name *n = u->name;
 	u32 st = sk->state == SS_CONNECTED ? 3 : 1;
 
-	fmt_buf_add(out, "%016lx: %08X %08X %08X %04X %02X %5lu",
-		    (u64)sk, atomic_load(&sk->ref.count), 0,
+	fmt_buf_add(out, "%016lx: %08X %08X %08X %04X %02X %5lu", (u64)sk,
+		    atomic_load(&sk->ref.count), 0,
 		    sk->state == SS_LISTEN ? 0x10000 : 0, sk->type, st,
 		    sk->ino);
 	if (n) {
@@ -292,8 +292,8 @@ static void show_one(struct fmt_buf *out, const struct unix_sock *u)
 		if (n->addr.path[0])
 			fmt_buf_put(out, n->addr.path, len - 1);
 		for (u32 i = 0; !n->addr.path[0] && i < len; i++)
-			fmt_buf_put(out, n->addr.path[i] ? &n->addr.path[i] :
-							   "@",
+			fmt_buf_put(out,
+				    n->addr.path[i] ? &n->addr.path[i] : "@",
 				    1);
 	}
 	fmt_buf_put(out, "\n", 1);
@@ -306,7 +306,7 @@ void unix_show(struct fmt_buf *out)
 	fmt_buf_add(out, "Num       RefCount Protocol Flags    Type St "
 			 "Inode Path\n");
 	table_lock();
-	list_for_each(u, &table.all, all_node)
+	list_for_each (u, &table.all, all_node)
 		show_one(out, u);
 	mutex_unlock(&table.lock);
 }

@@ -42,9 +42,9 @@ SYSCALL3(inotify_add_watch, int, fd, uaddr_t, name, u32, mask)
 	struct path p;
 	int ret = r.file ? 0 : -EBADF;
 
-	if (!ret && (!(mask & INOTIFY_EVENTS) ||
-		     ((mask & INOTIFY_MASK_ADD) &&
-		      (mask & INOTIFY_MASK_CREATE))))
+	if (!ret &&
+	    (!(mask & INOTIFY_EVENTS) ||
+	     ((mask & INOTIFY_MASK_ADD) && (mask & INOTIFY_MASK_CREATE))))
 		ret = -EINVAL;
 	if (!ret)
 		ret = path_lookup_user(AT_FDCWD, name, lookup, &p);

@@ -35,7 +35,8 @@ static u32 nonblock_flag(const struct fdref *r)
 	return atomic_load(&r->file->flags) & O_NONBLOCK ? MSG_DONTWAIT : 0;
 }
 
-/* --- Addresses ------------------------------------------------------------------ */
+/* --- Addresses
+ * ------------------------------------------------------------------ */
 
 static int addr_in(struct sock_addr *a, uaddr_t addr, s32 len)
 {
@@ -61,7 +62,8 @@ static int addr_out(const struct sock_addr *a, uaddr_t addr, uaddr_t len)
 	return 0;
 }
 
-/* --- Making sockets ----------------------------------------------------------------- */
+/* --- Making sockets
+ * ----------------------------------------------------------------- */
 
 static int check_type(u32 type)
 {
@@ -150,7 +152,8 @@ SYSCALL4(socketpair, u32, domain, u32, type, u32, protocol, uaddr_t, fds)
 	return 0;
 }
 
-/* --- Names and connections -------------------------------------------------------------- */
+/* --- Names and connections
+ * -------------------------------------------------------------- */
 
 SYSCALL3(bind, int, fd, uaddr_t, addr, s32, len)
 {
@@ -229,9 +232,9 @@ static long do_accept(int fd, uaddr_t addr, uaddr_t len, u32 flags)
 	if (err)
 		return err;
 	new_fd = fd_reserve(0, flags & SOCK_CLOEXEC);
-	err = new_fd < 0 ? new_fd :
-			   accept_file(sk, nonblock_flag(&r) != 0, flags, &a,
-				       &f);
+	err = new_fd < 0
+		      ? new_fd
+		      : accept_file(sk, nonblock_flag(&r) != 0, flags, &a, &f);
 	fd_put(r);
 	if (err) {
 		if (new_fd >= 0)
@@ -297,8 +300,8 @@ SYSCALL2(shutdown, int, fd, int, how)
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		err = -EINVAL;
 	else
-		err = sk->ops->shutdown ? sk->ops->shutdown(sk, how) :
-					  -EOPNOTSUPP;
+		err = sk->ops->shutdown ? sk->ops->shutdown(sk, how)
+					: -EOPNOTSUPP;
 	fd_put(r);
 	return err;
 }
@@ -330,7 +333,9 @@ SYSCALL5(getsockopt, int, fd, int, level, int, name, uaddr_t, value, uaddr_t,
 	return err;
 }
 
-/* --- Sending ----------------------------------------------------------------------------- */
+/* --- Sending
+ * -----------------------------------------------------------------------------
+ */
 
 static void msg_init(struct sock_msg *m, u32 flags)
 {
@@ -451,7 +456,9 @@ SYSCALL4(sendmmsg, int, fd, uaddr_t, vec, u32, n, u32, flags)
 	return done ? (s64)done : ret;
 }
 
-/* --- Receiving --------------------------------------------------------------------------- */
+/* --- Receiving
+ * ---------------------------------------------------------------------------
+ */
 
 SYSCALL6(recvfrom, int, fd, uaddr_t, buf, u64, len, u32, flags, uaddr_t, addr,
 	 uaddr_t, addr_len)
@@ -491,9 +498,9 @@ static int msg_export(struct msg_in *in, uaddr_t hdr, struct sock_msg *m,
 
 		if (user_copy_out(in->h.name, in->addr.bytes,
 				  MIN(room, in->addr.len)) ||
-		    user_store_u32(hdr + offsetof(struct linux_msghdr,
-						  name_len),
-				   in->addr.len))
+		    user_store_u32(
+			    hdr + offsetof(struct linux_msghdr, name_len),
+			    in->addr.len))
 			return -EFAULT;
 	}
 	control_put_scm(c, sk, &m->scm, m->flags & MSG_CMSG_CLOEXEC);
@@ -563,8 +570,8 @@ static int mmsg_deadline(uaddr_t timeout, nsec_t *deadline)
 	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= NSEC_PER_SEC)
 		return -EINVAL;
 	if (ts.sec < NSEC_MAX / NSEC_PER_SEC / 2)
-		*deadline = plat_clock(PLAT_MONOTONIC) +
-			    ts.sec * NSEC_PER_SEC + ts.nsec;
+		*deadline = plat_clock(PLAT_MONOTONIC) + ts.sec * NSEC_PER_SEC +
+			    ts.nsec;
 	return 0;
 }
 

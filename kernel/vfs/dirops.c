@@ -102,6 +102,8 @@ static int make_locked(const struct path *at, const struct path_last *last,
 		dentry_put(d);
 		return err;
 	}
+	if (unlikely(i->watches) && m->link) /* its link count */
+		inotify_event(i, NOTIFY_ATTRIB, 0, NULL);
 	vfs_notify_dir(dir->inode, NOTIFY_CREATE, d->name,
 		       inode_is(i, TYPE_DIR));
 	*out = d;
@@ -263,10 +265,12 @@ static int remove_at(int dirfd, const char *name, bool is_dir)
 	err = remove_locked(&dir, &last, is_dir, &d);
 	rw_write_unlock(&dir.dentry->inode->lock);
 	if (!err) {
-		vfs_notify_dir(dir.dentry->inode, NOTIFY_DELETE, d->name,
-			       is_dir);
+		if (unlikely(d->inode->watches) && !is_dir)
+			inotify_event(d->inode, NOTIFY_ATTRIB, 0, NULL);
 		if (unlikely(d->inode->watches) && d->inode->nlink == 0)
 			inotify_event(d->inode, NOTIFY_DELETE_SELF, 0, NULL);
+		vfs_notify_dir(dir.dentry->inode, NOTIFY_DELETE, d->name,
+			       is_dir);
 		dentry_put(d);
 	}
 	path_put(&dir);

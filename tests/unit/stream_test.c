@@ -74,8 +74,7 @@ static int teardown(void **state)
 	list_init(&dead);
 	stream_fini(&s, &dead);
 	while (!list_empty(&dead)) {
-		struct scm_files *f =
-			list_first(&dead, struct scm_files, node);
+		struct scm_files *f = list_first(&dead, struct scm_files, node);
 
 		list_del(&f->node);
 		kfree(f);
@@ -189,7 +188,8 @@ static void test_rights(void **state)
 static void test_peek_rights(void **state)
 {
 	struct scm with = { .files = files() }, scm = { 0 };
-	struct stream_take t = { .scm = &scm, .is_first = true,
+	struct stream_take t = { .scm = &scm,
+				 .is_first = true,
 				 .is_peek = true };
 	char buf[4];
 
@@ -205,7 +205,8 @@ static void test_credentials(void **state)
 	struct scm a = { .cred = { 1, 2, 3 }, .has_cred = true };
 	struct scm b = { .cred = { 4, 5, 6 }, .has_cred = true };
 	struct scm scm = { 0 };
-	struct stream_take t = { .scm = &scm, .is_first = true,
+	struct stream_take t = { .scm = &scm,
+				 .is_first = true,
 				 .with_creds = true };
 	struct list dead;
 	char buf[32];
@@ -220,8 +221,9 @@ static void test_credentials(void **state)
 	assert_int_equal(scm.cred.pid, 1);
 	t.is_first = false;
 	assert_int_equal(take(buf, 32, &t), 0); /* another sender's */
-	t = (struct stream_take){ .scm = &scm, .dead = &dead, .is_first = true,
-				  .with_creds = true };
+	t = (struct stream_take){
+		.scm = &scm, .dead = &dead, .is_first = true, .with_creds = true
+	};
 	assert_int_equal(take(buf, 32, &t), 2);
 	assert_int_equal(scm.cred.gid, 6);
 }
