@@ -435,9 +435,15 @@ static bool task_readdir(const struct pseudo_node *dir, struct dir_context *ctx)
 	}
 }
 
+static u32 task_nlink(const struct pseudo_node *dir)
+{
+	return 2 + (dir->proc ? atomic_load(&dir->proc->nthreads) : 0);
+}
+
 const struct pseudo_dir procfs_task_dir = {
 	.lookup = task_lookup,
 	.readdir = task_readdir,
+	.nlink = task_nlink,
 };
 
 /* --- The root

@@ -198,7 +198,7 @@ int procfs_show_loadavg(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 int procfs_show_uptime(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 {
 	u32 running;
-	u64 up = ticks(uptime());
+	u64 up = MAX(ticks(uptime()), 1UL); /* nobody expects 0.00 */
 	u64 busy = ticks(cpu_time_of_all(&running));
 	u64 all = up * MAX(kernel.ncpus, 1U);
 	u64 idle = all > busy ? all - busy : 0;

@@ -73,7 +73,7 @@ static void inode_set_ops(struct inode *i, const struct pseudo_node *n)
 	case TYPE_DIR:
 		i->ops = &dir_iops;
 		i->fops = &dir_fops;
-		i->nlink = 2;
+		i->nlink = n->dir && n->dir->nlink ? n->dir->nlink(n) : 2;
 		if (n->is_volatile)
 			i->flags |= INODE_NOCACHE;
 		break;

@@ -57,6 +57,8 @@ struct pseudo_dir {
 	/* Emit entries from pseudo_cookie() on with pseudo_emit(). True: all
 	 * were emitted; false: the buffer is full. */
 	bool (*readdir)(const struct pseudo_node *dir, struct dir_context *ctx);
+	/* Link count at the time of a lookup; NULL: 2. */
+	u32 (*nlink)(const struct pseudo_node *dir);
 	/* A table whose rows are also in this directory, or NULL. */
 	const struct pseudo_table *table;
 };

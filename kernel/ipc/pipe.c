@@ -66,9 +66,11 @@ static u64 pipe_used(const struct pipe *p)
 	return p->head - p->tail;
 }
 
+/* A page that is still being read is not written again, as on Linux. */
 static u64 pipe_room(const struct pipe *p)
 {
-	return (u64)p->npages * PAGE_SIZE - pipe_used(p);
+	return ROUND_DOWN(p->tail, PAGE_SIZE) + (u64)p->npages * PAGE_SIZE -
+	       p->head;
 }
 
 /* The page slot that byte number `at` of the stream lies in. */
@@ -404,6 +406,8 @@ int pipe_new(u32 flags, struct file *ends[2])
 		return err;
 	}
 	pipe_attach(p, ends[0]);
+	/* As a FIFO has it: /proc/PID/fd/N can be opened again. */
+	ends[0]->inode->fifo = p;
 	err = file_new_peer(ends[0], &pipe_fops, p, O_WRONLY | flags, &ends[1]);
 	if (err) {
 		file_put(ends[0]);

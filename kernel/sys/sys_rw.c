@@ -56,7 +56,7 @@ SYSCALL3(read, int, fd, uaddr_t, buf, u64, len)
 		return -EBADF;
 	if (unlikely(!user_range_ok(buf, len))) {
 		fd_put(r);
-		return (s64)len < 0 ? -EINVAL : -EFAULT;
+		return -EFAULT;
 	}
 	uio_init_user(&u, buf, len);
 	n = move_at_pos(r, &u, false);
@@ -74,7 +74,7 @@ SYSCALL3(write, int, fd, uaddr_t, buf, u64, len)
 		return -EBADF;
 	if (unlikely(!user_range_ok(buf, len))) {
 		fd_put(r);
-		return (s64)len < 0 ? -EINVAL : -EFAULT;
+		return -EFAULT;
 	}
 	uio_init_user(&u, buf, len);
 	n = move_at_pos(r, &u, true);
@@ -114,7 +114,7 @@ static long do_pmove(int fd, uaddr_t buf, u64 len, s64 offset, bool is_write)
 		uio_init_user(&u, buf, len);
 		n = move_at(r, &u, offset, is_write);
 	} else {
-		n = (s64)len < 0 ? -EINVAL : -EFAULT;
+		n = -EFAULT;
 	}
 	fd_put(r);
 	return n;
