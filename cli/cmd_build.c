@@ -33,6 +33,8 @@ static const struct opt build_options[] = {
 		 "directory to start in"),
 	OPT_LIST(0, "expose", "PORT[/udp]", struct build_args, changes.expose,
 		 "a port that it serves"),
+	OPT_LIST(0, "copy", "DIR:PATH", struct build_args, changes.copies,
+		 "put a directory's files into the image"),
 	OPT_FLAG(0, "no-cache", struct build_args, no_cache,
 		 "build even if nothing has changed"),
 	OPT_FLAG(0, "no-tag", struct build_args, no_tag,

@@ -20,6 +20,7 @@
 #include "host/io.h"
 #include "host/log.h"
 #include "host/xmalloc.h"
+#include "image/copy.h"
 #include "image/erofs.h"
 #include "image/progress.h"
 
@@ -101,6 +102,7 @@ static int measure_root(struct build *b, const char *file, struct err *e)
 }
 
 static int make_and_publish(struct build *b, const struct source_class *class,
+			    const struct strv *copies,
 			    char digest[SHA256_HEX_SIZE], struct err *e)
 {
 	cleanup_free char *dir = xasprintf("%s/image", b->work);
@@ -111,6 +113,8 @@ static int make_and_publish(struct build *b, const struct source_class *class,
 	if (mkdirat(b->work_fd, "image", 0700) < 0)
 		return err_sys(e, errno, "%s/image", b->work_path);
 	r = class->make(b, e);
+	if (!r)
+		r = copy_into(b, copies, e);
 	if (!r)
 		r = erofs_make(b->tree, file, b->newest, e);
 	if (!r)
@@ -219,8 +223,8 @@ static int begin_work(struct build *b, struct err *e)
 }
 
 static int build_base(struct build *b, const struct source_class *class,
-		      bool no_cache, char digest[SHA256_HEX_SIZE],
-		      struct err *e)
+		      const struct strv *copies, bool no_cache,
+		      char digest[SHA256_HEX_SIZE], struct err *e)
 {
 	char key[SHA256_HEX_SIZE];
 	struct sha256 h;
@@ -232,12 +236,15 @@ static int build_base(struct build *b, const struct source_class *class,
 	unknown = class->key(b, &h, e);
 	if (unknown < 0)
 		return unknown;
+	r = copy_key(copies, &h, e);
+	if (r < 0)
+		return r;
 	sha256_hex(&h, key);
 	if (!unknown && !no_cache && store_cache_get(b->store, key, digest))
 		return 0;
 	r = begin_work(b, e);
 	if (!r)
-		r = make_and_publish(b, class, digest, e);
+		r = make_and_publish(b, class, copies, digest, e);
 	if (!r && !unknown)
 		r = store_cache_put(b->store, key, digest, e);
 	return r;
@@ -273,7 +280,7 @@ int build_image(struct store *s, const char *source,
 	build_default_name(source, name);
 	manifest_init(&b.manifest, name);
 	progress_start(source);
-	r = build_base(&b, class, no_cache, digest, e);
+	r = build_base(&b, class, &changes->copies, no_cache, digest, e);
 	if (!r && has_changes(changes)) {
 		r = begin_work(&b, e);
 		if (!r)

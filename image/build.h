@@ -23,6 +23,7 @@ struct build_changes {
 	const char *workdir;
 	struct strv env;    /* NAME=VALUE */
 	struct strv expose; /* PORT[/udp] */
+	struct strv copies; /* DIR:PATH; these change the root itself */
 };
 
 /* A build under way. A source reads arg and fills in the rest. */

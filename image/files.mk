@@ -10,6 +10,7 @@ JIFFY_IMAGE_SRCS += $(IMAGE_STORE_SRCS)
 
 IMAGE_BUILD_SRCS += image/apt.c
 IMAGE_BUILD_SRCS += image/build.c
+IMAGE_BUILD_SRCS += image/copy.c
 IMAGE_BUILD_SRCS += image/erofs.c
 IMAGE_BUILD_SRCS += image/oci.c
 IMAGE_BUILD_SRCS += image/progress.c

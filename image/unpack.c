@@ -125,51 +125,70 @@ static int clean_path(const char *raw, char **out, struct err *e)
 	return 0;
 }
 
-/* Open path's directory, making directories that the archive does not list. */
-static int open_parents(struct unpack *u, const char *path)
+/* Open the directory path, which is changed on the way and back, making it and
+ * those above it if they are missing. */
+static int make_dirs(int root, char *path)
 {
-	cleanup_free char *copy = xstrdup(path);
-	char *slash = strrchr(copy, '/');
 	int fd, r;
 
-	if (!slash)
-		return open_in_root(u->root, "", O_RDONLY | O_DIRECTORY);
-	*slash = '\0';
-	fd = open_in_root(u->root, copy, O_RDONLY | O_DIRECTORY);
+	fd = open_in_root(root, path, O_RDONLY | O_DIRECTORY);
 	if (fd != -ENOENT)
 		return fd;
-	for (char *p = copy;; p++) {
+	for (char *p = path;; p++) {
 		char c = *p;
 
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
-		fd = open_in_root(u->root, copy, O_RDONLY | O_DIRECTORY);
+		fd = open_in_root(root, path, O_RDONLY | O_DIRECTORY);
 		if (fd == -ENOENT) {
-			char *last = strrchr(copy, '/');
+			char *last = strrchr(path, '/');
 			int up;
 
 			if (last)
 				*last = '\0';
-			up = open_in_root(u->root, last ? copy : "",
+			up = open_in_root(root, last ? path : "",
 					  O_RDONLY | O_DIRECTORY);
 			if (last)
 				*last = '/';
 			if (up < 0)
 				return up;
-			r = mkdirat(up, last ? last + 1 : copy, 0755);
+			r = mkdirat(up, last ? last + 1 : path, 0755);
 			r = r < 0 ? -errno : 0;
 			close(up);
 			if (r < 0)
 				return r;
-			fd = open_in_root(u->root, copy,
-					  O_RDONLY | O_DIRECTORY);
+			fd = open_in_root(root, path, O_RDONLY | O_DIRECTORY);
 		}
 		if (fd < 0 || c == '\0')
 			return fd;
 		close(fd);
 		*p = c;
 	}
+}
+
+/* Open path's directory, making directories that the archive does not list. */
+static int open_parents(struct unpack *u, const char *path)
+{
+	cleanup_free char *copy = xstrdup(path);
+	char *slash = strrchr(copy, '/');
+
+	if (!slash)
+		return open_in_root(u->root, "", O_RDONLY | O_DIRECTORY);
+	*slash = '\0';
+	return make_dirs(u->root, copy);
+}
+
+int unpack_open_dir(int root, const char *path, struct err *e)
+{
+	cleanup_free char *copy = NULL;
+	int r;
+
+	r = clean_path(path, &copy, e);
+	if (r < 0)
+		return r;
+	r = make_dirs(root, copy);
+	return r < 0 ? err_sys(e, -r, "%s", path) : r;
 }
 
 static int set_xattrs(const struct item *it, int fd, struct err *e)

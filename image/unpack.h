@@ -38,6 +38,10 @@ void unpack_fini(struct unpack *u);
 int unpack_archive(struct unpack *u, int fd, bool is_layer, const char *digest,
 		   uint64_t size, struct err *e);
 
+/* Open the directory path of the tree root, as the image will see it, making it
+ * and those above it if they are missing. A descriptor or -errno. */
+int unpack_open_dir(int root, const char *path, struct err *e);
+
 /* Set the times of directories, which unpacking into them has changed. */
 void unpack_finish(struct unpack *u);
 

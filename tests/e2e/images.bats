@@ -472,3 +472,33 @@ stuck_installer() {
 	refuse "operand" "$JIFFY" build
 	refuse "unexpected operand" "$JIFFY" build a b
 }
+
+@test "--copy puts directories into the image, and never outside" {
+	make_dir
+	ln -s "$W/out-of-it" d/away
+	mkdir -p app/sub out-of-it "d/$W/out-of-it"
+	echo one >app/f
+	ln -s f app/l
+	echo two >app/sub/g
+	"$JIFFY" build -q -t c --copy app:/srv/app --copy app/sub:/away/x dir:d
+	unpack c
+	[ "$(cat out/srv/app/f)" = one ]
+	[ "$(readlink out/srv/app/l)" = f ]
+	[ "$(cat out/srv/app/sub/g)" = two ]
+	[ -e out/bin/hello ]
+	[ "$(cat "out/$W/out-of-it/x/g")" = two ]
+	[ -z "$(ls out-of-it)" ]
+	[ ! -e d/srv ]
+	[ "$("$JIFFY" build -q -t c --copy app:/srv/app --copy app/sub:/away/x \
+		dir:d)" = "$("$JIFFY" build --no-tag --copy app:/srv/app \
+		--copy app/sub:/away/x dir:d)" ]
+	echo three >app/f
+	"$JIFFY" build -q -t c --copy app:/srv/app dir:d
+	unpack c
+	[ "$(cat out/srv/app/f)" = three ]
+	refuse "is not DIR:PATH" "$JIFFY" build --copy app dir:d
+	refuse "is not DIR:PATH" "$JIFFY" build --copy app:srv dir:d
+	refuse "No such file" "$JIFFY" build --copy none:/srv dir:d
+	refuse "leaves the image" "$JIFFY" build --copy app:/srv/../.. dir:d
+	assert_clean
+}
