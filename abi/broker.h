@@ -29,6 +29,8 @@ enum broker_op {
 	BROKER_EXIT, /* the first program ended: arg is the wait status */
 	BROKER_WINSIZE_GET, /* -> arg rows << 16 | cols */
 	BROKER_SETNAME, /* payload: new hostname, for inspect */
+	BROKER_MEMORY, /* private resident memory of host process arg, which is
+			* one of the instance's -> arg KiB */
 };
 
 #define BROKER_PAYLOAD_MAX 65536

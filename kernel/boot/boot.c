@@ -23,8 +23,7 @@
 
 struct kernel kernel;
 
-/* The block as the monitor wrote it; programs cannot change this copy by way of
- * the monitor's memory. */
+/* What the monitor wrote, as it was at start. */
 static struct boot_block boot_copy;
 
 static struct boot_block *shared_block(void)
@@ -54,7 +53,7 @@ static void must(int err, const char *what)
 
 static void take_options(const struct boot_block *b)
 {
-	memcpy(&boot_copy, b, sizeof(boot_copy));
+	memcpy(&boot_copy, b, offsetof(struct boot_block, phase_ns));
 	kernel.boot = &boot_copy;
 	kernel.trace = b->flags & BOOT_TRACE;
 	kernel.count = b->flags & BOOT_STATS;
@@ -67,6 +66,12 @@ static void take_options(const struct boot_block *b)
 	str_copy(kernel.domainname, sizeof(kernel.domainname), "(none)");
 }
 
+/* The monitor reads the numbers after the end. */
+static void leave_stats(UNUSED int status)
+{
+	report_stats(&shared_block()->stats);
+}
+
 static void start_subsystems(void)
 {
 	fpu_init();
@@ -76,6 +81,7 @@ static void start_subsystems(void)
 	must(vfs_init(), "root file system");
 	net_init();
 	random_uuid(kernel.boot_id);
+	process_hooks.power_off = leave_stats;
 }
 
 /* An array of the boot block as C strings, NULL at the end. */

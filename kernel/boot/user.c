@@ -116,7 +116,8 @@ static int add_groups(struct cred *c, const char *groups, const char *user)
 
 	if (!list)
 		return -ENOMEM;
-	for (const char *l = groups; l && count < GROUPS_MAX; l = next_line(l)) {
+	for (const char *l = groups; l && count < GROUPS_MAX;
+	     l = next_line(l)) {
 		if (has_member(l, name, n) && field_number(l, 2, &list[count]))
 			count++;
 	}
@@ -175,7 +176,8 @@ static int become(const struct ids *ids, const char *groups, bool is_exact)
 	c->uid = c->euid = c->suid = c->fsuid = ids->uid;
 	c->gid = c->egid = c->sgid = c->fsgid = ids->gid;
 	/* A group that was named replaces the user's list. */
-	if (ids->line && groups && !is_exact && add_groups(c, groups, ids->line)) {
+	if (ids->line && groups && !is_exact &&
+	    add_groups(c, groups, ids->line)) {
 		cred_put(c);
 		return -ENOMEM;
 	}

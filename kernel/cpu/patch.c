@@ -25,7 +25,7 @@
 #include "kernel/plat/plat.h"
 #include "kernel/proc/process.h"
 
-#define PATCH_AFTER 4
+#define PATCH_AFTER 6
 #define STUB_SIZE 64
 #define POOL_STUBS 256u
 #define POOL_SIZE ((u64)POOL_STUBS * STUB_SIZE)
@@ -36,7 +36,7 @@ struct stub {
 	u64 site; /* address of the syscall instruction */
 	u8 start; /* bytes before the site that the jump begins */
 	u8 n;
-	u8 moved[PATCH_INSNS_MAX]; /* offsets in the stub */
+	u8 moved[PATCH_INSNS_MAX];    /* offsets in the stub */
 	u8 original[PATCH_INSNS_MAX]; /* offsets from the jump */
 };
 
@@ -50,7 +50,7 @@ struct pool {
 enum { SITE_DONE = 255 }; /* patched, or cannot be */
 
 struct patch_state {
-	struct mutex lock; /* before mm->lock */
+	struct mutex lock;  /* before mm->lock */
 	struct pool *pools; /* published with release; only grows */
 	struct {
 		u32 site; /* low bits */
@@ -65,7 +65,8 @@ u64 patch_count(void)
 	return atomic_load(&patched);
 }
 
-/* --- Which sites ------------------------------------------------------------- */
+/* --- Which sites -------------------------------------------------------------
+ */
 
 static struct patch_state *state_get(struct mm *mm)
 {
@@ -110,7 +111,8 @@ static struct area *text_area(struct mm *mm, u64 from, u64 to)
 	return a;
 }
 
-/* --- Pools ------------------------------------------------------------------- */
+/* --- Pools -------------------------------------------------------------------
+ */
 
 static bool in_reach(u64 a, u64 b)
 {
@@ -174,7 +176,8 @@ static struct pool *pool_get(struct patch_state *s, u64 site)
 	return p;
 }
 
-/* --- Writing ----------------------------------------------------------------- */
+/* --- Writing -----------------------------------------------------------------
+ */
 
 /* The end of every stub: lea after(%rip),%rcx; movabs $fast_entry,%r11;
  * jmp *%r11. */
@@ -244,8 +247,7 @@ static int stub_write(struct pool *p, u32 i, const u8 *code, size_t n)
 	int err;
 
 	/* Others may run stubs of this page: it stays executable. */
-	err = plat_protect(page, PAGE_SIZE,
-			   PLAT_READ | PLAT_WRITE | PLAT_EXEC);
+	err = plat_protect(page, PAGE_SIZE, PLAT_READ | PLAT_WRITE | PLAT_EXEC);
 	if (!err)
 		err = user_copy_out(at, code, n);
 	(void)plat_protect(page, PAGE_SIZE, PLAT_READ | PLAT_EXEC);
@@ -351,7 +353,8 @@ void patch_site(struct frame *f)
 	mutex_unlock(&s->lock);
 }
 
-/* --- Interrupted in a stub ----------------------------------------------------- */
+/* --- Interrupted in a stub
+ * ----------------------------------------------------- */
 
 static u64 stub_map_back(const struct stub *s, u64 offset)
 {
@@ -381,7 +384,8 @@ void patch_map_back(struct frame *f)
 	}
 }
 
-/* --- Life of the mm ------------------------------------------------------------ */
+/* --- Life of the mm
+ * ------------------------------------------------------------ */
 
 int patch_fork(struct mm *parent, struct mm *child)
 {

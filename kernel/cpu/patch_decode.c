@@ -9,13 +9,29 @@ enum { MODRM = 1, IMM8 = 2, IMM32 = 4 };
 static u8 opcode_form(u8 op)
 {
 	switch (op) {
-	case 0x01: case 0x03: case 0x09: case 0x0b: case 0x21: case 0x23:
-	case 0x29: case 0x2b: case 0x31: case 0x33: case 0x39: case 0x3b:
-	case 0x63: case 0x85: case 0x89: case 0x8b: case 0x8d:
+	case 0x01:
+	case 0x03:
+	case 0x09:
+	case 0x0b:
+	case 0x21:
+	case 0x23:
+	case 0x29:
+	case 0x2b:
+	case 0x31:
+	case 0x33:
+	case 0x39:
+	case 0x3b:
+	case 0x63:
+	case 0x85:
+	case 0x89:
+	case 0x8b:
+	case 0x8d:
 		return MODRM;
-	case 0x80: case 0x83:
+	case 0x80:
+	case 0x83:
 		return MODRM | IMM8;
-	case 0x81: case 0xc7:
+	case 0x81:
+	case 0xc7:
 		return MODRM | IMM32;
 	case 0xc6:
 		return MODRM | IMM8;
@@ -135,6 +151,10 @@ bool insn_block_find(const u8 *p, size_t n, u64 nr, struct insn_block *block)
 	for (size_t k = JMP_SIZE; k <= n && k <= PATCH_BLOCK_MAX; k++) {
 		const u8 *start = p + n - k;
 
+		/* `mov $nr,%eax` behind a REX prefix is `mov $nr,%r8d`. The
+		 * byte before must be known not to be one. */
+		if (start[0] == 0xb8 && (k == n || (start[-1] & 0xf0) == 0x40))
+			continue;
 		if (is_anchor(start, k, nr) && block_decode(start, k, block))
 			return true;
 	}

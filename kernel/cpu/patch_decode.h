@@ -34,9 +34,9 @@ bool insn_decode(const u8 *p, size_t size, struct insn *insn);
  * it seems to be. */
 bool insn_block_find(const u8 *p, size_t n, u64 nr, struct insn_block *block);
 
-/* Write the block's instructions, which were at `from`, to out for address `to`.
- * offsets[i]: where instruction i went. Bytes written, or 0: does not fit or a
- * displacement is out of reach. */
+/* Write the block's instructions, which were at `from`, to out for address
+ * `to`. offsets[i]: where instruction i went. Bytes written, or 0: does not fit
+ * or a displacement is out of reach. */
 size_t insn_block_move(const u8 *p, const struct insn_block *block, u64 from,
 		       u8 *out, size_t size, u64 to, u8 *offsets);
 

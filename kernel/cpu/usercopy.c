@@ -41,8 +41,8 @@ static size_t copy_some(char *dst, const char *src, size_t n)
 	size_t left = n;
 
 	for (int tries = 0; tries < 2;) {
-		size_t now = usercopy_raw(dst + (n - left), src + (n - left),
-					  left);
+		size_t now =
+			usercopy_raw(dst + (n - left), src + (n - left), left);
 
 		if (likely(now == 0))
 			return n;
@@ -146,15 +146,15 @@ s64 user_string_len(uaddr_t src, size_t size)
 }
 
 /* Run a word access that gives 0 or -EFAULT, once more after a repair. */
-#define WITH_REPAIR(addr, size, access)                          \
-	({                                                       \
-		int err_ = -EFAULT;                              \
-		if (likely(user_range_ok((addr), (size)))) {     \
-			err_ = (access);                         \
-			if (unlikely(err_) && repair())          \
-				err_ = (access);                 \
-		}                                                \
-		err_;                                            \
+#define WITH_REPAIR(addr, size, access)                      \
+	({                                                   \
+		int err_ = -EFAULT;                          \
+		if (likely(user_range_ok((addr), (size)))) { \
+			err_ = (access);                     \
+			if (unlikely(err_) && repair())      \
+				err_ = (access);             \
+		}                                            \
+		err_;                                        \
 	})
 
 int user_load_u32(u32 *value, uaddr_t src)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The only way from the kernel to the program's memory. A bad address gives
- * -EFAULT (exception table in cpu/usercopy_asm.S; platforms call usercopy_fixup()
- * from their fault handlers). Ranges that reach USER_END are refused.
- * May sleep (the host pages in); never called with a spinning lock held, as
- * there are none; mutexes are fine.
+ * -EFAULT (exception table in cpu/usercopy_asm.S; platforms call
+ * usercopy_fixup() from their fault handlers). Ranges that reach USER_END are
+ * refused. May sleep (the host pages in); never called with a spinning lock
+ * held, as there are none; mutexes are fine.
  */
 #ifndef JIFFY_KERNEL_CPU_USERCOPY_H
 #define JIFFY_KERNEL_CPU_USERCOPY_H
@@ -40,7 +40,8 @@ int user_store_u32(uaddr_t dst, u32 value);
 int user_store_u64(uaddr_t dst, u64 value);
 /* Compare and exchange: *old is what was there. 0 or -EFAULT. */
 int user_cmpxchg_u32(uaddr_t dst, u32 expected, u32 desired, u32 *old);
-/* Atomic op as FUTEX_WAKE_OP numbers them (0 set, 1 add, 2 or, 3 andn, 4 xor). */
+/* Atomic op as FUTEX_WAKE_OP numbers them (0 set, 1 add, 2 or, 3 andn, 4 xor).
+ */
 int user_atomic_op_u32(uaddr_t dst, int op, u32 operand, u32 *old);
 
 /* For the fault path: if rip is in the exception table, the address to go on

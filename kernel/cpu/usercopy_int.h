@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The assembly below usercopy.c and fpu.c (usercopy_asm.S). No checks: addresses
- * must be the program's or the kernel's own valid ones.
+ * The assembly below usercopy.c and fpu.c (usercopy_asm.S). No checks:
+ * addresses must be the program's or the kernel's own valid ones.
  */
 #ifndef JIFFY_KERNEL_CPU_USERCOPY_INT_H
 #define JIFFY_KERNEL_CPU_USERCOPY_INT_H

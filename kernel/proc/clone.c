@@ -81,15 +81,15 @@ static int check_flags(u64 flags)
 	return 0;
 }
 
-static bool over_nproc(void)
+/* How many threads the caller's user may have. */
+static u64 nproc_limit(void)
 {
 	const struct cred *c = cred_current();
-	u64 limit = rlimit_current(RLIMIT_NPROC);
 
-	if (thread_count() < limit || c->uid == 0 ||
-	    cred_has(c, CAP_SYS_RESOURCE) || cred_has(c, CAP_SYS_ADMIN))
-		return false;
-	return pid_count_user(c->uid) >= limit;
+	if (c->uid == 0 || cred_has(c, CAP_SYS_RESOURCE) ||
+	    cred_has(c, CAP_SYS_ADMIN))
+		return LINUX_RLIM_INFINITY;
+	return rlimit_current(RLIMIT_NPROC);
 }
 
 /* --- Building the child -------------------------------------------------------- */
@@ -125,9 +125,9 @@ static struct thread *thread_copy(struct process *p,
 	return t;
 }
 
-/* Stack, registers and an id. On failure the slot is given back. */
-static int thread_equip(struct thread *t, struct process *new_process,
-			const struct frame *f, const struct clone_request *req)
+/* Stack and registers. */
+static int thread_equip(struct thread *t, const struct frame *f,
+			const struct clone_request *req)
 {
 	struct frame *child;
 	int err = plat_thread_prepare(t);
@@ -140,10 +140,7 @@ static int thread_equip(struct thread *t, struct process *new_process,
 	child->orig_rax = FRAME_NO_SYSCALL;
 	if (req->stack)
 		child->rsp = req->stack;
-	err = pid_link(t, new_process);
-	if (err)
-		plat_thread_discard(t);
-	return err;
+	return 0;
 }
 
 static void store_parent_tid(const struct clone_request *req, s32 tid)
@@ -161,8 +158,14 @@ static long clone_thread(struct frame *f, const struct clone_request *req)
 
 	if (!t)
 		return -ENOMEM;
-	err = thread_equip(t, NULL, f, req);
+	err = thread_equip(t, f, req);
 	if (err) {
+		thread_free(t);
+		return err;
+	}
+	err = pid_link(t, NULL, nproc_limit());
+	if (err) {
+		plat_thread_discard(t);
 		thread_free(t);
 		return err;
 	}
@@ -246,20 +249,30 @@ static int process_copy_parts(struct process *p, struct process *from,
 	return 0;
 }
 
-/* Give the new process its place in the tree. */
-static void process_place(struct process *p, struct process *from,
-			  const struct clone_request *req)
+/* Give the new process its place in the tree and an id. -ERESTARTNOINTR: the
+ * caller must first take a signal, which might have been for its group, hence
+ * for the child, too. */
+static int process_place(struct process *p, struct process *from,
+			 const struct clone_request *req)
 {
+	bool as_sibling = req->flags & CLONE_PARENT;
+	int err = -ERESTARTNOINTR;
+
 	process_tree_lock();
-	p->parent = req->flags & CLONE_PARENT ? from->parent : from;
-	p->exit_signal = req->flags & CLONE_PARENT ? from->exit_signal :
-						     (u32)req->exit_signal;
-	list_append(&p->parent->children, &p->sibling);
-	p->pgid = from->pgid;
-	p->sid = from->sid;
-	p->session = from->session;
-	session_get(p->session);
+	if (!(thread_work(current()) & (WORK_SIGNAL | WORK_EXIT)))
+		err = pid_link(p->leader, p, nproc_limit());
+	if (!err) {
+		p->parent = as_sibling ? from->parent : from;
+		p->exit_signal = as_sibling ? from->exit_signal :
+					      (u32)req->exit_signal;
+		list_append(&p->parent->children, &p->sibling);
+		p->pgid = from->pgid;
+		p->sid = from->sid;
+		p->session = from->session;
+		session_get(p->session);
+	}
 	process_tree_unlock();
+	return err;
 }
 
 /* A child that never ran. */
@@ -294,7 +307,7 @@ static int process_build(struct frame *f, const struct clone_request *req,
 	process_copy_fields(p, from);
 	err = t ? process_copy_parts(p, from, req->flags) : -ENOMEM;
 	if (!err)
-		err = thread_equip(t, p, f, req);
+		err = thread_equip(t, f, req);
 	if (err) {
 		process_release_parts(p);
 		if (t)
@@ -302,8 +315,13 @@ static int process_build(struct frame *f, const struct clone_request *req,
 		process_put(p);
 		return err;
 	}
-	process_place(p, from, req);
-	(void)process_add_thread(p, t); /* cannot be exiting yet */
+	/* Before anybody can find it, and end it. */
+	(void)process_add_thread(p, t);
+	err = process_place(p, from, req);
+	if (err) {
+		process_undo(p, t);
+		return err;
+	}
 	if (p->rlimits[RLIMIT_CPU].cur != LINUX_RLIM_INFINITY)
 		itimer_limit_cpu(p);
 	*new_process = p;
@@ -434,8 +452,6 @@ long process_clone(struct frame *f, const struct clone_request *req)
 	if (thread_work(current()) & (WORK_SIGNAL | WORK_EXIT))
 		return -ERESTARTNOINTR;
 	thread_reap();
-	if (over_nproc())
-		return -EAGAIN;
 	if (req->flags & CLONE_THREAD)
 		return clone_thread(f, req);
 	if (req->flags & CLONE_PIDFD)

@@ -314,6 +314,7 @@ static int adopt(struct exec_state *st, struct thread *t)
 		mutex_unlock(&p->lock);
 		fdtable_put(old_files);
 	}
+	p->did_exec = true; /* before closing tells anyone */
 	fdtable_close_on_exec(p->files);
 	signal_exec_reset(p, t);
 	posix_timers_exit(p);
@@ -331,7 +332,6 @@ static int adopt(struct exec_state *st, struct thread *t)
 	p->cmdline_len = cmdline ? st->args.argv_len : 0;
 	memcpy(t->comm, st->comm, sizeof(t->comm));
 	mutex_unlock(&p->lock);
-	p->did_exec = true;
 	p->exit_signal = LINUX_SIGCHLD;
 	p->is_dumpable = !st->is_secure;
 	p->membarrier = 0;

@@ -91,12 +91,31 @@ static void insert_ordered(struct process *p)
 	list_push(pos, &p->all_node);
 }
 
-int pid_link(struct thread *t, struct process *p)
+/* Threads, and processes nobody has waited for, whose real uid is uid. */
+static u32 count_user(u32 uid)
 {
-	s32 id;
+	struct process *p;
+	struct thread *t;
+	u32 n = 0;
+
+	for (u32 i = 0; i < PID_BUCKETS; i++) {
+		list_for_each(t, &pids.threads[i], tid_node)
+			n += atomic_load(&t->uid) == uid;
+	}
+	list_for_each(p, &pids.all, all_node)
+		n += p->is_zombie && p->leader && p->leader->uid == uid;
+	return n;
+}
+
+int pid_link(struct thread *t, struct process *p, u64 limit)
+{
+	s32 id = 0;
 
 	mutex_lock(&pids.lock);
-	id = id_alloc();
+	/* The count is slow: only where it may matter. */
+	if ((u64)pids.nthreads + pids.nprocesses < limit ||
+	    count_user(t->uid) < limit)
+		id = id_alloc();
 	if (id == 0) {
 		mutex_unlock(&pids.lock);
 		return -EAGAIN;
@@ -143,22 +162,6 @@ void pid_take_over(struct thread *t)
 	t->tid = t->proc->pid;
 	list_append(&pids.threads[(u32)t->tid % PID_BUCKETS], &t->tid_node);
 	mutex_unlock(&pids.lock);
-}
-
-u32 pid_count_user(u32 uid)
-{
-	struct thread *t;
-	u32 n = 0;
-
-	mutex_lock(&pids.lock);
-	for (u32 i = 0; i < PID_BUCKETS; i++) {
-		list_for_each(t, &pids.threads[i], tid_node) {
-			if (atomic_load(&t->uid) == uid)
-				n++;
-		}
-	}
-	mutex_unlock(&pids.lock);
-	return n;
 }
 
 struct thread *thread_find(s32 tid)

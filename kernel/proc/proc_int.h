@@ -15,16 +15,15 @@
 /* --- pid.c ----------------------------------------------------------------- */
 
 void pid_init(void);
-/* Give t an id and make it findable; with p also as p's id. 0 or -EAGAIN. */
-int pid_link(struct thread *t, struct process *p);
+/* Give t an id and make it findable; with p also as p's id. 0, or -EAGAIN: no
+ * ids, or t's user has `limit` threads already. */
+int pid_link(struct thread *t, struct process *p, u64 limit);
 void pid_unlink_thread(struct thread *t);
 void pid_unlink_process(struct process *p);
 /* t, which execs, gets its process's own id instead of its own. */
 void pid_take_over(struct thread *t);
 /* Tree lock held (which keeps processes in the table): walk all, NULL first. */
 struct process *pid_walk(struct process *after);
-/* Threads whose real uid is uid. */
-u32 pid_count_user(u32 uid);
 
 /* --- process.c ------------------------------------------------------------- */
 

@@ -424,7 +424,7 @@ struct process *process_new_init(void)
 
 	/* A failure here ends the boot: nothing is taken back. */
 	if (!t || !init_fill(p, t) || plat_thread_prepare(t) != 0 ||
-	    pid_link(t, p) != 0 || process_add_thread(p, t) != 0)
+	    pid_link(t, p, LINUX_RLIM_INFINITY) != 0 || process_add_thread(p, t) != 0)
 		return NULL;
 	kassert(p->pid == 1);
 	p->pgid = 1;

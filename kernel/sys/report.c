@@ -6,6 +6,7 @@
 #include "kernel/sys/report.h"
 
 #include "abi/boot.h"
+#include "kernel/cpu/patch.h"
 #include "kernel/kernel.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/object.h"
@@ -82,6 +83,7 @@ void report_stats(struct boot_stats *s)
 	s->nprocesses = process_count();
 	s->nthreads = thread_count();
 	vfs_counts(&s->nfiles, NULL, NULL);
+	s->nsites_patched = patch_count();
 	for (u32 i = 0; i < SYSCALL_MAX; i++) {
 		s->syscalls[i] = atomic_load(&report.calls[i]);
 		total += s->syscalls[i];

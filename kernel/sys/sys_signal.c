@@ -237,22 +237,23 @@ static long kill_one(s32 pid, int sig, const struct linux_siginfo *info)
 	return err;
 }
 
-/* To a group, or to all but pid 1 and the caller (pgid -1). */
+/* To a group, or to all but pid 1 and the caller (pgid -1). The tree is locked,
+ * so that a member that forks does so before or after, with its child. */
 static long kill_many(s32 pgid, int sig, const struct linux_siginfo *info)
 {
-	struct process *p;
+	struct process *p = NULL;
 	long result = -ESRCH, err;
-	s32 after = pgid == -1 ? 1 : 0;
 
-	while ((p = process_next(after))) {
-		after = p->pid;
-		if (pgid == -1 ? p != process_current() : p->pgid == pgid) {
-			err = send_to(p, sig, info);
-			if (result == -ESRCH || err == 0)
-				result = err;
-		}
-		process_put(p);
+	process_tree_lock();
+	while ((p = pid_walk(p))) {
+		if (pgid == -1 ? p->pid == 1 || p == process_current() :
+				 p->pgid != pgid)
+			continue;
+		err = send_to(p, sig, info);
+		if (result == -ESRCH || err == 0)
+			result = err;
 	}
+	process_tree_unlock();
 	return result;
 }
 

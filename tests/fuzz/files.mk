@@ -5,3 +5,5 @@ manifest_FUZZ_SRCS := tests/fuzz/fuzz_manifest.c $(HOST_SRCS) \
 manifest_FUZZ_LIBS := -ljansson
 FUZZ_TARGETS += erofs
 erofs_FUZZ_SRCS := tests/fuzz/fuzz_erofs.c kernel/fs/erofs_image.c
+FUZZ_TARGETS += elf
+elf_FUZZ_SRCS := tests/fuzz/fuzz_elf.c kernel/proc/elf.c

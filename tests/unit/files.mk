@@ -69,3 +69,13 @@ unix_UNIT_SRCS := tests/unit/unix_test.c $(VFS_UNIT_SRCS) kernel/net/sock.c \
 	kernel/net/conn.c kernel/net/scm.c kernel/net/scm_gc.c \
 	kernel/net/unix.c kernel/net/unix_name.c kernel/net/unix_dgram.c \
 	kernel/sys/sys_socket.c
+
+# kernel/proc/
+UNIT_TESTS += waitq sigqueue pid elf
+waitq_UNIT_SRCS := tests/unit/waitq_test.c kernel/proc/lock.c kernel/proc/waitq.c
+waitq_UNIT_LIBS := -pthread
+sigqueue_UNIT_SRCS := tests/unit/sigqueue_test.c tests/unit/stub_alloc.c \
+	kernel/proc/sigqueue.c kernel/proc/lock.c
+pid_UNIT_SRCS := tests/unit/pid_test.c \
+	kernel/proc/pid.c kernel/proc/lock.c
+elf_UNIT_SRCS := tests/unit/elf_test.c kernel/proc/elf.c

@@ -40,8 +40,8 @@ static void test_mov_rax(void **state)
 
 static void test_futex_wrapper(void **state)
 {
-	/* mov $202,%eax; xor $0x81,%sil; xor %r10d,%r10d */
-	static const u8 text[] = { 0xb8, 0xca, 0,    0,	   0,	 0x40,
+	/* ret; mov $202,%eax; xor $0x81,%sil; xor %r10d,%r10d */
+	static const u8 text[] = { 0xc3, 0xb8, 0xca, 0,	   0,	 0,   0x40,
 				   0x80, 0xf6, 0x81, 0x45, 0x31, 0xd2 };
 	struct insn_block b;
 
@@ -49,6 +49,18 @@ static void test_futex_wrapper(void **state)
 	assert_true(insn_block_find(text, sizeof(text), 202, &b));
 	assert_int_equal(b.start, 12);
 	assert_int_equal(b.n, 3);
+}
+
+static void test_rex_before(void **state)
+{
+	/* musl's pthread_exit: mov $202,%r8d; mov $1,%edx; mov %r8,%rax */
+	static const u8 text[] = { 0x24, 0x41, 0xb8, 0xca, 0,
+				   0,	 0,    0xba, 1,	   0,
+				   0,	 0,    0x4c, 0x89, 0xc0 };
+	struct insn_block b;
+
+	(void)state;
+	assert_false(insn_block_find(text, sizeof(text), 202, &b));
 }
 
 static void test_glibc_read_moves(void **state)
@@ -112,6 +124,7 @@ int main(void)
 		cmocka_unit_test(test_mov_before),
 		cmocka_unit_test(test_mov_rax),
 		cmocka_unit_test(test_futex_wrapper),
+		cmocka_unit_test(test_rex_before),
 		cmocka_unit_test(test_glibc_read_moves),
 		cmocka_unit_test(test_out_of_reach),
 		cmocka_unit_test(test_refuses),

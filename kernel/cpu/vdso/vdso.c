@@ -9,9 +9,12 @@
 #include "kernel/cpu/vdso.h"
 
 enum {
-	CLOCK_REALTIME_ID = 0, CLOCK_MONOTONIC_ID = 1,
-	CLOCK_MONOTONIC_RAW_ID = 4, CLOCK_REALTIME_COARSE_ID = 5,
-	CLOCK_MONOTONIC_COARSE_ID = 6, CLOCK_BOOTTIME_ID = 7,
+	CLOCK_REALTIME_ID = 0,
+	CLOCK_MONOTONIC_ID = 1,
+	CLOCK_MONOTONIC_RAW_ID = 4,
+	CLOCK_REALTIME_COARSE_ID = 5,
+	CLOCK_MONOTONIC_COARSE_ID = 6,
+	CLOCK_BOOTTIME_ID = 7,
 	CLOCK_TAI_ID = 11,
 };
 
@@ -59,11 +62,11 @@ static void add(struct vdso_timespec *ts, nsec_t offset)
 	}
 }
 
-#define CLOCKS_REAL                                                    \
-	(1u << CLOCK_REALTIME_ID | 1u << CLOCK_REALTIME_COARSE_ID |    \
+#define CLOCKS_REAL                                                 \
+	(1u << CLOCK_REALTIME_ID | 1u << CLOCK_REALTIME_COARSE_ID | \
 	 1u << CLOCK_TAI_ID)
-#define CLOCKS_MONOTONIC                                               \
-	(1u << CLOCK_MONOTONIC_ID | 1u << CLOCK_MONOTONIC_RAW_ID |     \
+#define CLOCKS_MONOTONIC                                           \
+	(1u << CLOCK_MONOTONIC_ID | 1u << CLOCK_MONOTONIC_RAW_ID | \
 	 1u << CLOCK_MONOTONIC_COARSE_ID | 1u << CLOCK_BOOTTIME_ID)
 
 static inline bool is_one_of(int clock, u32 clocks)
@@ -80,8 +83,8 @@ s64 __vdso_clock_gettime(int clock, struct vdso_timespec *ts)
 	    !is_one_of(clock, CLOCKS_REAL | CLOCKS_MONOTONIC) ||
 	    d->clock_gettime(clock, ts))
 		return syscall2(__NR_clock_gettime, (u64)clock, (u64)ts);
-	offset = is_one_of(clock, CLOCKS_REAL) ? d->realtime_offset :
-						 d->monotonic_offset;
+	offset = is_one_of(clock, CLOCKS_REAL) ? d->realtime_offset
+					       : d->monotonic_offset;
 	if (unlikely(offset))
 		add(ts, offset);
 	return 0;

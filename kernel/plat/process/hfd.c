@@ -8,9 +8,13 @@
 #include "kernel/plat/process/host.h"
 
 enum {
-	HOST_MSG_PEEK = 2, HOST_MSG_DONTWAIT = 0x40, HOST_MSG_NOSIGNAL = 0x4000,
-	HOST_MSG_CMSG_CLOEXEC = 0x40000000, HOST_MSG_EOR = 0x80,
-	HOST_MSG_MORE = 0x8000, HOST_MSG_CONFIRM = 0x800,
+	HOST_MSG_PEEK = 2,
+	HOST_MSG_DONTWAIT = 0x40,
+	HOST_MSG_NOSIGNAL = 0x4000,
+	HOST_MSG_CMSG_CLOEXEC = 0x40000000,
+	HOST_MSG_EOR = 0x80,
+	HOST_MSG_MORE = 0x8000,
+	HOST_MSG_CONFIRM = 0x800,
 };
 #define HOST_NONBLOCK_CLOEXEC 02004000u
 
@@ -123,9 +127,9 @@ static bool option_passes(int level, int name, bool get)
 
 	if (name < 0 || name > 63)
 		return false;
-	set = level == 1 ? (get ? socket_get : socket_set) :
-	      level == 6 ? tcp :
-			   0;
+	set = level == 1   ? (get ? socket_get : socket_set)
+	      : level == 6 ? tcp
+			   : 0;
 	return (set >> name) & 1;
 }
 

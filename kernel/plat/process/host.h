@@ -21,14 +21,14 @@ s64 hostcall_intr_raw(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6, long nr);
 
 #define HOST_ARGS_(a, b, c, d, e, f, ...) \
 	(u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f)
-#define hostcall(nr, ...) \
-	hostcall_raw(HOST_ARGS_(__VA_ARGS__ __VA_OPT__(, ) 0, 0, 0, 0, 0, 0,  \
-				0),                                     \
-		     (nr))
-#define hostcall_intr(nr, ...) \
-	hostcall_intr_raw(HOST_ARGS_(__VA_ARGS__ __VA_OPT__(, ) 0, 0, 0, 0, 0, \
-				     0, 0),                             \
-			  (nr))
+#define hostcall(nr, ...)                                                   \
+	hostcall_raw(                                                       \
+		HOST_ARGS_(__VA_ARGS__ __VA_OPT__(, ) 0, 0, 0, 0, 0, 0, 0), \
+		(nr))
+#define hostcall_intr(nr, ...)                                              \
+	hostcall_intr_raw(                                                  \
+		HOST_ARGS_(__VA_ARGS__ __VA_OPT__(, ) 0, 0, 0, 0, 0, 0, 0), \
+		(nr))
 
 /* clone(): the new host thread sets GS to `slot` and calls thread_begin(slot)
  * on that slot's kernel stack. *tid is the host's number, set before either
@@ -50,8 +50,9 @@ extern const char hostcall_intr_out[];
 
 /* Exactly these flags pass the filter. */
 #define HOST_CLONE_VM 0x100u
-#define HOST_CLONE_THREAD 0x150f00u /* VM FS FILES SIGHAND THREAD SYSVSEM
-				     * PARENT_SETTID */
+#define HOST_CLONE_THREAD                                                  \
+	0x150f00u		     /* VM FS FILES SIGHAND THREAD SYSVSEM \
+				      * PARENT_SETTID */
 #define HOST_CLONE_PROCESS 0x108411u /* PARENT FILES PARENT_SETTID SIGCHLD */
 
 struct host_timespec {
@@ -68,7 +69,7 @@ static inline struct host_timespec host_timespec(nsec_t t)
 struct plat_state {
 	s32 image_fd, cache_fd, broker_fd, event_fd, trace_fd;
 	s32 monitor_pid; /* parent of every host process */
-	u64 vdso_base; /* the host's, where it is now */
+	u64 vdso_base;	 /* the host's, where it is now */
 	u64 vdso_end;
 	bool has_filter;
 };

@@ -5,6 +5,7 @@
  */
 #include <linux/mman.h>
 
+#include "abi/broker.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
 
@@ -106,8 +107,19 @@ void plat_kernel_discard(void *addr, u64 len)
 }
 
 /* The host tells it only through /proc, which is out of reach behind the
- * filter: unknown is 0 and the memory manager counts what it mapped. */
-u64 plat_space_rss(UNUSED struct plat_space *space)
+ * filter: the monitor looks. 0 if it cannot. */
+u64 plat_space_rss(struct plat_space *space)
 {
-	return 0;
+	struct broker_request request = { .op = BROKER_MEMORY };
+	struct broker_reply reply = { .error = 0 };
+	s32 pid = atomic_load(&space->host_pid);
+
+	if (!pid)
+		return 0;
+	request.arg = (u32)pid;
+	if (plat_broker_call(&request, sizeof(request), &reply, sizeof(reply),
+			     NULL, 0) != sizeof(reply) ||
+	    reply.error)
+		return 0;
+	return KIB(reply.arg);
 }

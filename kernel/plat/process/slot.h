@@ -40,21 +40,21 @@ struct plat_lend {
 
 struct plat_slot {
 	struct cpu_block cpu; /* GS:0 */
-	u32 kicked; /* CPU_KICKED: a kick came since the last exit */
-	u32 kick_tid; /* host tid to kick; 0: not running yet. atomic */
-	s32 host_tid; /* written by the host's clone */
+	u32 kicked;	      /* CPU_KICKED: a kick came since the last exit */
+	u32 kick_tid;	      /* host tid to kick; 0: not running yet. atomic */
+	s32 host_tid;	      /* written by the host's clone */
 	s32 host_pid;
 	struct plat_slot *host; /* slot whose signal stack and GS the host
 				 * thread uses: itself unless borrowed */
 	struct plat_lend *lend; /* innermost, of this host thread */
 	void (*entry)(struct thread *t);
 	struct plat_space *space; /* host process it runs in */
-	bool is_new_process; /* first thread of its host process */
-	bool is_shell; /* waits in the mailbox before entry */
-	u32 mailbox; /* shells: 1 when entry and cpu.current are set */
-	u32 next_free; /* index + 1 of the next free slot */
+	bool is_new_process;	  /* first thread of its host process */
+	bool is_shell;		  /* waits in the mailbox before entry */
+	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
+	u32 next_free;	/* index + 1 of the next free slot */
 	nsec_t cputime; /* last known */
-	struct plat_fault fault; /* of the program, for the upcall */
+	struct plat_fault fault;      /* of the program, for the upcall */
 	struct plat_fault copy_fault; /* of the last failed user copy */
 };
 

@@ -14,12 +14,12 @@
 struct spawn_request { /* on the kernel stack of the one who waits */
 	struct list node;
 	struct plat_slot *shell; /* NULL: the host refused */
-	u32 done; /* 1: answered. atomic */
+	u32 done;		 /* 1: answered. atomic */
 };
 
 static struct {
 	struct mutex lock;
-	struct list requests; /* next == NULL: not initialised yet */
+	struct list requests;	/* next == NULL: not initialised yet */
 	struct plat_slot *idle; /* a shell nobody asked for yet */
 	bool is_idle_wanted;
 } spawn;
@@ -129,7 +129,8 @@ int plat_thread_spawn(struct thread *t, void (*entry)(struct thread *),
 	return 0;
 }
 
-/* --- vfork: the child uses the parent's host thread ------------------------ */
+/* --- vfork: the child uses the parent's host thread ------------------------
+ */
 
 struct borrow_start {
 	struct thread *t;

@@ -12,6 +12,7 @@
 
 #include "abi/boot.h"
 #include "kernel/boot/boot.h"
+#include "kernel/cpu/vdso.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
 
@@ -122,8 +123,7 @@ static void unmap_rest(void)
 
 	must(hostcall(__NR_munmap, PAGE_SIZE, KERNEL_BASE - PAGE_SIZE),
 	     "user range");
-	must(hostcall(__NR_munmap, KERNEL_CACHE_BASE,
-		      KERNEL_CACHE_SIZE),
+	must(hostcall(__NR_munmap, KERNEL_CACHE_BASE, KERNEL_CACHE_SIZE),
 	     "cache range");
 	must(hostcall(__NR_munmap, KERNEL_IMAGE_BASE, KERNEL_IMAGE_SIZE),
 	     "image range");
@@ -181,6 +181,8 @@ static void start_on_slot(void *arg)
 		      MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0,
 		      0),
 	     "membarrier");
+	vdso_init((int (*)(int, struct vdso_timespec *))host_clock_gettime,
+		  host_getcpu);
 	must(filter_install(), "seccomp filter");
 	plat_state.has_filter = true;
 	b->phase_ns[BOOT_T_MAPPED] = (u64)plat_clock(PLAT_MONOTONIC);

@@ -19,9 +19,9 @@ static nsec_t host_clock(s64 id)
 
 nsec_t plat_clock(enum plat_clock clock)
 {
-	static const u8 ids[] = { [PLAT_MONOTONIC] = 1,
-				  [PLAT_REALTIME] = 0,
-				  [PLAT_BOOTTIME] = 7 };
+	static const u8 ids[] = {
+		[PLAT_MONOTONIC] = 1, [PLAT_REALTIME] = 0, [PLAT_BOOTTIME] = 7
+	};
 	struct host_timespec ts = { 0, 0 };
 
 	host_clock_gettime(ids[clock], &ts);

@@ -18,8 +18,13 @@
 #include "kernel/plat/process/host.h"
 
 enum { /* host signals */
-	HOST_SIGILL = 4, HOST_SIGTRAP = 5, HOST_SIGBUS = 7, HOST_SIGFPE = 8,
-	HOST_SIGSEGV = 11, HOST_SIGPIPE = 13, HOST_SIGSYS = 31,
+       HOST_SIGILL = 4,
+       HOST_SIGTRAP = 5,
+       HOST_SIGBUS = 7,
+       HOST_SIGFPE = 8,
+       HOST_SIGSEGV = 11,
+       HOST_SIGPIPE = 13,
+       HOST_SIGSYS = 31,
 };
 
 #define AUDIT_ARCH_HOST 0xc000003eu
@@ -33,9 +38,30 @@ struct host_siginfo {
 
 /* mcontext_t's gregs. */
 enum {
-	G_R8, G_R9, G_R10, G_R11, G_R12, G_R13, G_R14, G_R15, G_RDI, G_RSI,
-	G_RBP, G_RBX, G_RDX, G_RAX, G_RCX, G_RSP, G_RIP, G_EFLAGS, G_SEGMENTS,
-	G_ERROR, G_TRAP, G_OLDMASK, G_CR2, G_COUNT
+	G_R8,
+	G_R9,
+	G_R10,
+	G_R11,
+	G_R12,
+	G_R13,
+	G_R14,
+	G_R15,
+	G_RDI,
+	G_RSI,
+	G_RBP,
+	G_RBX,
+	G_RDX,
+	G_RAX,
+	G_RCX,
+	G_RSP,
+	G_RIP,
+	G_EFLAGS,
+	G_SEGMENTS,
+	G_ERROR,
+	G_TRAP,
+	G_OLDMASK,
+	G_CR2,
+	G_COUNT
 };
 
 struct host_ucontext {
@@ -116,22 +142,22 @@ static void fill_fault(struct plat_fault *fault, int sig,
 	fault->trap_number = g[G_TRAP];
 	switch (sig) {
 	case HOST_SIGSEGV:
-		fault->kind = g[G_TRAP] != 14	  ? PLAT_FAULT_SEGV_GENERAL :
-			      info->code == 1	  ? PLAT_FAULT_SEGV_MAPERR :
-						    PLAT_FAULT_SEGV_ACCERR;
+		fault->kind = g[G_TRAP] != 14	? PLAT_FAULT_SEGV_GENERAL
+			      : info->code == 1 ? PLAT_FAULT_SEGV_MAPERR
+						: PLAT_FAULT_SEGV_ACCERR;
 		break;
 	case HOST_SIGBUS:
-		fault->kind = g[G_TRAP] == 17 ? PLAT_FAULT_ALIGN :
-						PLAT_FAULT_BUS;
+		fault->kind = g[G_TRAP] == 17 ? PLAT_FAULT_ALIGN
+					      : PLAT_FAULT_BUS;
 		break;
 	case HOST_SIGFPE:
-		fault->kind = g[G_TRAP] == 0 ? PLAT_FAULT_DIVIDE :
-					       PLAT_FAULT_FLOAT;
+		fault->kind = g[G_TRAP] == 0 ? PLAT_FAULT_DIVIDE
+					     : PLAT_FAULT_FLOAT;
 		fault->address = g[G_RIP];
 		break;
 	case HOST_SIGTRAP:
-		fault->kind = g[G_TRAP] == 1 ? PLAT_FAULT_STEP :
-					       PLAT_FAULT_BREAKPOINT;
+		fault->kind = g[G_TRAP] == 1 ? PLAT_FAULT_STEP
+					     : PLAT_FAULT_BREAKPOINT;
 		fault->address = g[G_RIP];
 		break;
 	case HOST_SIGSYS: /* a 32-bit call: as on a kernel without them */
