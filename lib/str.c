@@ -3,7 +3,7 @@
  * The string helpers that libc does not have: bounded copy, hash, number
  * parsing. Shared by the kernel and host programs.
  */
-#include "kernel/linux/errno.h"
+#include "lib/errno.h"
 #include "lib/ckd.h"
 #include "lib/string.h"
 

@@ -2,7 +2,7 @@
 /*
  * /proc/cpuinfo from the processor's own words (CPUID).
  */
-#include <cpuid.h>
+#include "kernel/cpu/cpuid.h"
 
 #include "kernel/fs/procfs_int.h"
 

@@ -3,7 +3,7 @@
  * /sys: processors, one memory node, transparent huge pages, the loopback
  * interface. Topology: one package, each CPU a core of its own.
  */
-#include <cpuid.h>
+#include "kernel/cpu/cpuid.h"
 
 #include "kernel/fs/procfs.h"
 #include "kernel/fs/pseudo.h"

@@ -6,7 +6,7 @@
 #ifndef JIFFY_KERNEL_LINUX_ERRNO_H
 #define JIFFY_KERNEL_LINUX_ERRNO_H
 
-#include <asm/errno.h>
+#include "lib/errno.h"
 
 enum {
 	ERESTARTSYS = 512, /* restart if SA_RESTART or no handler, else EINTR */

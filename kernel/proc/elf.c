@@ -5,9 +5,9 @@
  */
 #include "kernel/proc/elf.h"
 
-#include <linux/elf.h>
 
 #include "kernel/layout.h"
+#include "kernel/linux/elf.h"
 #include "kernel/linux/errno.h"
 #include "lib/ckd.h"
 #include "lib/string.h"

@@ -4,7 +4,6 @@
  * interpreter and a stack with arguments, environment and auxiliary vector as
  * Linux lays them out, and point the frame at the entry.
  */
-#include <linux/auxvec.h>
 
 #include "kernel/cpu/entry.h"
 #include "kernel/cpu/fpu.h"
@@ -13,6 +12,7 @@
 #include "kernel/cpu/vdso.h"
 #include "kernel/dev/random.h"
 #include "kernel/kernel.h"
+#include "kernel/linux/elf.h"
 #include "kernel/linux/mman.h"
 #include "kernel/linux/resource.h"
 #include "kernel/mm/heap.h"
