@@ -22,6 +22,10 @@
  * learns all others from the block. */
 #define BOOT_FD 3
 
+/* The host signal the instance's processes send each other (a real-time one, so
+ * that no program-like sender uses it); the only one its filter lets through. */
+#define BOOT_HOST_SIGKICK 34
+
 /* Exit statuses of the instance's host processes. Any other end of one is a
  * crash of the instance. */
 #define BOOT_HOST_EXIT_OK 0x4a /* ordered by the kernel */

@@ -26,7 +26,8 @@ enum broker_op {
 	BROKER_UDP_SEND, /* datagram in `payload` from published port arg to
 			  * addr; error only */
 	BROKER_READY, /* the program is about to run; no reply payload */
-	BROKER_EXIT, /* the first program ended: arg is the wait status */
+	BROKER_EXIT, /* the first program ended: arg is the wait status; with a
+		      * payload it could not be started: one line, why */
 	BROKER_WINSIZE_GET, /* -> arg rows << 16 | cols */
 	BROKER_SETNAME, /* payload: new hostname, for inspect */
 	BROKER_MEMORY, /* private resident memory of host process arg, which is

@@ -63,7 +63,7 @@ ifneq ($(JIFFY_IMAGE_SRCS),)
 $(eval $(call host_program,jiffy-image,$(JIFFY_IMAGE_SRCS) $(HOST_SRCS),-larchive -ljansson,))
 endif
 ifneq ($(MONITOR_SRCS),)
-$(eval $(call host_program,jiffy-monitor,$(MONITOR_SRCS) $(HOST_SRCS) $(LIB_SRCS),-ljansson,$(STATIC_SMALL)))
+$(eval $(call small_program,jiffy-monitor,$(MONITOR_SRCS) $(HOST_SRCS) $(LIB_SRCS)))
 endif
 
 $(O)/gen/syscall_names.c: kernel/sys/table.h

@@ -204,6 +204,23 @@ static int op_ready(struct instance *in)
 	return 0;
 }
 
+static int op_exit(struct instance *in, const struct call *c)
+{
+	if (in->spec.stats) {
+		uint64_t used = limit_usage(in, NULL);
+
+		if (used > in->memory_peak)
+			in->memory_peak = used;
+	}
+	if (c->req.payload_len && !in->is_ready)
+		instance_end(in, END_REFUSED, (int)c->req.arg, "%.*s",
+			     (int)c->req.payload_len,
+			     (const char *)c->payload);
+	else
+		instance_end(in, END_EXIT, (int)c->req.arg, "exited");
+	return 0;
+}
+
 static int op_winsize(struct call *c)
 {
 	struct winsize ws;
@@ -254,8 +271,7 @@ static int dispatch(struct instance *in, struct call *c)
 	case BROKER_READY:
 		return op_ready(in);
 	case BROKER_EXIT:
-		instance_end(in, END_EXIT, (int)c->req.arg, "exited");
-		return 0;
+		return op_exit(in, c);
 	case BROKER_WINSIZE_GET:
 		return op_winsize(c);
 	case BROKER_SETNAME:
@@ -293,19 +309,19 @@ static void send_reply(struct instance *in, struct call *c)
 			     strerror(errno));
 }
 
-void broker_serve(struct instance *in)
+int broker_serve(struct instance *in)
 {
 	static uint8_t buf[sizeof(struct broker_request) + BROKER_PAYLOAD_MAX];
 	struct call c = { .fd = -1 };
 	ssize_t n = recv(in->broker_fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 	if (n < 0)
-		return;
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n < (ssize_t)sizeof(c.req)) {
 		if (n > 0)
 			instance_end(in, END_CRASH, 0,
 				     "broker: request of %zd bytes", n);
-		return;
+		return n > 0 ? 0 : -EPIPE;
 	}
 	memcpy(&c.req, buf, sizeof(c.req));
 	c.payload = buf + sizeof(c.req);
@@ -316,6 +332,7 @@ void broker_serve(struct instance *in)
 	send_reply(in, &c);
 	if (c.fd >= 0)
 		close(c.fd);
+	return 0;
 }
 
 void broker_event(struct instance *in, uint32_t type, uint32_t arg,

@@ -20,6 +20,7 @@ struct dns;
 enum instance_end {
 	END_NONE, /* still running */
 	END_EXIT, /* the program ended by itself: status */
+	END_REFUSED, /* the program could not be started: status, reason */
 	END_CRASH, /* the kernel or a host process died */
 	END_OOM, /* over its memory limit */
 	END_KILLED, /* stop or kill asked for it */
@@ -41,7 +42,7 @@ struct instance {
 	bool is_started, is_ready;
 
 	enum instance_end end;
-	int status; /* wait status of the program (END_EXIT) */
+	int status; /* wait status of the program (END_EXIT, END_REFUSED) */
 	char reason[512];
 
 	/* Loop. */
@@ -73,8 +74,9 @@ int launch(struct instance *in, struct err *e);
 /* Kill whatever of the instance lives and reap all of it. */
 void launch_end(struct instance *in);
 
-/* broker.c: one readable request on broker_fd. */
-void broker_serve(struct instance *in);
+/* broker.c: one readable request on broker_fd. 0, or -errno if there will be no
+ * more (-EPIPE: nobody holds the other end). */
+int broker_serve(struct instance *in);
 int broker_bind_ports(struct instance *in, struct err *e);
 /* Tell process 0. */
 void broker_event(struct instance *in, uint32_t type, uint32_t arg,
@@ -104,6 +106,8 @@ uint64_t limit_usage(const struct instance *in, uint64_t *pss);
 void report_crash(const struct instance *in);
 void report_stats(const struct instance *in);
 
+/* The exit status of this monitor, by what the instance came to. */
+int instance_exit_code(const struct instance *in);
 /* Note why the instance ends; the first reason stays. */
 void instance_end(struct instance *in, enum instance_end end, int status,
 		  const char *fmt, ...) PRINTF_LIKE(4, 5);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <signal.h>
@@ -82,12 +83,12 @@ static int set_limit(int which, rlim_t value)
 {
 	struct rlimit old, lim = { value, value };
 
-	if (setrlimit((__rlimit_resource_t)which, &lim) == 0)
+	if (setrlimit(which, &lim) == 0)
 		return 0;
-	if (errno != EPERM || getrlimit((__rlimit_resource_t)which, &old))
+	if (errno != EPERM || getrlimit(which, &old))
 		return -errno;
 	lim.rlim_cur = lim.rlim_max = old.rlim_max;
-	return setrlimit((__rlimit_resource_t)which, &lim) ? -errno : 0;
+	return setrlimit(which, &lim) ? -errno : 0;
 }
 
 /* Stage 3: bounds on what it can use up. */

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +60,15 @@ static int watch(struct instance *in, int fd, struct err *e)
 	return 0;
 }
 
+/* The one signal that the instance's filter lets it send: where neither uid nor
+ * Landlock keep it from us. Not by libc, which has plans for it. */
+static void block_kick(void)
+{
+	uint64_t set = 1ULL << (BOOT_HOST_SIGKICK - 1);
+
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, sizeof(set));
+}
+
 static int open_loop(struct instance *in, struct err *e)
 {
 	sigset_t set;
@@ -69,6 +79,7 @@ static int open_loop(struct instance *in, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		sigaddset(&set, forwarded[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	block_kick();
 	signal(SIGPIPE, SIG_IGN);
 	in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	in->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -154,12 +165,16 @@ static void reap(struct instance *in)
 					     WEXITED | WNOHANG | WNOWAIT |
 						     __WALL) == 0 &&
 	       si.si_pid) {
-		broker_serve(in);
+		(void)broker_serve(in);
 		pid = waitpid(si.si_pid, &status, __WALL);
 		if (pid > 0)
 			serve_death(in, pid, status);
 		si.si_pid = 0;
 	}
+	if (in->end == END_NONE && waitid(P_ALL, 0, &si, WEXITED | WNOHANG |
+					  WNOWAIT | __WALL) && errno == ECHILD)
+		instance_end(in, END_CRASH, 0,
+			     "all host processes ended without a word");
 }
 
 static void forward_winsize(struct instance *in)
@@ -206,10 +221,18 @@ static int check_stop(struct instance *in)
 	return (int)((in->stop_deadline_ns - now) / 1000000) + 1;
 }
 
+/* Nobody is left at the other end (SIGCHLD comes next and tells more), or a
+ * program shut it down: nothing to listen to any more. */
+static void serve_broker(struct instance *in)
+{
+	if (broker_serve(in))
+		epoll_ctl(in->epoll_fd, EPOLL_CTL_DEL, in->broker_fd, NULL);
+}
+
 static void serve_fd(struct instance *in, int fd)
 {
 	if (fd == in->broker_fd)
-		broker_serve(in);
+		serve_broker(in);
 	else if (fd == in->signal_fd)
 		serve_signals(in);
 	else if (fd == in->control_fd)
@@ -253,23 +276,73 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 	return 0;
 }
 
-static int finish(struct instance *in)
+int instance_exit_code(const struct instance *in)
 {
-	launch_end(in);
-	if (in->has_raw_terminal)
-		tcsetattr(0, TCSADRAIN, &in->saved_termios);
+	switch (in->end) {
+	case END_EXIT:
+	case END_REFUSED:
+		return WIFSIGNALED(in->status) ? 128 + WTERMSIG(in->status) :
+						 WEXITSTATUS(in->status);
+	case END_OOM:
+	case END_KILLED:
+		return 128 + SIGKILL;
+	case END_NONE:
+	case END_CRASH:
+		break;
+	}
+	return EXIT_JIFFY;
+}
+
+/* Did the program run, so that it leaves a record? The kernel's word for it may
+ * still be on its way when a short program has ended. */
+static bool was_started(const struct instance *in)
+{
+	return in->is_ready || in->end == END_EXIT ||
+	       in->boot->phase_ns[BOOT_T_USER];
+}
+
+/* One line to whoever waits for the start. */
+static void tell_starter(const struct instance *in, const char *reason)
+{
+	char line[sizeof(in->reason)];
+	size_t n;
+
+	/* It may hold what the instance wrote. */
+	for (n = 0; reason[n] && n < sizeof(line) - 1; n++)
+		line[n] = reason[n] < ' ' || reason[n] > '~' ? '?' : reason[n];
+	line[n] = '\0';
+	if (in->ready_fd >= 0)
+		dprintf(in->ready_fd, "error: %s\n", line);
+	else
+		fprintf(stderr, "jiffy: run: %s\n", line);
+}
+
+static void report_end(struct instance *in)
+{
+	if (!was_started(in)) {
+		if (in->end != END_CRASH || in->ready_fd >= 0)
+			tell_starter(in, in->reason);
+		in->spec.is_removed_at_exit = true;
+	} else if (in->ready_fd >= 0) {
+		dprintf(in->ready_fd, "ok\n");
+	}
 	if (in->end == END_CRASH)
 		report_crash(in);
 	else if (in->end == END_OOM)
 		fprintf(stderr, "jiffy: instance %s: %s\n", in->spec.name,
 			in->reason);
+}
+
+static int finish(struct instance *in)
+{
+	launch_end(in);
+	if (in->has_raw_terminal)
+		tcsetattr(0, TCSADRAIN, &in->saved_termios);
+	report_end(in);
 	report_stats(in);
 	state_close(in);
 	control_finish(in);
-	if (in->end == END_EXIT)
-		return WIFSIGNALED(in->status) ? 128 + WTERMSIG(in->status) :
-						 WEXITSTATUS(in->status);
-	return in->end == END_CRASH ? EXIT_JIFFY : 137;
+	return instance_exit_code(in);
 }
 
 static int fail(struct instance *in, const struct err *e)
@@ -277,13 +350,10 @@ static int fail(struct instance *in, const struct err *e)
 	launch_end(in);
 	if (in->has_raw_terminal)
 		tcsetattr(0, TCSADRAIN, &in->saved_termios);
-	if (in->ready_fd >= 0)
-		dprintf(in->ready_fd, "error: %s\n", e->msg);
-	else
-		fprintf(stderr, "jiffy: run: %s\n", e->msg);
+	tell_starter(in, e->msg);
 	instance_end(in, END_CRASH, 0, "%s", e->msg);
-	if (in->spec.state_dir)
-		state_close(in);
+	in->spec.is_removed_at_exit = true;
+	state_close(in);
 	return EXIT_JIFFY;
 }
 

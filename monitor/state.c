@@ -29,9 +29,12 @@ int state_open(struct instance *in, struct err *e)
 	in->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (in->lock_fd < 0)
 		return err_sys(e, errno, "state %s", path);
-	if (flock(in->lock_fd, LOCK_EX | LOCK_NB))
-		return err_sys(e, errno, "instance %s is running already",
-			       in->spec.name);
+	if (flock(in->lock_fd, LOCK_EX | LOCK_NB)) {
+		err_sys(e, errno, "instance %s is running already",
+			in->spec.name);
+		close(take_fd(&in->lock_fd)); /* the record is another's */
+		return -e->code;
+	}
 	return 0;
 }
 
@@ -42,6 +45,8 @@ static const char *end_name(enum instance_end end)
 		return NULL;
 	case END_EXIT:
 		return "exit";
+	case END_REFUSED:
+		return "start";
 	case END_CRASH:
 		return "crash";
 	case END_OOM:
@@ -50,14 +55,6 @@ static const char *end_name(enum instance_end end)
 		return "killed";
 	}
 	return NULL;
-}
-
-static int exit_code(const struct instance *in)
-{
-	if (in->end == END_EXIT)
-		return WIFSIGNALED(in->status) ? 128 + WTERMSIG(in->status) :
-						 WEXITSTATUS(in->status);
-	return in->end == END_CRASH ? EXIT_JIFFY : 137;
 }
 
 void state_write(const struct instance *in)
@@ -75,7 +72,7 @@ void state_write(const struct instance *in)
 		      (json_int_t)time(NULL));
 	if (in->end != END_NONE) {
 		json_object_set_new(o, "exit_code",
-				    json_integer(exit_code(in)));
+				    json_integer(instance_exit_code(in)));
 		json_object_set_new(o, "ended_by",
 				    json_string(end_name(in->end)));
 		json_object_set_new(o, "reason", json_text(in->reason));
@@ -96,7 +93,7 @@ void state_close(struct instance *in)
 {
 	char *slash;
 
-	if (!in->spec.state_dir)
+	if (in->lock_fd < 0)
 		return;
 	state_write(in);
 	if (in->spec.is_removed_at_exit) {

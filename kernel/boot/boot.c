@@ -74,11 +74,16 @@ static void leave_stats(UNUSED int status)
 
 static void start_subsystems(void)
 {
+	int err;
+
 	fpu_init();
 	heap_init();
 	futex_init();
 	must(proc_init(), "processes");
-	must(vfs_init(), "root file system");
+	err = vfs_init();
+	if (err)
+		boot_refuse(125 << 8, "root image: corrupt, or not an EROFS "
+				      "file system: error %d", -err);
 	net_init();
 	random_uuid(kernel.boot_id);
 	process_hooks.power_off = leave_stats;
@@ -120,8 +125,8 @@ static void enter_cwd(struct process *p)
 				  &path);
 	}
 	if (err) {
-		klog("cannot enter directory %s: error %d", name, -err);
-		plat_power_off(126 << 8);
+		boot_refuse(126 << 8, "cannot enter directory %.200s: error %d",
+			    name, -err);
 	}
 	fs_context_set_cwd(p->fs, &path);
 	path_put(&path);
@@ -171,8 +176,7 @@ static const char *find_program(const char *name)
 			break;
 		path = end + 1;
 	}
-	klog("%s: not found in PATH", name);
-	plat_power_off(127 << 8);
+	boot_refuse(127 << 8, "cannot run %.200s: not found in PATH", name);
 }
 
 static void start_program(const struct boot_block *b)
@@ -189,10 +193,9 @@ static void start_program(const struct boot_block *b)
 	must(console_start(), "console");
 	plat_become(p->leader);
 	must(console_open_stdio(p), "standard input and output");
-	if (boot_set_user(boot_string(&b->user))) {
-		klog("no such user: %s", boot_string(&b->user));
-		plat_power_off(126 << 8);
-	}
+	if (boot_set_user(boot_string(&b->user)))
+		boot_refuse(126 << 8, "no such user in the image: %.100s",
+			    boot_string(&b->user));
 	enter_cwd(p);
 	path = find_program(argv[0]);
 	plat_become(process_kernel->leader);

@@ -29,6 +29,12 @@ void boot_program_ready(void);
 
 /* files.c: /etc/resolv.conf, /etc/hosts and /etc/hostname of this instance. */
 int boot_write_files(const struct boot_block *b);
+/* refuse.c: the first program cannot be started: tell the monitor why, with one
+ * line, and end. */
+NORETURN void boot_refuse(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same for error err (negative) of running the program at path; blame is
+ * the interpreter that is at fault, or "". */
+NORETURN void boot_refuse_program(const char *path, const char *blame, int err);
 /* user.c: make the current thread the user the boot block names; HOME and the
  * like are the monitor's business. 0, -ENOENT (no such user). */
 int boot_set_user(const char *name);

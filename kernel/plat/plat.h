@@ -218,6 +218,9 @@ void plat_broker_ack(void);
 /* End the instance: everything of it stops; the monitor reports `status`, a
  * wait status as wait4() encodes it. */
 NORETURN void plat_power_off(int status);
+/* The same before the first program ran: the monitor prints why, one line, and
+ * leaves no record of the instance. */
+NORETURN void plat_refuse(int status, const char *why);
 /* End the instance as crashed; reason is one line. */
 NORETURN void plat_crash(const char *reason, struct frame *regs);
 

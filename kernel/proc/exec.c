@@ -7,6 +7,7 @@
  * vfork child) gets a new space, in which its thread goes on in exec_entry()
  * while a lent host thread returns to its owner.
  */
+#include "kernel/boot/boot.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
@@ -108,6 +109,14 @@ static int read_image(struct exec_image *img, const char *head, size_t n)
 
 /* --- Preparing -------------------------------------------------------------------- */
 
+/* An interpreter failed: name it to whoever asked. */
+static int blame(struct exec_state *st, const char *interp, int err)
+{
+	if (st->blame)
+		str_copy(st->blame, EXEC_BLAME_SIZE, interp);
+	return err;
+}
+
 static int read_interp(struct exec_state *st, char *name)
 {
 	struct exec_image *main = &st->main;
@@ -122,10 +131,10 @@ static int read_interp(struct exec_state *st, char *name)
 		return -ENOEXEC;
 	err = exec_open(AT_FDCWD, name, LOOKUP_FOLLOW, &st->interp.file);
 	if (err)
-		return err;
+		return blame(st, name, err);
 	if (read_all(st->interp.file, head, sizeof(head), 0) ||
 	    read_image(&st->interp, head, sizeof(head)))
-		return -ELIBBAD;
+		return blame(st, name, -ELIBBAD);
 	return 0;
 }
 
@@ -155,7 +164,7 @@ static int rewrite_script(struct exec_state *st, const char *script,
 		return err;
 	err = exec_open(AT_FDCWD, interp, LOOKUP_FOLLOW, &f);
 	if (err)
-		return err;
+		return blame(st, interp, err);
 	set_main(st, f);
 	return 0;
 }
@@ -346,8 +355,10 @@ static int adopt(struct exec_state *st, struct thread *t)
 	return 0;
 }
 
-static NORETURN void exec_failed(struct exec_state *st)
+static NORETURN void exec_failed(struct exec_state *st, int err)
 {
+	if (st->blame)
+		boot_refuse_program(st->path, "", err);
 	state_free(st);
 	process_exit(LINUX_SIGSEGV); /* the old program is gone */
 }
@@ -356,9 +367,12 @@ static NORETURN void exec_failed(struct exec_state *st)
 static void commit(struct exec_state *st, struct thread *t, struct frame *f)
 {
 	struct process *p = t->proc;
+	int err = adopt(st, t);
 
-	if (adopt(st, t) || exec_load(st, f))
-		exec_failed(st);
+	if (!err)
+		err = exec_load(st, f);
+	if (err)
+		exec_failed(st, err);
 	fpu_reset();
 	plat_set_fs_base(0);
 	state_free(st);
@@ -467,13 +481,15 @@ long process_exec(struct frame *f, struct file *file, char *path, uaddr_t argv,
 }
 
 long process_exec_kernel(struct frame *f, const char *path,
-			 const char *const *argv, const char *const *envp)
+			 const char *const *argv, const char *const *envp,
+			 char blame_name[EXEC_BLAME_SIZE])
 {
 	struct exec_state *st = kzalloc(sizeof(*st));
 	int err;
 
 	if (!st)
 		return -ENOMEM;
+	st->blame = blame_name;
 	st->path = kstrdup(path);
 	err = st->path ? exec_args_from_kernel(&st->args, argv, envp) : -ENOMEM;
 	if (!err)

@@ -451,17 +451,16 @@ static void init_entry(struct thread *t)
 {
 	struct init_args args;
 	struct frame *f = plat_thread_frame(t);
+	char blame[EXEC_BLAME_SIZE] = "";
 	long err;
 
 	memcpy(&args, (void *)t->restart.arg[0], sizeof(args));
 	kfree((void *)t->restart.arg[0]);
 	memset(f, 0, sizeof(*f));
 	f->orig_rax = FRAME_NO_SYSCALL;
-	err = process_exec_kernel(f, args.path, args.argv, args.envp);
-	if (err < 0) {
-		klog("cannot run %s: error %ld", args.path, -err);
-		plat_power_off(err == -ENOENT ? 127 << 8 : 126 << 8);
-	}
+	err = process_exec_kernel(f, args.path, args.argv, args.envp, blame);
+	if (err < 0)
+		boot_refuse_program(args.path, blame, (int)err);
 	boot_program_ready();
 	thread_enter_user(t);
 }

@@ -197,9 +197,12 @@ long process_clone(struct frame *f, const struct clone_request *req);
  * borrowed thread has moved on and this does not return). */
 long process_exec(struct frame *f, struct file *file, char *path, uaddr_t argv,
 		  uaddr_t envp);
-/* The same with kernel arrays: the first program at boot. */
+/* The same with kernel arrays: the first program at boot. If an interpreter is
+ * at fault, blame (terminated already) names it then. */
+#define EXEC_BLAME_SIZE 104
 long process_exec_kernel(struct frame *f, const char *path,
-			 const char *const *argv, const char *const *envp);
+			 const char *const *argv, const char *const *envp,
+			 char blame[EXEC_BLAME_SIZE]);
 
 /* End the current thread / the whole process. status is a wait status. */
 NORETURN void thread_exit(int status);

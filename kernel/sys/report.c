@@ -89,6 +89,7 @@ void report_stats(struct boot_stats *s)
 		total += s->syscalls[i];
 	}
 	s->nsyscalls = total;
+	s->nsites_patched = patch_count();
 	report_unsupported(s);
 }
 

@@ -64,10 +64,8 @@ int vfs_init(void)
 
 	if (!err)
 		err = mount_the_root();
-	if (err) {
-		klog("vfs: cannot mount the root filesystem: error %d", -err);
+	if (err)
 		return err;
-	}
 	for (u32 i = 0; i < ARRAY_SIZE(boot_mounts); i++) {
 		if (!boot_mounts[i].type->mount)
 			continue; /* not part of this build */

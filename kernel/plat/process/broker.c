@@ -127,14 +127,24 @@ static void host_exit(int status)
 		hostcall(__NR_exit_group, status);
 }
 
-void plat_power_off(int status)
+void plat_refuse(int status, const char *why)
 {
-	struct broker_request r = { .op = BROKER_EXIT, .arg = (u32)status };
-	struct plat_iovec iov = { (u64)&r, sizeof(r) };
+	struct broker_request r = { .op = BROKER_EXIT,
+				    .arg = (u32)status,
+				    .payload_len = (u32)strlen(why) };
+	struct plat_iovec iov[] = { { (u64)&r, sizeof(r) },
+				    { (u64)why, r.payload_len } };
 
-	hostcall(__NR_writev, plat_state.broker_fd, &iov, 1);
+	if (kernel.count)
+		report_stats(&((struct boot_block *)KERNEL_BOOT_BASE)->stats);
+	hostcall(__NR_writev, plat_state.broker_fd, iov, 2);
 	host_exit(BOOT_HOST_EXIT_OK);
 	__builtin_unreachable();
+}
+
+void plat_power_off(int status)
+{
+	plat_refuse(status, "");
 }
 
 static bool on_kernel_stack(u64 p)

@@ -9,6 +9,7 @@
 
 #include <asm/unistd.h>
 
+#include "abi/boot.h"
 #include "kernel/linux/errno.h"
 #include "kernel/plat/process/slot.h"
 #include "lib/compiler.h"
@@ -45,8 +46,8 @@ extern const char hostcall_start[], hostcall_end[];
 extern const char hostcall_intr_start[], hostcall_intr_end[];
 extern const char hostcall_intr_out[];
 
-/* The kick: a real-time signal, so that no program-like sender uses it. */
-#define HOST_SIGKICK 34
+/* The kick. */
+#define HOST_SIGKICK BOOT_HOST_SIGKICK
 
 /* Exactly these flags pass the filter. */
 #define HOST_CLONE_VM 0x100u
