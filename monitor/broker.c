@@ -125,6 +125,27 @@ static bool is_resolver(const struct broker_request *r)
 	       sin.sin_addr.s_addr == htonl(RESOLVER_IP);
 }
 
+/* The host's own loopback, and what the host takes for it: services there trust
+ * whoever can reach them, and to the instance it is its own. */
+static bool is_host_itself(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in6 *sin6 = (const void *)ss;
+	const struct sockaddr_in *sin = (const void *)ss;
+	const uint8_t *a = sin6->sin6_addr.s6_addr;
+	uint32_t ip = ntohl(sin->sin_addr.s_addr);
+
+	if (ss->ss_family == AF_INET6) {
+		if (IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr) ||
+		    IN6_IS_ADDR_UNSPECIFIED(&sin6->sin6_addr))
+			return true;
+		if (!IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr))
+			return false;
+		memcpy(&ip, a + 12, 4);
+		ip = ntohl(ip);
+	}
+	return ip >> 24 == 127 || ip >> 24 == 0;
+}
+
 static int connect_host(struct call *c, int type)
 {
 	struct sockaddr_storage ss;
@@ -134,6 +155,8 @@ static int connect_host(struct call *c, int type)
 		return EAFNOSUPPORT;
 	memset(&ss, 0, sizeof(ss));
 	memcpy(&ss, c->req.addr, c->req.addr_len);
+	if (is_host_itself(&ss))
+		return EACCES;
 	c->fd = socket(ss.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return errno;

@@ -89,7 +89,6 @@ void report_stats(struct boot_stats *s)
 		total += s->syscalls[i];
 	}
 	s->nsyscalls = total;
-	s->nsites_patched = patch_count();
 	report_unsupported(s);
 }
 

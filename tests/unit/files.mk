@@ -79,3 +79,7 @@ sigqueue_UNIT_SRCS := tests/unit/sigqueue_test.c tests/unit/stub_alloc.c \
 pid_UNIT_SRCS := tests/unit/pid_test.c \
 	kernel/proc/pid.c kernel/proc/lock.c
 elf_UNIT_SRCS := tests/unit/elf_test.c kernel/proc/elf.c
+
+# kernel/plat/process/
+UNIT_TESTS += filter
+filter_UNIT_SRCS := tests/unit/filter_test.c kernel/plat/process/filter.c

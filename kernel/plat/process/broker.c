@@ -135,8 +135,6 @@ void plat_refuse(int status, const char *why)
 	struct plat_iovec iov[] = { { (u64)&r, sizeof(r) },
 				    { (u64)why, r.payload_len } };
 
-	if (kernel.count)
-		report_stats(&((struct boot_block *)KERNEL_BOOT_BASE)->stats);
 	hostcall(__NR_writev, plat_state.broker_fd, iov, 2);
 	host_exit(BOOT_HOST_EXIT_OK);
 	__builtin_unreachable();

@@ -65,6 +65,13 @@ static void require_mask(struct filter *f, u32 mask)
 	ret(f, SECCOMP_RET_KILL_PROCESS);
 }
 
+/* Arguments the host takes as 64 bits: nothing hides in the upper half. */
+static void require_small(struct filter *f, int i)
+{
+	load(f, (u32)(offsetof(struct seccomp_data, args) + 8UL * (u32)i + 4));
+	require(f, 0);
+}
+
 /* The loaded word must be one of these. */
 static void require_one_of(struct filter *f, const u32 *v, u8 n)
 {
@@ -89,8 +96,10 @@ static void rule_futex(struct filter *f)
 
 static void rule_mmap(struct filter *f)
 {
+	require_small(f, 2);
 	load_arg(f, 2);
 	require_mask(f, PROT_READ | PROT_WRITE | PROT_EXEC);
+	require_small(f, 3);
 	load_arg(f, 3);
 	require_mask(f, MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS |
 				MAP_NORESERVE);
@@ -99,6 +108,7 @@ static void rule_mmap(struct filter *f)
 
 static void rule_mprotect(struct filter *f)
 {
+	require_small(f, 2);
 	load_arg(f, 2);
 	require_mask(f, PROT_READ | PROT_WRITE | PROT_EXEC);
 	allow(f);
@@ -129,6 +139,7 @@ static void rule_clone(struct filter *f)
 {
 	static const u32 flags[] = { HOST_CLONE_THREAD, HOST_CLONE_PROCESS };
 
+	require_small(f, 0);
 	load_arg(f, 0);
 	require_one_of(f, flags, ARRAY_SIZE(flags));
 	allow(f);
@@ -143,8 +154,23 @@ static void rule_prctl(struct filter *f)
 	allow(f);
 }
 
+/* Not the caller's stdin, stdout and stderr, which may be sockets of others. */
+static void require_not_stdio(struct filter *f)
+{
+	load_arg(f, 0);
+	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, 1, 0);
+	ret(f, SECCOMP_RET_KILL_PROCESS);
+}
+
+static void rule_shutdown(struct filter *f)
+{
+	require_not_stdio(f);
+	allow(f);
+}
+
 static void rule_accept(struct filter *f)
 {
+	require_not_stdio(f);
 	load_arg(f, 3);
 	require(f, 02004000); /* SOCK_CLOEXEC | SOCK_NONBLOCK */
 	allow(f);
@@ -166,8 +192,9 @@ static void rule_sockopt(struct filter *f, const u32 *socket_names, u8 n1,
 	allow(f);
 }
 
-static const u32 tcp_names[] = { 1,  2,	 3,  4,	 5,  6,	 7,  8,	 9,
-				 10, 11, 12, 18, 19, 20, 21, 23, 25 };
+/* Up to QUICKACK, USER_TIMEOUT FASTOPEN NOTSENT_LOWAT: not CONGESTION, REPAIR. */
+static const u32 tcp_names[] = { 1, 2,	3,  4,	5,  6,	7, 8,
+				 9, 10, 11, 12, 18, 23, 25 };
 
 static void rule_setsockopt(struct filter *f)
 {
@@ -175,6 +202,7 @@ static void rule_setsockopt(struct filter *f)
 	 * RCVLOWAT RCVTIMEO SNDTIMEO */
 	static const u32 names[] = { 2, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21 };
 
+	require_not_stdio(f);
 	rule_sockopt(f, names, ARRAY_SIZE(names), tcp_names,
 		     ARRAY_SIZE(tcp_names));
 }

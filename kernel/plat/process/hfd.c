@@ -121,8 +121,7 @@ static bool option_passes(int level, int name, bool get)
 				      1UL << 20 | 1UL << 21;
 	static const u64 socket_get = socket_set | 1UL << 3 | 1UL << 4 |
 				      1UL << 30 | 1UL << 38 | 1UL << 39;
-	static const u64 tcp = 0x1ffe | 1UL << 18 | 1UL << 19 | 1UL << 20 |
-			       1UL << 21 | 1UL << 23 | 1UL << 25;
+	static const u64 tcp = 0x1ffe | 1UL << 18 | 1UL << 23 | 1UL << 25;
 	u64 set;
 
 	if (name < 0 || name > 63)
