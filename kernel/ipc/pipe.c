@@ -405,6 +405,7 @@ int pipe_new(u32 flags, struct file *ends[2])
 		pipe_destroy(p);
 		return err;
 	}
+	ends[0]->inode->fifo = p; /* opened again by /proc/PID/fd/N */
 	pipe_attach(p, ends[0]);
 	/* As a FIFO has it: /proc/PID/fd/N can be opened again. */
 	ends[0]->inode->fifo = p;
@@ -435,7 +436,9 @@ static int fifo_wait_peer(struct pipe *p, const u32 *opens, const u32 *live)
 
 int fifo_open(struct inode *inode, struct file *f)
 {
-	bool nonblock = atomic_load(&f->flags) & O_NONBLOCK;
+	/* a pipe without a name: its ends have long met */
+	bool nonblock = (inode->flags & INODE_ANON) ||
+			(atomic_load(&f->flags) & O_NONBLOCK);
 	struct pipe *p;
 	int err = 0;
 
@@ -448,7 +451,8 @@ int fifo_open(struct inode *inode, struct file *f)
 		return -ENOMEM;
 	}
 	mutex_lock(&p->lock);
-	if (f->can_write && !f->can_read && nonblock && p->nreaders == 0) {
+	if (f->can_write && !f->can_read && nonblock && p->nreaders == 0 &&
+	    !(inode->flags & INODE_ANON)) {
 		if (p->nopens == 0) {
 			inode->fifo = NULL;
 			pipe_destroy(p);

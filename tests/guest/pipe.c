@@ -255,6 +255,29 @@ static void check_fifo(void)
 	unlink("fifo");
 }
 
+/* An end without a name, opened again by its link in /proc. */
+static void check_reopen(void)
+{
+	char name[64], buf[16];
+	int fds[2], again;
+
+	tap_group("a pipe opened again");
+	must(pipe(fds) == 0);
+	must(write(fds[1], "old", 3) == 3);
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fds[0]);
+	again = open(name, O_WRONLY);
+	ok(again >= 0, "the read end, for writing");
+	is_int(write(again, "new", 3), 3, "write");
+	close(again);
+	close(fds[1]);
+	again = open(name, O_RDONLY);
+	ok(again >= 0, "for reading, without a writer");
+	is_int(read(again, buf, 16), 6, "all is there");
+	is_int(read(again, buf, 16), 0, "and no more");
+	close(again);
+	close(fds[0]);
+}
+
 static void check_hostile(void)
 {
 	int fds[2];
@@ -285,6 +308,7 @@ int main(void)
 	check_block();
 	check_atomic();
 	check_fifo();
+	check_reopen();
 	check_hostile();
 	return tap_done();
 }
