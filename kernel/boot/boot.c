@@ -82,8 +82,10 @@ static void start_subsystems(void)
 	must(proc_init(), "processes");
 	err = vfs_init();
 	if (err)
-		boot_refuse(125 << 8, "root image: corrupt, or not an EROFS "
-				      "file system: error %d", -err);
+		boot_refuse(125 << 8,
+			    "root image: corrupt, or not an EROFS "
+			    "file system: error %d",
+			    -err);
 	net_init();
 	random_uuid(kernel.boot_id);
 	process_hooks.power_off = leave_stats;

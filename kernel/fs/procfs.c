@@ -407,9 +407,10 @@ static int task_lookup(const struct pseudo_node *dir, const char *name, u32 len,
 	child->tid = (s32)tid;
 	child->proc = dir->proc;
 	t = procfs_thread(child);
-	if (!t)
-		return -ENOENT;
-	thread_put(t);
+	if (t)
+		thread_put(t);
+	else if (!dir->proc || dir->proc->pid != (s32)tid)
+		return -ENOENT; /* a leader stays as a zombie */
 	child->mode = TYPE_DIR | 0555;
 	child->dir = &procfs_pid_dir;
 	child->is_volatile = true;

@@ -21,7 +21,7 @@
 
 struct bucket {
 	struct mutex lock;
-	u32 nwaiters; /* atomic; read without the lock by wakers */
+	u32 nwaiters;	     /* atomic; read without the lock by wakers */
 	struct list waiters; /* struct futex_waiter.node, in order of arrival */
 };
 
@@ -70,7 +70,7 @@ static bool key_equal(const struct futex_key *a, const struct futex_key *b)
 	return a->a == b->a && a->b == b->b;
 }
 
-/* --- Waking --------------------------------------------------------------------- */
+/* --- Waking -------------------------------------------------------------- */
 
 static void batch_flush(struct wake_batch *batch)
 {
@@ -105,7 +105,7 @@ static s32 wake_in(struct bucket *b, const struct futex_key *key, s32 n,
 	struct futex_waiter *w, *next;
 	s32 count = 0;
 
-	list_for_each_safe(w, next, &b->waiters, node) {
+	list_for_each_safe (w, next, &b->waiters, node) {
 		if (count >= n)
 			break;
 		if (!key_equal(&w->key, key) || !(w->bitset & bitset))
@@ -175,7 +175,7 @@ static long requeue_locked(struct bucket *b, const struct futex_key *key, s32 n,
 
 	if (key_equal(key, key2))
 		return count;
-	list_for_each_safe(w, next, &b->waiters, node) {
+	list_for_each_safe (w, next, &b->waiters, node) {
 		if (nmove <= 0)
 			break;
 		if (!key_equal(&w->key, key) || w->is_pi)
@@ -279,7 +279,7 @@ long futex_wake_op(uaddr_t addr, bool is_private, s32 n, s32 n2, uaddr_t addr2,
 	return count;
 }
 
-/* --- Sleeping --------------------------------------------------------------------- */
+/* --- Sleeping ------------------------------------------------------------ */
 
 static void waiter_fill(struct futex_waiter *w, const struct futex_key *key,
 			u32 bitset)
@@ -414,7 +414,7 @@ int futex_wait_many(const struct futex_waitv_entry *entries, u32 n,
 	return woken >= 0 ? woken : err;
 }
 
-/* --- Locks with an owner (PI) -------------------------------------------------------- */
+/* --- Locks with an owner (PI) -------------------------------------------- */
 
 /* Bucket locked: the lock is free if its word names no owner; take it.
  * 0, -EAGAIN (word changed: look again), -EFAULT. */
@@ -499,7 +499,7 @@ static int pi_hand_over(struct bucket *b, const struct futex_key *key,
 	struct futex_waiter *w, *first = NULL;
 	u32 desired = flags, old;
 
-	list_for_each(w, &b->waiters, node) {
+	list_for_each (w, &b->waiters, node) {
 		if (!w->is_pi || !key_equal(&w->key, key))
 			continue;
 		if (first) {
@@ -543,7 +543,7 @@ int futex_unlock_pi(uaddr_t addr, bool is_private)
 	return err;
 }
 
-/* --- Robust lists ----------------------------------------------------------------------- */
+/* --- Robust lists -------------------------------------------------------- */
 
 static void pi_owner_died(uaddr_t addr, u32 seen)
 {

@@ -12,8 +12,11 @@
 
 #define LINUX_RLIM_INFINITY (~0UL)
 
-enum { LINUX_RUSAGE_SELF = 0, LINUX_RUSAGE_CHILDREN = -1,
-       LINUX_RUSAGE_THREAD = 1 };
+enum {
+	LINUX_RUSAGE_SELF = 0,
+	LINUX_RUSAGE_CHILDREN = -1,
+	LINUX_RUSAGE_THREAD = 1
+};
 
 struct linux_rusage {
 	struct linux_timeval utime, stime;

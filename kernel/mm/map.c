@@ -456,11 +456,17 @@ static int unmap_locked(struct mm *mm, uaddr_t addr, u64 len)
 	return err ? err : plat_unmap(addr, len);
 }
 
+#define LINUX_TASK_END 0x7ffffffff000UL /* of x86-64 programs there */
+
 int mm_unmap(uaddr_t addr, u64 len)
 {
 	struct mm *mm = mm_current();
 	int err;
 
+	/* What Linux has above our user range holds nothing of the program. */
+	if (addr < USER_END && len > USER_END - addr &&
+	    len <= LINUX_TASK_END - addr)
+		len = USER_END - addr;
 	if (addr % PAGE_SIZE || len == 0 || !user_range_ok(addr, len))
 		return -EINVAL;
 	len = PAGE_UP(len);

@@ -47,12 +47,12 @@ static int read_dynamic(s32 clock, nsec_t *now)
 	if ((clock & CPU_CLOCK_KIND) == CPU_CLOCK_FD)
 		return -EINVAL;
 	if (id == 0)
-		return clock_read(clock & CPU_CLOCK_THREAD ?
-					  CLOCK_THREAD_CPUTIME_ID :
-					  CLOCK_PROCESS_CPUTIME_ID,
+		return clock_read(clock & CPU_CLOCK_THREAD
+					  ? CLOCK_THREAD_CPUTIME_ID
+					  : CLOCK_PROCESS_CPUTIME_ID,
 				  now);
-	return clock & CPU_CLOCK_THREAD ? read_thread(id, now) :
-					  read_process(id, now);
+	return clock & CPU_CLOCK_THREAD ? read_thread(id, now)
+					: read_process(id, now);
 }
 
 int clock_read(s32 clock, nsec_t *now)

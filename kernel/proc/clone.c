@@ -19,11 +19,11 @@
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
 
-#define CLONE_NAMESPACES                                                    \
-	(CLONE_NEWTIME | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |     \
+#define CLONE_NAMESPACES                                                \
+	(CLONE_NEWTIME | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | \
 	 CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
-/* --- First steps of the child ------------------------------------------------ */
+/* --- First steps of the child -------------------------------------------- */
 
 void thread_enter_user(struct thread *t)
 {
@@ -48,7 +48,7 @@ static void fork_entry(struct thread *t)
 	child_entry(t);
 }
 
-/* --- Checks ------------------------------------------------------------------ */
+/* --- Checks -------------------------------------------------------------- */
 
 static bool flags_conflict(u64 flags, u64 a, u64 b)
 {
@@ -72,7 +72,8 @@ static int check_flags(u64 flags)
 	if ((flags & CLONE_PARENT) && process_current()->pid == 1)
 		return -EINVAL;
 	if (flags & CLONE_NAMESPACES)
-		return (int)syscall_unsupported("clone namespace", flags, EPERM);
+		return (int)syscall_unsupported("clone namespace", flags,
+						EPERM);
 	if (flags & CLONE_INTO_CGROUP)
 		return (int)syscall_unsupported("clone cgroup", flags, EINVAL);
 	if ((flags & CLONE_SYSVSEM) && !(flags & CLONE_THREAD))
@@ -92,7 +93,7 @@ static u64 nproc_limit(void)
 	return rlimit_current(RLIMIT_NPROC);
 }
 
-/* --- Building the child -------------------------------------------------------- */
+/* --- Building the child -------------------------------------------------- */
 
 static struct thread *thread_copy(struct process *p,
 				  const struct clone_request *req)
@@ -238,8 +239,8 @@ static int process_copy_parts(struct process *p, struct process *from,
 	} else {
 		p->files = fdtable_copy(from->files);
 	}
-	p->fs = flags & CLONE_FS ? fs_context_get(from->fs) :
-				   fs_context_copy(from->fs);
+	p->fs = flags & CLONE_FS ? fs_context_get(from->fs)
+				 : fs_context_copy(from->fs);
 	if (!p->files || !p->fs)
 		return -ENOMEM;
 	if (!(flags & CLONE_VM))
@@ -263,8 +264,8 @@ static int process_place(struct process *p, struct process *from,
 		err = pid_link(p->leader, p, nproc_limit());
 	if (!err) {
 		p->parent = as_sibling ? from->parent : from;
-		p->exit_signal = as_sibling ? from->exit_signal :
-					      (u32)req->exit_signal;
+		p->exit_signal = as_sibling ? from->exit_signal
+					    : (u32)req->exit_signal;
 		list_append(&p->parent->children, &p->sibling);
 		p->pgid = from->pgid;
 		p->sid = from->sid;
@@ -328,7 +329,7 @@ static int process_build(struct frame *f, const struct clone_request *req,
 	return 0;
 }
 
-/* --- Starting it ----------------------------------------------------------------- */
+/* --- Starting it --------------------------------------------------------- */
 
 static void set_lent_to(struct thread *parent, struct thread *child)
 {

@@ -154,10 +154,10 @@ void cred_fix_caps(struct cred *c, const struct cred *old)
 		c->cap_effective = c->cap_permitted;
 }
 
-#define CAP_FS_SET                                                           \
+#define CAP_FS_SET                                                             \
 	((1UL << CAP_CHOWN) | (1UL << CAP_MKNOD) | (1UL << CAP_DAC_OVERRIDE) | \
-	 (1UL << CAP_DAC_READ_SEARCH) | (1UL << CAP_FOWNER) |                \
-	 (1UL << CAP_FSETID) | (1UL << CAP_LINUX_IMMUTABLE) |                \
+	 (1UL << CAP_DAC_READ_SEARCH) | (1UL << CAP_FOWNER) |                  \
+	 (1UL << CAP_FSETID) | (1UL << CAP_LINUX_IMMUTABLE) |                  \
 	 (1UL << CAP_MAC_OVERRIDE))
 
 void cred_fix_fs_caps(struct cred *c, const struct cred *old)
@@ -185,8 +185,8 @@ bool cred_exec(struct cred *c, u32 mode, u32 file_uid, u32 file_gid)
 		c->cap_ambient = 0;
 	if (!(c->securebits & SECURE_NOROOT) && (c->uid == 0 || c->euid == 0)) {
 		c->cap_permitted = c->cap_inheritable | c->cap_bounding;
-		c->cap_effective = c->euid == 0 ? c->cap_permitted :
-						  c->cap_ambient;
+		c->cap_effective = c->euid == 0 ? c->cap_permitted
+						: c->cap_ambient;
 	} else {
 		c->cap_permitted = c->cap_ambient;
 		c->cap_effective = c->cap_ambient;

@@ -44,7 +44,9 @@ void cred_fix_fs_caps(struct cred *c, const struct cred *old);
 bool cred_exec(struct cred *c, u32 mode, u32 file_uid, u32 file_gid);
 void cred_sort_groups(u32 *groups, u32 n);
 enum { /* securebits that act here */
-	SECURE_NOROOT = 1, SECURE_NO_SETUID_FIXUP = 4, SECURE_KEEP_CAPS = 16,
+       SECURE_NOROOT = 1,
+       SECURE_NO_SETUID_FIXUP = 4,
+       SECURE_KEEP_CAPS = 16,
 };
 /* Is gid the effective group or among the supplementary ones? */
 bool cred_in_group(const struct cred *c, u32 gid);

@@ -7,12 +7,12 @@
 #include "kernel/plat/plat.h"
 #include "kernel/proc/proc_int.h"
 
-#define STOP_SIGNALS                                                      \
-	(SIG_BIT(LINUX_SIGSTOP) | SIG_BIT(LINUX_SIGTSTP) |                \
+#define STOP_SIGNALS                                       \
+	(SIG_BIT(LINUX_SIGSTOP) | SIG_BIT(LINUX_SIGTSTP) | \
 	 SIG_BIT(LINUX_SIGTTIN) | SIG_BIT(LINUX_SIGTTOU))
 #define NR_RESTART_SYSCALL 219
 
-/* --- Restarting calls --------------------------------------------------------- */
+/* --- Restarting calls ---------------------------------------------------- */
 
 static void restart_call(struct frame *f, u64 nr)
 {
@@ -25,9 +25,9 @@ static void restart_quietly(struct frame *f)
 {
 	if (f->orig_rax == FRAME_NO_SYSCALL || !frame_wants_restart(f))
 		return;
-	restart_call(f, f->rax == (u64)-ERESTART_RESTARTBLOCK ?
-				NR_RESTART_SYSCALL :
-				f->orig_rax);
+	restart_call(f, f->rax == (u64)-ERESTART_RESTARTBLOCK
+				? NR_RESTART_SYSCALL
+				: f->orig_rax);
 	f->orig_rax = FRAME_NO_SYSCALL;
 }
 
@@ -57,7 +57,7 @@ static void restart_with_handler(struct frame *f,
 	f->orig_rax = FRAME_NO_SYSCALL;
 }
 
-/* --- Job control ---------------------------------------------------------------- */
+/* --- Job control --------------------------------------------------------- */
 
 /* Stop the whole process because of sig, unless it was continued meanwhile. */
 static void stop_process(struct process *p, int sig)
@@ -82,7 +82,7 @@ static void stop_process(struct process *p, int sig)
 	p->stop_reported = false;
 	p->cont_reported = true;
 	p->stop_sig = sig;
-	list_for_each(t, &p->threads, proc_node)
+	list_for_each (t, &p->threads, proc_node)
 		thread_set_work(t, WORK_STOP);
 	mutex_unlock(&p->sig_lock);
 	notify_parent_stop(p, LINUX_CLD_STOPPED);
@@ -109,7 +109,7 @@ void signal_stop_wait(void)
 		notify_parent_stop(p, LINUX_CLD_CONTINUED);
 }
 
-/* --- Delivery ---------------------------------------------------------------------- */
+/* --- Delivery ------------------------------------------------------------ */
 
 /* The frame could not be written: the program's stack is gone. */
 static void frame_failed(int sig)

@@ -5,7 +5,6 @@
  */
 #include "kernel/proc/elf.h"
 
-
 #include "kernel/layout.h"
 #include "kernel/linux/elf.h"
 #include "kernel/linux/errno.h"
@@ -67,8 +66,7 @@ static void note_load(struct elf_image *img, const Elf64_Phdr *ph)
 	img->low = MIN(img->low, PAGE_DOWN(ph->p_vaddr));
 	img->high = MAX(img->high, PAGE_UP(end));
 	img->brk = MAX(img->brk, end);
-	if (align > img->align && (align & (align - 1)) == 0 &&
-	    align <= GIB(1))
+	if (align > img->align && (align & (align - 1)) == 0 && align <= GIB(1))
 		img->align = align;
 	if (img->phoff >= ph->p_offset &&
 	    img->phoff - ph->p_offset < ph->p_filesz)
@@ -144,7 +142,7 @@ bool elf_load_segment(const void *phdrs, u32 i, struct elf_segment *seg)
 	return true;
 }
 
-/* --- Scripts ----------------------------------------------------------------- */
+/* --- Scripts ------------------------------------------------------------- */
 
 static bool is_blank(char c)
 {

@@ -16,13 +16,13 @@
 struct elf_image {
 	/* From the file header. */
 	bool is_dyn; /* ET_DYN: position-independent */
-	u64 entry; /* unbiased */
+	u64 entry;   /* unbiased */
 	u64 phoff;
 	u32 phnum;
 	/* From the program headers. */
-	u64 low, high; /* page-aligned range of all segments, unbiased */
-	u64 align; /* the largest segment alignment, >= PAGE_SIZE */
-	u64 brk; /* end of the last byte, unbiased */
+	u64 low, high;	/* page-aligned range of all segments, unbiased */
+	u64 align;	/* the largest segment alignment, >= PAGE_SIZE */
+	u64 brk;	/* end of the last byte, unbiased */
 	u64 phdr_vaddr; /* where the headers are in memory, or 0 */
 	u64 interp_offset, interp_size; /* size 0: no interpreter */
 	bool wants_exec_stack;

@@ -23,7 +23,7 @@
 #define BINPRM_SIZE 256 /* how much of a "#!" line counts */
 #define MAX_REWRITES 5
 
-/* --- Opening -------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------- */
 
 int exec_open(int dirfd, const char *name, u32 lookup, struct file **f)
 {
@@ -107,7 +107,7 @@ static int read_image(struct exec_image *img, const char *head, size_t n)
 	return err ? err : elf_parse_phdrs(img->phdrs, &img->elf);
 }
 
-/* --- Preparing -------------------------------------------------------------------- */
+/* --- Preparing ----------------------------------------------------------- */
 
 /* An interpreter failed: name it to whoever asked. */
 static int blame(struct exec_state *st, const char *interp, int err)
@@ -250,7 +250,7 @@ static int prepare(struct exec_state *st)
 	return err ? err : prepare_cred(st);
 }
 
-/* --- The point of no return --------------------------------------------------------- */
+/* --- The point of no return ---------------------------------------------- */
 
 /* End all other threads; the caller becomes the leader. -EAGAIN: somebody else
  * was first, the caller is to go, too. */
@@ -266,7 +266,7 @@ static int kill_others(struct thread *self)
 		return -EAGAIN;
 	}
 	p->exec_thread = self;
-	list_for_each(t, &p->threads, proc_node) {
+	list_for_each (t, &p->threads, proc_node) {
 		if (t != self)
 			thread_set_work(t, WORK_EXIT);
 	}
@@ -380,7 +380,7 @@ static void commit(struct exec_state *st, struct thread *t, struct frame *f)
 	waitq_wake(&p->exit_wait);
 }
 
-/* --- In a new space ------------------------------------------------------------------ */
+/* --- In a new space ------------------------------------------------------ */
 
 static void exec_entry(struct thread *t)
 {

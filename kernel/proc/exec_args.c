@@ -69,8 +69,8 @@ static int add_user(struct exec_args *a, uaddr_t s)
 
 	for (;;) {
 		room = a->size - a->len;
-		len = room ? user_string_in(a->data + a->len, s, room) :
-			     -ENAMETOOLONG;
+		len = room ? user_string_in(a->data + a->len, s, room)
+			   : -ENAMETOOLONG;
 		if (len >= 0)
 			return added(a, (size_t)len);
 		if (len != -ENAMETOOLONG)

@@ -31,9 +31,9 @@ struct exec_state {
 	struct exec_args args;
 	struct exec_image main;
 	struct exec_image interp; /* file NULL: none */
-	struct cred *cred; /* the new program's */
-	char *blame; /* the first program: name of a bad interpreter */
-	bool is_secure; /* AT_SECURE */
+	struct cred *cred;	  /* the new program's */
+	char *blame;	   /* the first program: name of a bad interpreter */
+	bool is_secure;	   /* AT_SECURE */
 	bool denies_write; /* main.file counts as executed */
 };
 

@@ -27,7 +27,7 @@
 #endif
 
 #define DYN_BASE 0x0000555555554000UL /* lowest address of a PIE */
-#define RANDOM_PAGES 0x0fffffffUL /* 28 bits, as x86-64 Linux */
+#define RANDOM_PAGES 0x0fffffffUL     /* 28 bits, as x86-64 Linux */
 #define STACK_RANDOM GIB(16)
 #define BRK_RANDOM MIB(32)
 #define PERSONALITY_NO_RANDOM 0x0040000u
@@ -44,7 +44,7 @@ static u64 random_below(u64 limit)
 	return r % limit;
 }
 
-/* --- Images ------------------------------------------------------------------- */
+/* --- Images -------------------------------------------------------------- */
 
 static int map_fixed(uaddr_t addr, u64 len, int prot, struct file *file,
 		     u64 offset)
@@ -139,7 +139,7 @@ static void place_brk(struct mm *mm, const struct exec_image *img)
 	mm->brk = brk;
 }
 
-/* --- The stack ------------------------------------------------------------------ */
+/* --- The stack ----------------------------------------------------------- */
 
 struct stack_layout {
 	uaddr_t execfn, strings, platform, random, sp;
@@ -266,8 +266,8 @@ int exec_load(struct exec_state *st, struct frame *f)
 {
 	struct mm *mm = process_current()->mm;
 	struct stack_layout l;
-	uaddr_t top = USER_END - PAGE_SIZE -
-		      PAGE_DOWN(random_below(STACK_RANDOM));
+	uaddr_t top =
+		USER_END - PAGE_SIZE - PAGE_DOWN(random_below(STACK_RANDOM));
 	u64 entry;
 	int err;
 

@@ -13,18 +13,18 @@
 
 static struct {
 	struct mutex lock;
-	struct list list; /* struct thread.dying_node */
+	struct list list;  /* struct thread.dying_node */
 	bool init_is_gone; /* pid 1 has ended: nobody waits any more */
 } dying = { .list = LIST_INIT(dying.list) };
 
-/* --- Threads ----------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------- */
 
 static struct thread *reap_one(void)
 {
 	struct thread *t, *found = NULL;
 
 	mutex_lock(&dying.lock);
-	list_for_each(t, &dying.list, dying_node) {
+	list_for_each (t, &dying.list, dying_node) {
 		/* Pairs with the platform's release in plat_thread_exit(). */
 		if (atomic_load_acquire(&t->exit_done)) {
 			found = t;
@@ -70,7 +70,7 @@ static void pass_on_signals(struct process *p)
 
 	mutex_lock(&p->sig_lock);
 	if (p->pending.set && !p->is_exiting) {
-		list_for_each(t, &p->threads, proc_node) {
+		list_for_each (t, &p->threads, proc_node) {
 			if (p->pending.set & ~t->sig_blocked)
 				thread_set_work(t, WORK_SIGNAL);
 		}
@@ -93,7 +93,7 @@ static NORETURN void thread_leave(struct thread *t, bool last_in_space)
 	plat_thread_exit(&t->exit_done, last_in_space);
 }
 
-/* --- The process ------------------------------------------------------------- */
+/* --- The process --------------------------------------------------------- */
 
 static struct process *find_reaper(struct process *p)
 {
@@ -154,16 +154,16 @@ static bool notify_parent_exit(struct process *p)
 	mutex_lock(&parent->sig_lock);
 	sa = parent->sighand->action[LINUX_SIGCHLD - 1];
 	mutex_unlock(&parent->sig_lock);
-	if (sig == LINUX_SIGCHLD && (sa.handler == LINUX_SIG_IGN ||
-				     (sa.flags & LINUX_SA_NOCLDWAIT))) {
+	if (sig == LINUX_SIGCHLD &&
+	    (sa.handler == LINUX_SIG_IGN || (sa.flags & LINUX_SA_NOCLDWAIT))) {
 		autoreap = true;
 		if (sa.handler == LINUX_SIG_IGN)
 			sig = 0;
 	}
 	if (sig) {
 		child_siginfo(&info, sig, p,
-			      status & 0x7f ? LINUX_CLD_KILLED :
-					      LINUX_CLD_EXITED,
+			      status & 0x7f ? LINUX_CLD_KILLED
+					    : LINUX_CLD_EXITED,
 			      status & 0x7f ? status & 0x7f : status >> 8);
 		(void)signal_send_process(parent, sig, &info);
 	}
@@ -193,7 +193,7 @@ static void send_pdeathsig(struct process *child)
 	u32 sig = 0;
 
 	mutex_lock(&child->lock);
-	list_for_each(t, &child->threads, proc_node) {
+	list_for_each (t, &child->threads, proc_node) {
 		if (t->pdeathsig)
 			sig = t->pdeathsig;
 	}
@@ -210,7 +210,7 @@ static void reparent_children(struct process *p)
 	struct process *reaper = find_reaper(p);
 	struct process *c, *next;
 
-	list_for_each_safe(c, next, &p->children, sibling) {
+	list_for_each_safe (c, next, &p->children, sibling) {
 		list_del(&c->sibling);
 		list_append(&reaper->children, &c->sibling);
 		c->parent = reaper;
@@ -229,8 +229,7 @@ static void exit_notify(struct process *p, s32 status)
 {
 	process_tree_lock();
 	reparent_children(p);
-	if (p->parent && p->parent->pgid != p->pgid &&
-	    p->parent->sid == p->sid)
+	if (p->parent && p->parent->pgid != p->pgid && p->parent->sid == p->sid)
 		orphan_group_signal(p->pgid, p);
 	p->exit_status = status;
 	atomic_store_release(&p->is_vfork_done, true);
@@ -321,7 +320,7 @@ void process_kill(struct process *p, int status)
 		p->group_exit_code = status;
 	}
 	p->is_stopped = false;
-	list_for_each(t, &p->threads, proc_node)
+	list_for_each (t, &p->threads, proc_node)
 		thread_set_work(t, WORK_EXIT);
 	mutex_unlock(&p->sig_lock);
 	waitq_wake(&p->stop_wait);

@@ -18,13 +18,13 @@ struct itimer {
 	struct ktimer timer;
 	struct itimers *set;
 	nsec_t interval;
-	nsec_t expires; /* on its clock; 0: disarmed */
+	nsec_t expires;		/* on its clock; 0: disarmed */
 	nsec_t last_cpu, pause; /* of the CPU-time ones */
 };
 
 struct itimers {
 	struct mutex user_lock; /* one change at a time; before lock */
-	struct mutex lock; /* the timers; taken by callbacks */
+	struct mutex lock;	/* the timers; taken by callbacks */
 	struct process *process;
 	struct itimer timer[ITIMER_NR_COUNT];
 };
@@ -43,8 +43,8 @@ static bool is_cpu(const struct itimer *t)
 
 static nsec_t clock_of(const struct itimer *t)
 {
-	return is_cpu(t) ? process_cputime(t->set->process) :
-			   plat_clock(PLAT_MONOTONIC);
+	return is_cpu(t) ? process_cputime(t->set->process)
+			 : plat_clock(PLAT_MONOTONIC);
 }
 
 /* lock held, armed. */
@@ -54,9 +54,9 @@ static void schedule(struct itimer *t, nsec_t now)
 		timer_arm(&t->timer, t->expires);
 		return;
 	}
-	timer_arm(&t->timer, cpu_clock_next(t->expires - now,
-					    t->set->process->nlive,
-					    now != t->last_cpu, &t->pause));
+	timer_arm(&t->timer,
+		  cpu_clock_next(t->expires - now, t->set->process->nlive,
+				 now != t->last_cpu, &t->pause));
 	t->last_cpu = now;
 }
 
@@ -164,7 +164,9 @@ void itimer_limit_cpu(struct process *p)
 	timer_cancel(&t->timer);
 	mutex_lock(&set->lock);
 	t->interval = NSEC_PER_SEC; /* SIGXCPU every second from then on */
-	start(t, seconds == LINUX_RLIM_INFINITY ? 0 : limit_nsec(MAX(seconds, 1UL)),
+	start(t,
+	      seconds == LINUX_RLIM_INFINITY ? 0
+					     : limit_nsec(MAX(seconds, 1UL)),
 	      clock_of(t));
 	mutex_unlock(&set->lock);
 	mutex_unlock(&set->user_lock);

@@ -7,9 +7,13 @@
 
 #include "lib/compiler.h"
 
-enum { ITIMER_NR_REAL, ITIMER_NR_VIRTUAL, ITIMER_NR_PROF,
-       ITIMER_NR_LIMIT, /* RLIMIT_CPU */
-       ITIMER_NR_COUNT };
+enum {
+	ITIMER_NR_REAL,
+	ITIMER_NR_VIRTUAL,
+	ITIMER_NR_PROF,
+	ITIMER_NR_LIMIT, /* RLIMIT_CPU */
+	ITIMER_NR_COUNT
+};
 
 struct itimer_value {
 	nsec_t interval;

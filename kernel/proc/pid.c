@@ -10,7 +10,7 @@
 
 static struct {
 	struct mutex lock;
-	struct list threads[PID_BUCKETS]; /* struct thread.tid_node */
+	struct list threads[PID_BUCKETS];   /* struct thread.tid_node */
 	struct list processes[PID_BUCKETS]; /* struct process.pid_node */
 	struct list all; /* struct process.all_node, ascending */
 	s32 last;
@@ -32,7 +32,7 @@ static struct thread *find_thread(s32 tid)
 	struct list *head = &pids.threads[(u32)tid % PID_BUCKETS];
 	struct thread *t;
 
-	list_for_each(t, head, tid_node) {
+	list_for_each (t, head, tid_node) {
 		if (t->tid == tid)
 			return t;
 	}
@@ -44,7 +44,7 @@ static struct process *find_process(s32 pid)
 	struct list *head = &pids.processes[(u32)pid % PID_BUCKETS];
 	struct process *p;
 
-	list_for_each(p, head, pid_node) {
+	list_for_each (p, head, pid_node) {
 		if (p->pid == pid)
 			return p;
 	}
@@ -59,7 +59,7 @@ static bool id_in_use(s32 id)
 		return true;
 	if (!pids.has_wrapped)
 		return false;
-	list_for_each(p, &pids.all, all_node) {
+	list_for_each (p, &pids.all, all_node) {
 		if (atomic_load(&p->pgid) == id || atomic_load(&p->sid) == id)
 			return true;
 	}
@@ -99,10 +99,10 @@ static u32 count_user(u32 uid)
 	u32 n = 0;
 
 	for (u32 i = 0; i < PID_BUCKETS; i++) {
-		list_for_each(t, &pids.threads[i], tid_node)
+		list_for_each (t, &pids.threads[i], tid_node)
 			n += atomic_load(&t->uid) == uid;
 	}
-	list_for_each(p, &pids.all, all_node)
+	list_for_each (p, &pids.all, all_node)
 		n += p->is_zombie && p->leader && p->leader->uid == uid;
 	return n;
 }
@@ -193,7 +193,7 @@ struct process *process_next(s32 after_pid)
 	struct process *p, *found = NULL;
 
 	mutex_lock(&pids.lock);
-	list_for_each(p, &pids.all, all_node) {
+	list_for_each (p, &pids.all, all_node) {
 		if (p->pid > after_pid) {
 			process_get(p);
 			found = p;

@@ -22,9 +22,10 @@ struct posix_timer {
 	struct linux_sigevent ev;
 	struct thread *target; /* NOTIFY_THREAD_ID, or the clock's thread */
 	nsec_t interval;
-	nsec_t expires; /* on its clock, CPU clocks; else on monotonic; 0: off */
+	nsec_t expires; /* on its clock, CPU clocks; else on monotonic; 0: off
+			 */
 	nsec_t last_cpu, pause;
-	s32 overrun; /* since the pending signal was sent */
+	s32 overrun;	  /* since the pending signal was sent */
 	s32 last_overrun; /* of the last signal taken */
 };
 
@@ -41,17 +42,17 @@ static nsec_t timer_clock(const struct posix_timer *t)
 	if (!clock_is_cpu(t->clock))
 		return plat_clock(PLAT_MONOTONIC);
 	if (t->clock == CLOCK_THREAD_CPUTIME_ID)
-		return t->target->state == THREAD_ALIVE ?
-			       plat_thread_cputime(t->target) :
-			       t->last_cpu;
+		return t->target->state == THREAD_ALIVE
+			       ? plat_thread_cputime(t->target)
+			       : t->last_cpu;
 	return process_cputime(t->set->process);
 }
 
 /* lock held, armed. */
 static void schedule(struct posix_timer *t, nsec_t now)
 {
-	u32 n = t->clock == CLOCK_THREAD_CPUTIME_ID ? 1 :
-						      t->set->process->nlive;
+	u32 n = t->clock == CLOCK_THREAD_CPUTIME_ID ? 1
+						    : t->set->process->nlive;
 
 	if (!clock_is_cpu(t->clock)) {
 		timer_arm(&t->timer, t->expires);
@@ -66,14 +67,14 @@ static void schedule(struct posix_timer *t, nsec_t now)
 static bool is_pending(const struct posix_timer *t)
 {
 	struct process *p = t->set->process;
-	const struct sigpending *s =
-		t->ev.notify == NOTIFY_THREAD_ID ? &t->target->pending :
-						   &p->pending;
+	const struct sigpending *s = t->ev.notify == NOTIFY_THREAD_ID
+					     ? &t->target->pending
+					     : &p->pending;
 	struct sigqueue *q;
 	bool found = false;
 
 	mutex_lock(&p->sig_lock);
-	list_for_each(q, &s->queue, node) {
+	list_for_each (q, &s->queue, node) {
 		if (q->info.si_signo == t->ev.signo &&
 		    q->info.si_code == LINUX_SI_TIMER &&
 		    q->info.u.timer.tid == t->id)
@@ -140,7 +141,7 @@ static void expired(struct ktimer *timer)
 	mutex_unlock(&t->set->lock);
 }
 
-/* --- The set of a process ----------------------------------------------------------- */
+/* --- The set of a process ------------------------------------------------ */
 
 static struct posix_timers *set_current(void)
 {
@@ -164,7 +165,7 @@ static struct posix_timer *find(struct posix_timers *set, s32 id)
 {
 	struct posix_timer *t;
 
-	list_for_each(t, &set->list, node) {
+	list_for_each (t, &set->list, node) {
 		if (t->id == id)
 			return t;
 	}
@@ -294,8 +295,9 @@ static void value_of(const struct posix_timer *t, struct posix_timer_value *v)
 		return;
 	if (now >= expires && t->interval) /* not run yet, or no signal */
 		expires += ((now - expires) / t->interval + 1) * t->interval;
-	v->left = now < expires ? expires - now :
-		  t->ev.notify == NOTIFY_NONE ? 0 : 1;
+	v->left = now < expires			? expires - now
+		  : t->ev.notify == NOTIFY_NONE ? 0
+						: 1;
 }
 
 int posix_timer_set(s32 id, const struct posix_timer_value *value,
@@ -319,10 +321,9 @@ int posix_timer_set(s32 id, const struct posix_timer_value *value,
 	now = timer_clock(t);
 	if (value->left) {
 		if (!clock_is_cpu(t->clock))
-			t->expires = clock_deadline(t->clock, value->left,
-						    absolute);
-		else if (absolute ||
-			 ckd_add(&t->expires, now, value->left))
+			t->expires =
+				clock_deadline(t->clock, value->left, absolute);
+		else if (absolute || ckd_add(&t->expires, now, value->left))
 			t->expires = absolute ? value->left : NSEC_MAX;
 		t->expires = MAX(t->expires, 1);
 		schedule(t, now);
@@ -398,7 +399,7 @@ void posix_timers_exit(struct process *p)
 	if (!set)
 		return;
 	p->posix_timers = NULL;
-	list_for_each_safe(t, next, &set->list, node)
+	list_for_each_safe (t, next, &set->list, node)
 		timer_free(t);
 	kfree(set);
 }

@@ -7,8 +7,12 @@
 
 #include "kernel/linux/signal.h"
 
-enum { NOTIFY_SIGNAL = 0, NOTIFY_NONE = 1, NOTIFY_THREAD = 2,
-       NOTIFY_THREAD_ID = 4 };
+enum {
+	NOTIFY_SIGNAL = 0,
+	NOTIFY_NONE = 1,
+	NOTIFY_THREAD = 2,
+	NOTIFY_THREAD_ID = 4
+};
 
 struct linux_sigevent { /* 64 bytes, asm-generic/siginfo.h */
 	union linux_sigval value;

@@ -9,10 +9,10 @@
 
 #include "kernel/proc/process.h"
 
-#define PID_MAX 4194304 /* ids are below it, as on 64-bit Linux */
+#define PID_MAX 4194304	 /* ids are below it, as on 64-bit Linux */
 #define PID_RESERVED 300 /* after a wrap, ids start here */
 
-/* --- pid.c ----------------------------------------------------------------- */
+/* --- pid.c --------------------------------------------------------------- */
 
 void pid_init(void);
 /* Give t an id and make it findable; with p also as p's id. 0, or -EAGAIN: no
@@ -25,7 +25,7 @@ void pid_take_over(struct thread *t);
 /* Tree lock held (which keeps processes in the table): walk all, NULL first. */
 struct process *pid_walk(struct process *after);
 
-/* --- process.c ------------------------------------------------------------- */
+/* --- process.c ----------------------------------------------------------- */
 
 /* Objects with nothing attached. NULL: no memory. */
 struct process *process_alloc(void);
@@ -45,7 +45,7 @@ void exe_copy(struct process *to, struct process *from);
 
 extern struct mutex process_tree;
 
-/* --- exit.c ---------------------------------------------------------------- */
+/* --- exit.c -------------------------------------------------------------- */
 
 /* Free threads whose host thread has gone. */
 void thread_reap(void);
@@ -59,15 +59,15 @@ void thread_release_user(struct thread *t);
  * has stopped members. */
 void orphan_group_signal(s32 pgid, const struct process *without);
 
-/* --- wait.c ---------------------------------------------------------------- */
+/* --- wait.c -------------------------------------------------------------- */
 
 /* Tell p's parent of a state change (LINUX_CLD_*); takes the tree lock. */
 void notify_parent_stop(struct process *p, int code);
 /* Tree lock held: fill in SIGCHLD's siginfo about p. */
-void child_siginfo(struct linux_siginfo *info, int sig,
-		   const struct process *p, int code, int status);
+void child_siginfo(struct linux_siginfo *info, int sig, const struct process *p,
+		   int code, int status);
 
-/* --- signal.c, sigqueue.c -------------------------------------------------- */
+/* --- signal.c, sigqueue.c ------------------------------------------------ */
 
 void sigpending_init(struct sigpending *s);
 /* Drop entries of the signals in `set`; returns how many were queued. */
@@ -104,7 +104,7 @@ int sigframe_setup(struct frame *f, int sig, const struct linux_siginfo *info,
 /* rt_sigreturn: 0, or -EFAULT (a bad frame: SIGSEGV is due). */
 int sigframe_return(struct frame *f, u64 *mask);
 
-/* --- itimer.c, posix_timer.c ------------------------------------------------ */
+/* --- itimer.c, posix_timer.c --------------------------------------------- */
 
 void itimers_exit(struct process *p);
 void posix_timers_exit(struct process *p); /* also on exec */

@@ -29,7 +29,7 @@ void process_tree_unlock(void)
 	mutex_unlock(&process_tree);
 }
 
-/* --- References ------------------------------------------------------------ */
+/* --- References ---------------------------------------------------------- */
 
 void process_get(struct process *p)
 {
@@ -74,7 +74,7 @@ void thread_put(struct thread *t)
 		thread_free(t);
 }
 
-/* --- Construction ---------------------------------------------------------- */
+/* --- Construction -------------------------------------------------------- */
 
 static void process_init(struct process *p)
 {
@@ -179,7 +179,7 @@ struct thread *process_next_thread(struct process *p, s32 after_tid)
 	struct thread *t, *found = NULL;
 
 	mutex_lock(&p->lock);
-	list_for_each(t, &p->threads, proc_node) {
+	list_for_each (t, &p->threads, proc_node) {
 		if (t->tid > after_tid && (!found || t->tid < found->tid))
 			found = t;
 	}
@@ -189,7 +189,7 @@ struct thread *process_next_thread(struct process *p, s32 after_tid)
 	return found;
 }
 
-/* --- Sessions -------------------------------------------------------------- */
+/* --- Sessions ------------------------------------------------------------ */
 
 struct session *session_new(s32 sid)
 {
@@ -237,7 +237,7 @@ bool process_group_is_orphaned(s32 pgid, const struct process *without)
 	return true;
 }
 
-/* --- The executable -------------------------------------------------------- */
+/* --- The executable ------------------------------------------------------ */
 
 int exe_deny_write(struct file *f)
 {
@@ -278,7 +278,7 @@ void exe_copy(struct process *to, struct process *from)
 	to->exe = f;
 }
 
-/* --- The end of a process's parts ------------------------------------------ */
+/* --- The end of a process's parts ---------------------------------------- */
 
 void process_release_parts(struct process *p)
 {
@@ -333,7 +333,7 @@ void process_usage(struct process *p, struct rusage_sum *sum)
 	sum->utime = process_cputime(p);
 	if (p->mm)
 		sum->max_rss_kib = p->mm->peak_rss >> 10;
-	list_for_each(t, &p->threads, proc_node) {
+	list_for_each (t, &p->threads, proc_node) {
 		sum->nvcsw += t->nvcsw;
 		sum->min_flt += t->min_flt;
 	}
@@ -356,7 +356,7 @@ u64 rlimit_current(unsigned int which)
 	return atomic_load(&process_current()->rlimits[which].cur);
 }
 
-/* --- Process 0 and pid 1 ---------------------------------------------------- */
+/* --- Process 0 and pid 1 ------------------------------------------------- */
 
 int proc_init(void)
 {
@@ -424,7 +424,8 @@ struct process *process_new_init(void)
 
 	/* A failure here ends the boot: nothing is taken back. */
 	if (!t || !init_fill(p, t) || plat_thread_prepare(t) != 0 ||
-	    pid_link(t, p, LINUX_RLIM_INFINITY) != 0 || process_add_thread(p, t) != 0)
+	    pid_link(t, p, LINUX_RLIM_INFINITY) != 0 ||
+	    process_add_thread(p, t) != 0)
 		return NULL;
 	kassert(p->pid == 1);
 	p->pgid = 1;
@@ -479,7 +480,7 @@ int process_start_init(struct process *p, const char *path,
 	return plat_thread_spawn(p->leader, init_entry, &p->mm->space);
 }
 
-/* --- Threads of the kernel --------------------------------------------------- */
+/* --- Threads of the kernel ----------------------------------------------- */
 
 static void kernel_thread_entry(struct thread *t)
 {

@@ -10,9 +10,9 @@
 #include "kernel/proc/signal.h"
 #include "kernel/proc/thread.h"
 
-struct fdtable; /* vfs/fd.h */
+struct fdtable;	   /* vfs/fd.h */
 struct fs_context; /* vfs/path.h: root, cwd, umask */
-struct mm; /* mm/mm.h */
+struct mm;	   /* mm/mm.h */
 struct tty;
 struct file;
 
@@ -41,8 +41,8 @@ struct rusage_sum { /* of reaped children */
 struct process {
 	struct list all_node; /* pid.c: all processes, by pid order */
 	struct list pid_node; /* pid.c: hash bucket */
-	struct ref ref; /* one until reaped, one per lookup or thread */
-	s32 pid; /* tgid */
+	struct ref ref;	      /* one until reaped, one per lookup or thread */
+	s32 pid;	      /* tgid */
 
 	/* Under pid.c's tree lock (fork, exit, wait, setpgid are rare). */
 	struct process *parent;
@@ -53,7 +53,7 @@ struct process {
 	struct session *session;
 	bool is_zombie, is_reaped;
 	bool is_vfork_done; /* has exec'ed or ended; exit_wait is woken */
-	s32 exit_status; /* as wait4() gives it */
+	s32 exit_status;    /* as wait4() gives it */
 	bool did_exec;
 	bool is_subreaper;
 	u32 exit_signal;
@@ -67,37 +67,37 @@ struct process {
 	bool is_exiting; /* exit_group or fatal signal: WORK_EXIT to all */
 	s32 group_exit_code;
 	struct thread *exec_thread; /* exec waits for the others to go */
-	struct waitq thread_wait; /* woken at each thread exit */
+	struct waitq thread_wait;   /* woken at each thread exit */
 
 	struct mutex sig_lock;
 	struct sighand *sighand;
 	struct sigpending pending;
 	struct waitq sig_waitq; /* signalfd, sigtimedwait */
-	bool is_stopped; /* job control: threads wait on stop_wait */
-	bool stop_reported; /* wait4(WUNTRACED) has seen this stop */
-	bool cont_reported; /* nothing for WCONTINUED to see */
-	bool cont_notify; /* first thread to go on tells the parent */
+	bool is_stopped;	/* job control: threads wait on stop_wait */
+	bool stop_reported;	/* wait4(WUNTRACED) has seen this stop */
+	bool cont_reported;	/* nothing for WCONTINUED to see */
+	bool cont_notify;	/* first thread to go on tells the parent */
 	s32 stop_sig;
 	u32 nsigqueue; /* queued siginfos, against RLIMIT_SIGPENDING */
 	struct waitq child_wait; /* wait4() callers of this process */
-	struct waitq stop_wait; /* stopped threads of this process */
+	struct waitq stop_wait;	 /* stopped threads of this process */
 
 	struct mm *mm;
 	struct fdtable *files;
 	struct fs_context *fs;
-	bool files_shared; /* with another process (CLONE_FILES) */
+	bool files_shared;	/* with another process (CLONE_FILES) */
 	struct waitq exit_wait; /* pidfds: woken when it becomes a zombie */
 	nsec_t cpu_time; /* final, once a zombie; else ask the platform */
-	u32 membarrier; /* registered expedited forms (sys_misc.c) */
+	u32 membarrier;	 /* registered expedited forms (sys_misc.c) */
 
 	struct rlimit64 rlimits[RLIM_NLIMITS];
 	struct rusage_sum child_usage;
 	struct rusage_sum own_usage; /* of its threads that have gone; times
 				      * are in cpu_time */
-	nsec_t start_time; /* monotonic */
-	struct itimers *itimers; /* proc/itimer.c; NULL until first used */
+	nsec_t start_time;	     /* monotonic */
+	struct itimers *itimers;     /* proc/itimer.c; NULL until first used */
 	struct posix_timers *posix_timers; /* proc/posix_timer.c; the same */
-	char *cmdline; /* of exec: argv joined by NULs */
+	char *cmdline;			   /* of exec: argv joined by NULs */
 	size_t cmdline_len;
 	uaddr_t arg_start, arg_end, env_start, env_end, auxv_start, stack_start;
 	u64 auxv[64];
@@ -107,7 +107,7 @@ struct process {
 	s32 oom_score_adj;
 	u64 io_read, io_written;
 	struct list shm_attaches; /* ipc/shm.c */
-	void *semundo; /* ipc/sem.c */
+	void *semundo;		  /* ipc/sem.c */
 	u32 personality;
 };
 
@@ -173,8 +173,8 @@ struct wait_request {
 struct wait_result {
 	s32 pid;
 	u32 uid;
-	int code; /* LINUX_CLD_* */
-	s32 status; /* as wait4() gives it */
+	int code;		 /* LINUX_CLD_* */
+	s32 status;		 /* as wait4() gives it */
 	struct rusage_sum usage; /* of the child and its waited-for children */
 };
 enum { WAIT_ALL, WAIT_PID, WAIT_PGID };

@@ -13,8 +13,8 @@
 #include "kernel/proc/proc_int.h"
 
 #define UNBLOCKABLE (SIG_BIT(LINUX_SIGKILL) | SIG_BIT(LINUX_SIGSTOP))
-#define STOP_SIGNALS                                                      \
-	(SIG_BIT(LINUX_SIGSTOP) | SIG_BIT(LINUX_SIGTSTP) |                \
+#define STOP_SIGNALS                                       \
+	(SIG_BIT(LINUX_SIGSTOP) | SIG_BIT(LINUX_SIGTSTP) | \
 	 SIG_BIT(LINUX_SIGTTIN) | SIG_BIT(LINUX_SIGTTOU))
 
 void siginfo_kernel(struct linux_siginfo *info, int sig)
@@ -56,7 +56,7 @@ bool signal_permitted(struct process *p, int sig)
 	return ok;
 }
 
-/* --- Sending; all with sig_lock held ----------------------------------------- */
+/* --- Sending; all with sig_lock held ------------------------------------- */
 
 static bool is_ignored(struct process *p, const struct thread *t, int sig)
 {
@@ -73,7 +73,7 @@ void signal_flush_process(struct process *p, u64 set)
 	struct thread *t;
 
 	p->nsigqueue -= sigpending_flush(&p->pending, set);
-	list_for_each(t, &p->threads, proc_node)
+	list_for_each (t, &p->threads, proc_node)
 		p->nsigqueue -= sigpending_flush(&t->pending, set);
 }
 
@@ -90,7 +90,7 @@ static bool prepare_job_control(struct process *p, int sig)
 	if (sig != LINUX_SIGCONT)
 		return false;
 	signal_flush_process(p, STOP_SIGNALS);
-	list_for_each(t, &p->threads, proc_node)
+	list_for_each (t, &p->threads, proc_node)
 		atomic_fetch_and(&t->work, ~(u32)WORK_STOP);
 	if (!p->is_stopped)
 		return false;
@@ -137,7 +137,7 @@ static struct thread *choose_thread(struct process *p, int sig)
 	    wants_signal(p->leader, sig) &&
 	    !(thread_work(p->leader) & WORK_SIGNAL))
 		return p->leader;
-	list_for_each(t, &p->threads, proc_node) {
+	list_for_each (t, &p->threads, proc_node) {
 		if (!wants_signal(t, sig))
 			continue;
 		if (!(thread_work(t) & WORK_SIGNAL))
@@ -247,7 +247,7 @@ void signal_force(int sig, const struct linux_siginfo *info)
 	mutex_unlock(&p->sig_lock);
 }
 
-/* --- Masks -------------------------------------------------------------------- */
+/* --- Masks --------------------------------------------------------------- */
 
 void signal_recalc(struct thread *t)
 {
@@ -264,7 +264,7 @@ static void retarget(struct process *p, u64 signals)
 {
 	struct thread *t;
 
-	list_for_each(t, &p->threads, proc_node) {
+	list_for_each (t, &p->threads, proc_node) {
 		if (signals & ~t->sig_blocked)
 			thread_set_work(t, WORK_SIGNAL);
 	}
@@ -313,7 +313,7 @@ int signal_read_mask(u64 *mask, uaddr_t set, u64 size)
 	return user_load_u64(mask, set);
 }
 
-/* --- Taking -------------------------------------------------------------------- */
+/* --- Taking -------------------------------------------------------------- */
 
 static bool take_from(struct process *p, struct sigpending *pending, u64 set,
 		      struct linux_siginfo *info, int *sig)

@@ -30,7 +30,7 @@ struct sigqueue {
 };
 
 struct sighand {
-	struct ref ref; /* CLONE_SIGHAND shares it */
+	struct ref ref;				/* CLONE_SIGHAND shares it */
 	struct linux_sigaction action[SIG_MAX]; /* under process.sig_lock */
 };
 
@@ -81,7 +81,8 @@ int signal_wait(u64 set, struct linux_siginfo *info, nsec_t deadline);
 /* Is t on its alternate stack, judged by its stack pointer? */
 bool signal_on_altstack(const struct thread *t, u64 sp);
 
-/* Take a pending signal of `set` off the thread or process: its number, or 0. */
+/* Take a pending signal of `set` off the thread or process: its number, or 0.
+ */
 int signal_take(u64 set, struct linux_siginfo *info);
 /* Pending for the current thread (own and process-wide), unmasked or not. */
 u64 signal_pending_set(void);

@@ -8,12 +8,12 @@
 #include "lib/string.h"
 
 /* Signals a fault raises: taken before all others, as Linux does. */
-#define FAULT_SIGNALS                                                     \
-	(SIG_BIT(LINUX_SIGSEGV) | SIG_BIT(LINUX_SIGBUS) |                 \
-	 SIG_BIT(LINUX_SIGILL) | SIG_BIT(LINUX_SIGTRAP) |                 \
+#define FAULT_SIGNALS                                     \
+	(SIG_BIT(LINUX_SIGSEGV) | SIG_BIT(LINUX_SIGBUS) | \
+	 SIG_BIT(LINUX_SIGILL) | SIG_BIT(LINUX_SIGTRAP) | \
 	 SIG_BIT(LINUX_SIGFPE) | SIG_BIT(LINUX_SIGSYS))
-#define DEFAULT_IGNORED                                                   \
-	(SIG_BIT(LINUX_SIGCHLD) | SIG_BIT(LINUX_SIGCONT) |                \
+#define DEFAULT_IGNORED                                    \
+	(SIG_BIT(LINUX_SIGCHLD) | SIG_BIT(LINUX_SIGCONT) | \
 	 SIG_BIT(LINUX_SIGURG) | SIG_BIT(LINUX_SIGWINCH))
 
 void sigpending_init(struct sigpending *s)
@@ -33,7 +33,7 @@ bool sigpending_has_entry(const struct sigpending *s, int sig)
 {
 	struct sigqueue *q;
 
-	list_for_each(q, &s->queue, node) {
+	list_for_each (q, &s->queue, node) {
 		if (q->info.si_signo == sig)
 			return true;
 	}
@@ -54,7 +54,7 @@ struct sigqueue *sigpending_take(struct sigpending *s, int sig)
 	struct sigqueue *q, *first = NULL;
 
 	s->set &= ~SIG_BIT(sig);
-	list_for_each(q, &s->queue, node) {
+	list_for_each (q, &s->queue, node) {
 		if (q->info.si_signo != sig)
 			continue;
 		if (first) { /* one more: stays pending */
@@ -73,7 +73,7 @@ u32 sigpending_flush(struct sigpending *s, u64 set)
 	struct sigqueue *q, *next;
 	u32 n = 0;
 
-	list_for_each_safe(q, next, &s->queue, node) {
+	list_for_each_safe (q, next, &s->queue, node) {
 		if (!(set & SIG_BIT(q->info.si_signo)))
 			continue;
 		list_del(&q->node);
@@ -104,7 +104,7 @@ bool signal_action_ignores(const struct linux_sigaction *sa, int sig)
 	       (sa->handler == LINUX_SIG_DFL && signal_default_ignored(sig));
 }
 
-/* --- Dispositions ------------------------------------------------------------ */
+/* --- Dispositions -------------------------------------------------------- */
 
 struct sighand *sighand_new(void)
 {

@@ -18,11 +18,11 @@ struct plat_slot; /* the platform's part: stacks and cpu block */
  * thread.work. Set with thread_set_work(). */
 enum thread_work {
 	WORK_SIGNAL = 1 << 0, /* an unblocked signal may be pending */
-	WORK_STOP = 1 << 1, /* job control: stop here */
-	WORK_EXIT = 1 << 2, /* the process is exiting or exec wants us gone */
+	WORK_STOP = 1 << 1,   /* job control: stop here */
+	WORK_EXIT = 1 << 2,   /* the process is exiting or exec wants us gone */
 	WORK_REMOTE = 1 << 3, /* run mm remote work (done in sleep, too) */
 	WORK_RESTORE_MASK = 1 << 4, /* put saved_mask back (sigsuspend...) */
-	WORK_QUIET = 1 << 5, /* reach the quiet point (snapshots) */
+	WORK_QUIET = 1 << 5,	    /* reach the quiet point (snapshots) */
 };
 /* The bits that make an interruptible sleep return -EINTR. */
 #define WORK_INTERRUPTS (WORK_SIGNAL | WORK_STOP | WORK_EXIT | WORK_QUIET)
@@ -38,20 +38,21 @@ struct restart_block {
 };
 
 struct thread {
-	u32 work; /* enum thread_work bits, atomic. Offset 0: entry asm reads it */
+	u32 work; /* enum thread_work bits, atomic. Offset 0: entry asm reads it
+		   */
 	u32 park_token; /* 1: an unpark is waiting to be consumed; atomic */
 	struct plat_slot *slot;
 	struct process *proc;
 	struct list proc_node; /* in process.threads, under process.lock */
-	struct list tid_node; /* pid.c's table */
+	struct list tid_node;  /* pid.c's table */
 	s32 tid;
-	u32 state; /* enum thread_state */
+	u32 state;	/* enum thread_state */
 	struct ref ref; /* one for being alive, one per lookup */
 	u32 sleep_mode; /* plat-facing: 0 awake, 1 futex, 2 host poll; atomic */
 
 	/* Signals: under process.sig_lock unless said otherwise. */
 	u64 sig_blocked; /* written by the thread itself only, under the lock */
-	u64 saved_mask; /* with WORK_RESTORE_MASK */
+	u64 saved_mask;	 /* with WORK_RESTORE_MASK */
 	struct sigpending pending;
 	struct sigaltstack_state altstack; /* own thread only */
 	u64 sigwait_mask; /* set it waits for in sigtimedwait, else 0 */
@@ -65,18 +66,18 @@ struct thread {
 	u64 fs_base; /* for a start; live value is the CPU's */
 	char comm[16];
 	struct cred *cred; /* own reference; replaced by the thread itself */
-	u32 uid; /* copy of cred->uid, for others to read */
+	u32 uid;	   /* copy of cred->uid, for others to read */
 	u32 pdeathsig;
-	s32 exit_code; /* wait status */
-	s32 exit_signal; /* to the parent, for the leader */
+	s32 exit_code;		     /* wait status */
+	s32 exit_signal;	     /* to the parent, for the leader */
 	struct thread *vfork_parent; /* waits in plat_thread_borrow */
-	struct thread *lent_to; /* our host thread runs this vfork child;
-				 * written under process.lock and sig_lock */
-	struct exec_state *exec; /* on its way into a new space (exec.c) */
-	struct list dying_node; /* exit.c, until exit_done */
+	struct thread *lent_to;	     /* our host thread runs this vfork child;
+				      * written under process.lock and sig_lock */
+	struct exec_state *exec;     /* on its way into a new space (exec.c) */
+	struct list dying_node;	     /* exit.c, until exit_done */
 	u32 exit_done; /* set to 1 by the platform: t may be freed */
 	bool is_borrowed;
-	bool is_kernel; /* a thread of process 0, has no program */
+	bool is_kernel;		 /* a thread of process 0, has no program */
 	struct list remote_work; /* mm.c */
 	struct mutex remote_lock;
 	u64 start_time; /* nsec on monotonic */

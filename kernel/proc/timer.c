@@ -11,8 +11,8 @@
 
 static struct {
 	struct mutex lock;
-	struct rb_root tree; /* struct ktimer.node */
-	nsec_t sleeps_until; /* what timer_run() last returned */
+	struct rb_root tree;	/* struct ktimer.node */
+	nsec_t sleeps_until;	/* what timer_run() last returned */
 	struct ktimer *running; /* its fn is being called, lock dropped */
 	u32 runs; /* atomic; counts finished calls, cancellers wait on it */
 } timers = { .sleeps_until = NSEC_MAX };
@@ -41,8 +41,8 @@ static void insert(struct ktimer *t)
 		struct ktimer *at = rb_entry(*link, struct ktimer, node);
 
 		parent = *link;
-		link = t->expires < at->expires ? &parent->left :
-						  &parent->right;
+		link = t->expires < at->expires ? &parent->left
+						: &parent->right;
 	}
 	rb_insert(&timers.tree, &t->node, parent, link);
 	t->is_armed = true;

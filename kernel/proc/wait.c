@@ -15,8 +15,8 @@ static u32 process_uid(const struct process *p)
 	return p->leader ? atomic_load(&p->leader->uid) : 0;
 }
 
-void child_siginfo(struct linux_siginfo *info, int sig,
-		   const struct process *p, int code, int status)
+void child_siginfo(struct linux_siginfo *info, int sig, const struct process *p,
+		   int code, int status)
 {
 	memset(info, 0, sizeof(*info));
 	info->si_signo = sig;
@@ -122,8 +122,8 @@ static bool take_stop(struct process *c, const struct wait_request *req,
 	if (!code)
 		return false;
 	fill_result(r, c, code,
-		    code == LINUX_CLD_STOPPED ? c->stop_sig << 8 | 0x7f :
-						0xffff);
+		    code == LINUX_CLD_STOPPED ? c->stop_sig << 8 | 0x7f
+					      : 0xffff);
 	return true;
 }
 
@@ -135,7 +135,7 @@ static long wait_scan(struct process *self, const struct wait_request *req,
 	long result = -ECHILD;
 
 	process_tree_lock();
-	list_for_each_safe(c, next, &self->children, sibling) {
+	list_for_each_safe (c, next, &self->children, sibling) {
 		if (!is_eligible(req, c))
 			continue;
 		result = 0;

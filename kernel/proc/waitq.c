@@ -85,7 +85,7 @@ void waitq_wake_events(struct waitq *q, u32 events, u32 n)
 	if (atomic_load(&q->nwaiters) == 0)
 		return;
 	mutex_lock(&q->lock);
-	list_for_each_safe(w, next, &q->waiters, node) {
+	list_for_each_safe (w, next, &q->waiters, node) {
 		bool took = true;
 
 		if (w->is_exclusive && n == 0)

@@ -33,7 +33,7 @@ typedef bool waiter_fn(struct waiter *w, u32 events);
 
 struct waitq {
 	struct mutex lock;
-	u32 nwaiters; /* read without the lock to skip an empty queue */
+	u32 nwaiters;	     /* read without the lock to skip an empty queue */
 	struct list waiters; /* struct waiter.node */
 };
 

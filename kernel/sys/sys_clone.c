@@ -49,8 +49,7 @@ SYSCALL5(clone, u64, flags, uaddr_t, stack, uaddr_t, parent_tid, uaddr_t,
 	return process_clone(frame, &req);
 }
 
-#define CLONE3_FLAGS                                                       \
-	(0xffffffffUL | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
+#define CLONE3_FLAGS (0xffffffffUL | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
 
 /* Bytes of a newer, larger struct must be zero. */
 static int check_tail(uaddr_t args, u64 size, u64 known)
@@ -122,8 +121,8 @@ SYSCALL1(unshare, u64, flags)
 	struct process *p = process_current();
 
 	/* What is not shared needs no unsharing. */
-	if (flags & ~(shared_by_threads | CLONE_FS | CLONE_FILES |
-		      CLONE_SYSVSEM))
+	if (flags &
+	    ~(shared_by_threads | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM))
 		return syscall_unsupported("unshare", flags, EPERM);
 	if ((flags & shared_by_threads) && p->nlive > 1)
 		return -EINVAL;
@@ -134,7 +133,7 @@ SYSCALL1(unshare, u64, flags)
 	return 0;
 }
 
-/* --- pidfds --------------------------------------------------------------------- */
+/* --- pidfds -------------------------------------------------------------- */
 
 SYSCALL2(pidfd_open, s32, pid, u32, flags)
 {

@@ -54,7 +54,7 @@ SYSCALL3(getresgid, uaddr_t, rgid, uaddr_t, egid, uaddr_t, sgid)
 	return get_three(rgid, c->gid, egid, c->egid, sgid, c->sgid);
 }
 
-/* --- Changing uids ----------------------------------------------------------------- */
+/* --- Changing uids ------------------------------------------------------- */
 
 static void uids_changed(struct cred *c)
 {
@@ -160,7 +160,7 @@ SYSCALL1(setfsuid, u32, uid)
 	return before;
 }
 
-/* --- Changing gids ----------------------------------------------------------------- */
+/* --- Changing gids ------------------------------------------------------- */
 
 SYSCALL1(setgid, u32, gid)
 {
@@ -250,7 +250,7 @@ SYSCALL1(setfsgid, u32, gid)
 	return before;
 }
 
-/* --- Supplementary groups -------------------------------------------------------------- */
+/* --- Supplementary groups ------------------------------------------------ */
 
 SYSCALL2(getgroups, int, size, uaddr_t, list)
 {
@@ -299,7 +299,7 @@ SYSCALL2(setgroups, int, size, uaddr_t, list)
 	return 0;
 }
 
-/* --- Capabilities ------------------------------------------------------------------------ */
+/* --- Capabilities -------------------------------------------------------- */
 
 struct cap_header {
 	u32 version;

@@ -20,8 +20,9 @@ static char *exec_name(int dirfd, const char *name)
 		return kstrdup(name);
 	out = kmalloc(size);
 	if (out)
-		fmt_format(out, size, name[0] ? "/dev/fd/%d/%s" : "/dev/fd/%d%s",
-			   dirfd, name);
+		fmt_format(out, size,
+			   name[0] ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd,
+			   name);
 	return out;
 }
 

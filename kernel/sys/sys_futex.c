@@ -93,8 +93,8 @@ SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
 		/* fallthrough */
 	case FUTEX_WAIT_BITSET:
 		err = read_deadline(timeout, op, &deadline);
-		return err ? err : wait(addr, is_private, value, value3,
-					deadline);
+		return err ? err
+			   : wait(addr, is_private, value, value3, deadline);
 	case FUTEX_WAKE:
 		return futex_wake(addr, is_private, (s32)value,
 				  FUTEX_BITSET_ALL);
@@ -102,12 +102,11 @@ SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
 		return futex_wake(addr, is_private, (s32)value, value3);
 	case FUTEX_REQUEUE:
 	case FUTEX_CMP_REQUEUE:
-		return futex_requeue(addr, is_private, (s32)value,
-				     (s32)timeout, addr2,
-				     cmd == FUTEX_CMP_REQUEUE, value3);
+		return futex_requeue(addr, is_private, (s32)value, (s32)timeout,
+				     addr2, cmd == FUTEX_CMP_REQUEUE, value3);
 	case FUTEX_WAKE_OP:
-		return futex_wake_op(addr, is_private, (s32)value,
-				     (s32)timeout, addr2, value3);
+		return futex_wake_op(addr, is_private, (s32)value, (s32)timeout,
+				     addr2, value3);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
 		err = read_deadline(timeout, op, &deadline);

@@ -42,7 +42,7 @@ static int change_limit(struct process *p, u32 which,
 		}
 	}
 	mutex_unlock(&p->lock);
-	if (!err && new && which == RLIMIT_CPU)
+	if (!err && new &&which == RLIMIT_CPU)
 		itimer_limit_cpu(p);
 	return err;
 }
@@ -85,8 +85,8 @@ SYSCALL4(prlimit64, s32, pid, u32, which, uaddr_t, new_at, uaddr_t, old_at)
 		if (!p)
 			return -ESRCH;
 	}
-	err = may_change(p) ? change_limit(p, which, new_at ? &new : NULL, &old) :
-			      -EPERM;
+	err = may_change(p) ? change_limit(p, which, new_at ? &new : NULL, &old)
+			    : -EPERM;
 	if (p != self)
 		process_put(p);
 	if (!err && old_at && user_put(old_at, &old))
@@ -115,7 +115,7 @@ SYSCALL2(setrlimit, u32, which, uaddr_t, at)
 	return change_limit(process_current(), which, &new, &old);
 }
 
-/* --- Usage ------------------------------------------------------------------------------ */
+/* --- Usage --------------------------------------------------------------- */
 
 static void thread_usage(struct rusage_sum *sum)
 {

@@ -15,7 +15,7 @@
 #include "kernel/version.h"
 #include "kernel/vfs/uio.h"
 
-/* --- Names --------------------------------------------------------------------------- */
+/* --- Names --------------------------------------------------------------- */
 
 #define NAME_SIZE 65
 
@@ -63,7 +63,7 @@ SYSCALL2(setdomainname, uaddr_t, name, int, len)
 	return set_name(kernel.domainname, name, len);
 }
 
-/* --- Totals ---------------------------------------------------------------------------- */
+/* --- Totals -------------------------------------------------------------- */
 
 struct linux_sysinfo {
 	s64 uptime;
@@ -80,8 +80,8 @@ SYSCALL1(sysinfo, uaddr_t, at)
 	struct linux_sysinfo info;
 
 	memset(&info, 0, sizeof(info));
-	info.uptime = (plat_clock(PLAT_MONOTONIC) - kernel.boot_time) /
-		      NSEC_PER_SEC;
+	info.uptime =
+		(plat_clock(PLAT_MONOTONIC) - kernel.boot_time) / NSEC_PER_SEC;
 	info.totalram = memory_total();
 	info.freeram = memory_total() - memory_used();
 	info.procs = (u16)MIN(thread_count(), (u32)UINT16_MAX);
@@ -89,7 +89,7 @@ SYSCALL1(sysinfo, uaddr_t, at)
 	return user_put(at, &info);
 }
 
-/* --- Randomness -------------------------------------------------------------------------- */
+/* --- Randomness ---------------------------------------------------------- */
 
 SYSCALL3(getrandom, uaddr_t, buf, u64, len, u32, flags)
 {
@@ -104,7 +104,7 @@ SYSCALL3(getrandom, uaddr_t, buf, u64, len, u32, flags)
 	return random_to_uio(&u);
 }
 
-/* --- Personality --------------------------------------------------------------------------- */
+/* --- Personality --------------------------------------------------------- */
 
 #define PERSONALITY_QUERY 0xffffffffu
 #define PERSONALITY_KNOWN 0x0040000u /* ADDR_NO_RANDOMIZE */
@@ -122,12 +122,12 @@ SYSCALL1(personality, u32, persona)
 	return old;
 }
 
-/* --- Memory barriers -------------------------------------------------------------------------- */
+/* --- Memory barriers ----------------------------------------------------- */
 
-#define BARRIER_COMMANDS                                                  \
-	(MEMBARRIER_CMD_PRIVATE_EXPEDITED |                               \
-	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |                      \
-	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |                     \
+#define BARRIER_COMMANDS                              \
+	(MEMBARRIER_CMD_PRIVATE_EXPEDITED |           \
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |  \
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | \
 	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
 
 /* Both forms: the platform's barrier also serialises the cores. */

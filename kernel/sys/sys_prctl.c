@@ -92,8 +92,8 @@ static long ambient(u64 op, u64 cap, u64 a4, u64 a5)
 	u64 bit = 1UL << (cap & 63);
 	struct cred *c;
 
-	if (a4 || a5 || (op == PR_CAP_AMBIENT_CLEAR_ALL ? cap != 0 :
-							  cap > CAP_LAST_CAP))
+	if (a4 || a5 ||
+	    (op == PR_CAP_AMBIENT_CLEAR_ALL ? cap != 0 : cap > CAP_LAST_CAP))
 		return -EINVAL;
 	if (op == PR_CAP_AMBIENT_IS_SET)
 		return (old->cap_ambient & bit) != 0;

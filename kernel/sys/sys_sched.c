@@ -45,7 +45,7 @@ static bool may_change(struct thread *t)
 	return ok;
 }
 
-/* --- Affinity ------------------------------------------------------------------------- */
+/* --- Affinity ------------------------------------------------------------ */
 
 static u64 all_cpus(void)
 {
@@ -101,7 +101,7 @@ SYSCALL3(getcpu, uaddr_t, cpu, uaddr_t, node, uaddr_t, unused)
 	return 0;
 }
 
-/* --- Policies --------------------------------------------------------------------------- */
+/* --- Policies ------------------------------------------------------------ */
 
 static bool is_realtime(u32 policy)
 {
@@ -137,8 +137,8 @@ static long set_policy(s32 tid, u32 policy, u32 priority, bool reset)
 	struct thread *t;
 	long err = 0;
 
-	if (is_realtime(policy) ? !priority || priority > RT_PRIORITY_MAX :
-				  priority != 0)
+	if (is_realtime(policy) ? !priority || priority > RT_PRIORITY_MAX
+				: priority != 0)
 		return -EINVAL;
 	t = find_or_self(tid);
 	if (!t)
@@ -251,9 +251,9 @@ SYSCALL2(sched_rr_get_interval, s32, tid, uaddr_t, ts)
 	t = find_or_self(tid);
 	if (!t)
 		return -ESRCH;
-	slice = t->sched_policy == SCHED_FIFO ? 0 :
-		t->sched_policy == SCHED_RR   ? 100 * NSEC_PER_MSEC :
-						4 * NSEC_PER_MSEC;
+	slice = t->sched_policy == SCHED_FIFO ? 0
+		: t->sched_policy == SCHED_RR ? 100 * NSEC_PER_MSEC
+					      : 4 * NSEC_PER_MSEC;
 	thread_put(t);
 	return timespec_out(ts, slice);
 }
@@ -294,8 +294,9 @@ SYSCALL3(sched_setattr, s32, tid, uaddr_t, attr_at, u32, flags)
 			err = -EPERM;
 		thread_put(t);
 	}
-	return err ? err : set_policy(tid, a.sched_policy, a.sched_priority,
-				      a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
+	return err ? err
+		   : set_policy(tid, a.sched_policy, a.sched_priority,
+				a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
 }
 
 SYSCALL4(sched_getattr, s32, tid, uaddr_t, attr_at, u32, size, u32, flags)
@@ -319,7 +320,7 @@ SYSCALL4(sched_getattr, s32, tid, uaddr_t, attr_at, u32, size, u32, flags)
 	return user_put(attr_at, &a);
 }
 
-/* --- Nice values -------------------------------------------------------------------------- */
+/* --- Nice values --------------------------------------------------------- */
 
 enum { WHO_PROCESS, WHO_GROUP, WHO_USER };
 

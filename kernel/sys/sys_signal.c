@@ -9,9 +9,9 @@
 #include "kernel/sys/syscall.h"
 
 #define MIN_SIGSTKSZ 2048
-#define SA_KNOWN                                                          \
-	(LINUX_SA_NOCLDSTOP | LINUX_SA_NOCLDWAIT | LINUX_SA_SIGINFO |     \
-	 LINUX_SA_RESTORER | LINUX_SA_ONSTACK | LINUX_SA_RESTART |        \
+#define SA_KNOWN                                                      \
+	(LINUX_SA_NOCLDSTOP | LINUX_SA_NOCLDWAIT | LINUX_SA_SIGINFO | \
+	 LINUX_SA_RESTORER | LINUX_SA_ONSTACK | LINUX_SA_RESTART |    \
 	 LINUX_SA_NODEFER | LINUX_SA_RESETHAND)
 #define UNBLOCKABLE (SIG_BIT(LINUX_SIGKILL) | SIG_BIT(LINUX_SIGSTOP))
 
@@ -150,7 +150,7 @@ SYSCALL0(restart_syscall)
 	return fn ? fn(t) : -EINTR;
 }
 
-/* --- Alternate stack ----------------------------------------------------------------- */
+/* --- Alternate stack ----------------------------------------------------- */
 
 struct linux_stack {
 	u64 sp;
@@ -208,7 +208,7 @@ SYSCALL2(sigaltstack, uaddr_t, ss_at, uaddr_t, old_at)
 	return err;
 }
 
-/* --- Sending ---------------------------------------------------------------------------- */
+/* --- Sending ------------------------------------------------------------- */
 
 static long send_to(struct process *p, int sig,
 		    const struct linux_siginfo *info)
@@ -246,8 +246,8 @@ static long kill_many(s32 pgid, int sig, const struct linux_siginfo *info)
 
 	process_tree_lock();
 	while ((p = pid_walk(p))) {
-		if (pgid == -1 ? p->pid == 1 || p == process_current() :
-				 p->pgid != pgid)
+		if (pgid == -1 ? p->pid == 1 || p == process_current()
+			       : p->pgid != pgid)
 			continue;
 		err = send_to(p, sig, info);
 		if (result == -ESRCH || err == 0)
@@ -324,8 +324,7 @@ static long read_info(struct linux_siginfo *info, uaddr_t addr, int sig,
 	if (user_get(info, addr))
 		return -EFAULT;
 	info->si_signo = sig;
-	if (!to_self &&
-	    (info->si_code >= 0 || info->si_code == LINUX_SI_TKILL))
+	if (!to_self && (info->si_code >= 0 || info->si_code == LINUX_SI_TKILL))
 		return -EPERM;
 	return 0;
 }
@@ -333,8 +332,8 @@ static long read_info(struct linux_siginfo *info, uaddr_t addr, int sig,
 SYSCALL3(rt_sigqueueinfo, s32, pid, int, sig, uaddr_t, info_at)
 {
 	struct linux_siginfo info;
-	long err = read_info(&info, info_at, sig,
-			     pid == process_current()->pid);
+	long err =
+		read_info(&info, info_at, sig, pid == process_current()->pid);
 
 	if (err)
 		return err;
@@ -346,8 +345,8 @@ SYSCALL3(rt_sigqueueinfo, s32, pid, int, sig, uaddr_t, info_at)
 SYSCALL4(rt_tgsigqueueinfo, s32, tgid, s32, tid, int, sig, uaddr_t, info_at)
 {
 	struct linux_siginfo info;
-	long err = read_info(&info, info_at, sig,
-			     tgid == process_current()->pid);
+	long err =
+		read_info(&info, info_at, sig, tgid == process_current()->pid);
 
 	if (err)
 		return err;

@@ -36,9 +36,8 @@ SYSCALL2(gettimeofday, uaddr_t, tv_at, uaddr_t, tz)
 {
 	const u32 utc[2] = { 0, 0 };
 	nsec_t now = plat_clock(PLAT_REALTIME);
-	struct linux_timeval tv = {
-		now / NSEC_PER_SEC, now % NSEC_PER_SEC / NSEC_PER_USEC
-	};
+	struct linux_timeval tv = { now / NSEC_PER_SEC,
+				    now % NSEC_PER_SEC / NSEC_PER_USEC };
 
 	if (tv_at && user_put(tv_at, &tv))
 		return -EFAULT;
@@ -54,7 +53,7 @@ SYSCALL1(time, uaddr_t, at)
 	return now;
 }
 
-/* --- Sleeping ----------------------------------------------------------------------- */
+/* --- Sleeping ------------------------------------------------------------ */
 
 static long sleep_until(nsec_t deadline)
 {
@@ -123,7 +122,7 @@ SYSCALL4(clock_nanosleep, s32, clock, u32, flags, uaddr_t, req, uaddr_t, rest)
 	return err == -EINTR ? -ERESTARTNOHAND : err;
 }
 
-/* --- Setting time: not the guest's -------------------------------------------------- */
+/* --- Setting time: not the guest's --------------------------------------- */
 
 SYSCALL2(clock_settime, s32, clock, uaddr_t, ts)
 {
@@ -193,7 +192,7 @@ SYSCALL2(clock_adjtime, s32, clock, uaddr_t, tx)
 	return read_timex(tx);
 }
 
-/* --- Interval timers ------------------------------------------------------------------ */
+/* --- Interval timers ----------------------------------------------------- */
 
 struct linux_itimerval {
 	struct linux_timeval interval, value;
@@ -265,7 +264,7 @@ SYSCALL1(alarm, u32, seconds)
 	return old.left && !rest ? 1 : rest;
 }
 
-/* --- POSIX timers ------------------------------------------------------------------------ */
+/* --- POSIX timers -------------------------------------------------------- */
 
 SYSCALL3(timer_create, s32, clock, uaddr_t, event, uaddr_t, id_at)
 {

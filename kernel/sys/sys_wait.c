@@ -11,11 +11,11 @@
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/file.h"
 
-#define WAIT4_OPTIONS                                                     \
+#define WAIT4_OPTIONS \
 	(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
-#define WAITID_OPTIONS                                                    \
-	(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED |            \
-	 __WNOTHREAD | __WCLONE | __WALL)
+#define WAITID_OPTIONS                                                       \
+	(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | \
+	 __WCLONE | __WALL)
 
 static int put_usage(uaddr_t addr, const struct rusage_sum *sum)
 {

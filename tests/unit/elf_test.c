@@ -30,14 +30,20 @@ static struct image good(void)
 		       .e_phoff = 64,
 		       .e_phentsize = sizeof(Elf64_Phdr),
 		       .e_phnum = 4 },
-		.p = { { .p_type = PT_LOAD, .p_flags = PF_R | PF_X,
-			 .p_filesz = 0x1800, .p_memsz = 0x1800,
+		.p = { { .p_type = PT_LOAD,
+			 .p_flags = PF_R | PF_X,
+			 .p_filesz = 0x1800,
+			 .p_memsz = 0x1800,
 			 .p_align = 0x1000 },
-		       { .p_type = PT_LOAD, .p_flags = PF_R | PF_W,
-			 .p_offset = 0x2e00, .p_vaddr = 0x3e00,
-			 .p_filesz = 0x300, .p_memsz = 0x2000,
+		       { .p_type = PT_LOAD,
+			 .p_flags = PF_R | PF_W,
+			 .p_offset = 0x2e00,
+			 .p_vaddr = 0x3e00,
+			 .p_filesz = 0x300,
+			 .p_memsz = 0x2000,
 			 .p_align = 0x200000 },
-		       { .p_type = PT_INTERP, .p_offset = 0x400,
+		       { .p_type = PT_INTERP,
+			 .p_offset = 0x400,
 			 .p_filesz = 28 },
 		       { .p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W } },
 	};
@@ -77,12 +83,12 @@ static void test_good(void **state)
 	assert_false(elf_load_segment(i.p, 2, &s));
 }
 
-#define BAD(statement)                                                    \
-	do {                                                              \
-		struct image i = good();                                  \
-		struct elf_image e;                                       \
-		statement;                                                \
-		assert_int_equal(parse(&i, &e), -ENOEXEC);                \
+#define BAD(statement)                                     \
+	do {                                               \
+		struct image i = good();                   \
+		struct elf_image e;                        \
+		statement;                                 \
+		assert_int_equal(parse(&i, &e), -ENOEXEC); \
 	} while (0)
 
 static void test_header(void **state)
@@ -119,8 +125,8 @@ static void test_segments(void **state)
 	BAD(i.p[2].p_offset = ~0UL);
 	BAD(i.e.e_type = ET_EXEC); /* at address 0 */
 	BAD((i.p[0].p_type = PT_NULL, i.p[1].p_type = PT_NULL));
-	BAD((i.p[0].p_memsz = 0, i.p[0].p_filesz = 0,
-	     i.p[1].p_memsz = 0, i.p[1].p_filesz = 0));
+	BAD((i.p[0].p_memsz = 0, i.p[0].p_filesz = 0, i.p[1].p_memsz = 0,
+	     i.p[1].p_filesz = 0));
 }
 
 static void test_odd_but_fine(void **state)
@@ -138,7 +144,7 @@ static void test_odd_but_fine(void **state)
 	assert_int_equal(e.interp_size, 0);
 }
 
-/* --- Scripts ------------------------------------------------------------------ */
+/* --- Scripts ------------------------------------------------------------- */
 
 static char *interp, *arg;
 

@@ -131,9 +131,8 @@ static void test_flush(void **state)
 	add(&s, 50, 2);
 	add(&s, 50, 3);
 	add(&s, LINUX_SIGTERM, 4);
-	assert_int_equal(sigpending_flush(&s, SIG_BIT(50) |
-						      SIG_BIT(LINUX_SIGCONT)),
-			 3);
+	assert_int_equal(
+		sigpending_flush(&s, SIG_BIT(50) | SIG_BIT(LINUX_SIGCONT)), 3);
 	assert_int_equal(take(&s, &v), LINUX_SIGTERM);
 	assert_int_equal(take(&s, &v), 0);
 }

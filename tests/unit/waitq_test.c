@@ -69,7 +69,7 @@ static void run_all(void *(*fn)(void *), void *arg)
 		pthread_join(t[i], NULL);
 }
 
-/* --- Locks ------------------------------------------------------------------- */
+/* --- Locks --------------------------------------------------------------- */
 
 struct counted {
 	struct mutex m;
@@ -140,7 +140,7 @@ static void test_rwlock(void **state)
 	assert_int_equal(c.rw.writers_waiting, 0);
 }
 
-/* --- Wait queues -------------------------------------------------------------- */
+/* --- Wait queues --------------------------------------------------------- */
 
 static struct waiter *woken[8];
 static u32 nwoken;

@@ -4,9 +4,8 @@
  * clocks without entering the kernel. Anything unusual becomes a system call.
  * Results fill rax, so that callers may take them for int or long.
  */
-#include <asm/unistd.h>
-
 #include "kernel/cpu/vdso.h"
+#include "kernel/linux/unistd.h"
 
 enum {
 	CLOCK_REALTIME_ID = 0,

@@ -192,7 +192,8 @@ static void rule_sockopt(struct filter *f, const u32 *socket_names, u8 n1,
 	allow(f);
 }
 
-/* Up to QUICKACK, USER_TIMEOUT FASTOPEN NOTSENT_LOWAT: not CONGESTION, REPAIR. */
+/* Up to QUICKACK, USER_TIMEOUT FASTOPEN NOTSENT_LOWAT: not CONGESTION, REPAIR.
+ */
 static const u32 tcp_names[] = { 1, 2,	3,  4,	5,  6,	7, 8,
 				 9, 10, 11, 12, 18, 23, 25 };
 
