@@ -9,11 +9,12 @@ extern const char vdso_image[], vdso_image_end[];
 static struct vdso_data vdso_data SECTION(".vdsodata") ALIGNED(4096) = { 0 };
 
 void vdso_init(int (*clock_gettime)(int, struct vdso_timespec *),
-	       int (*getcpu)(u32 *, u32 *, void *))
+	       int (*getcpu)(u32 *, u32 *, void *), u32 ncpus)
 {
 	kassert((u64)&vdso_data == VDSO_DATA_ADDRESS);
 	vdso_data.clock_gettime = clock_gettime;
 	vdso_data.getcpu = getcpu;
+	vdso_data.ncpus = ncpus;
 }
 
 u64 vdso_base(void)

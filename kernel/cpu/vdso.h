@@ -23,11 +23,12 @@ struct vdso_data {
 	/* Added to the host's clocks: what a clone of a snapshot sees. */
 	nsec_t monotonic_offset;
 	nsec_t realtime_offset;
+	u32 ncpus; /* of the instance: the host may have more */
 };
 
 /* Set the host's functions; NULL: none. */
 void vdso_init(int (*clock_gettime)(int, struct vdso_timespec *),
-	       int (*getcpu)(u32 *, u32 *, void *));
+	       int (*getcpu)(u32 *, u32 *, void *), u32 ncpus);
 /* For AT_SYSINFO_EHDR. */
 u64 vdso_base(void);
 u64 vdso_size(void);

@@ -138,8 +138,13 @@ s64 __vdso_time(s64 *t)
 s64 __vdso_getcpu(u32 *cpu, u32 *node, void *unused)
 {
 	const struct vdso_data *d = data();
+	u32 host_cpu;
 
-	if (!d->getcpu)
+	if (!d->getcpu || !d->ncpus || d->getcpu(&host_cpu, NULL, unused))
 		return syscall2(__NR_getcpu, (u64)cpu, (u64)node);
-	return d->getcpu(cpu, node, unused);
+	if (cpu)
+		*cpu = host_cpu % d->ncpus;
+	if (node)
+		*node = 0;
+	return 0;
 }

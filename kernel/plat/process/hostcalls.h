@@ -42,5 +42,6 @@ HOSTCALL(mincore,         rule_any,        "mincore() of the program")
 HOSTCALL(clock_gettime,   rule_any,        "processor time of processes; hosts without a clock in the vDSO")
 HOSTCALL(getrandom,       rule_any,        "seed of the kernel's generator")
 HOSTCALL(membarrier,      rule_membarrier, "other processors see patched text")
+HOSTCALL(restart_syscall, rule_any,        "the host goes on with a sleep it stopped (freezer, SIGSTOP, debugger)")
 HOSTCALL(sched_yield,     rule_any,        "sched_yield() of the program")
 /* clang-format on */

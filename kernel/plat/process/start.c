@@ -164,6 +164,8 @@ static void start_on_slot(void *arg)
 	struct plat_slot *slot = slot_by_index(0);
 
 	must(vdso_host_move(s.vdso, s.stack_end), "move of the host's vDSO");
+	vdso_init((int (*)(int, struct vdso_timespec *))host_clock_gettime,
+		  host_getcpu, b->ncpus ? b->ncpus : 1);
 	unmap_rest();
 	map_files(b);
 	take_descriptors(b);
@@ -181,8 +183,6 @@ static void start_on_slot(void *arg)
 		      MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0,
 		      0),
 	     "membarrier");
-	vdso_init((int (*)(int, struct vdso_timespec *))host_clock_gettime,
-		  host_getcpu);
 	must(filter_install(), "seccomp filter");
 	plat_state.has_filter = true;
 	b->phase_ns[BOOT_T_MAPPED] = (u64)plat_clock(PLAT_MONOTONIC);
