@@ -363,23 +363,24 @@ static void pipe_release(struct file *f)
 				     NULL;
 	bool is_last;
 
-	if (fifo)
-		rw_write_lock(&fifo->lock);
 	mutex_lock(&p->lock);
 	p->nreaders -= f->can_read;
 	p->nwriters -= f->can_write;
+	mutex_unlock(&p->lock);
+	/* f still counts in nopens: until below, p cannot go away. */
+	waitq_wake_events(&p->read_wait, EV_READ | EV_HUP, ~0U);
+	waitq_wake_events(&p->write_wait, EV_WRITE | EV_ERR, ~0U);
+	if (fifo)
+		rw_write_lock(&fifo->lock);
+	mutex_lock(&p->lock);
 	is_last = --p->nopens == 0;
 	if (is_last && fifo)
 		fifo->fifo = NULL;
 	mutex_unlock(&p->lock);
 	if (fifo)
 		rw_write_unlock(&fifo->lock);
-	if (is_last) {
+	if (is_last)
 		pipe_destroy(p);
-		return;
-	}
-	waitq_wake_events(&p->read_wait, EV_READ | EV_HUP, ~0U);
-	waitq_wake_events(&p->write_wait, EV_WRITE | EV_ERR, ~0U);
 }
 
 static const struct file_ops pipe_fops = {
