@@ -9,7 +9,7 @@
 #include "kernel/proc/pidfd.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
-#include "kernel/vfs/file.h"
+#include "kernel/vfs/inode.h"
 
 #define EXIT_SIGNAL_MASK 0xffUL
 #define PIDFD_FLAGS_NONBLOCK O_NONBLOCK
@@ -127,7 +127,8 @@ SYSCALL1(unshare, u64, flags)
 	if ((flags & shared_by_threads) && p->nlive > 1)
 		return -EINVAL;
 	if ((flags & (CLONE_FS | CLONE_FILES)) &&
-	    (p->nlive > 1 || p->files_shared))
+	    (p->nlive > 1 || p->files_shared ||
+	     atomic_load(&p->fs->ref.count) > 1))
 		return syscall_unsupported("unshare among threads", flags,
 					   EINVAL);
 	return 0;
