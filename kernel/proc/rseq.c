@@ -27,7 +27,7 @@ int rseq_register(uaddr_t area, u32 len, u32 sig)
 	if (len != RSEQ_SIZE || !IS_ALIGNED(area, RSEQ_ALIGN))
 		return -EINVAL;
 	/* The machine would end a thread that names no memory. */
-	if (area >= USER_END || user_load_u32(area + RSEQ_CPU_ID, &cpu) ||
+	if (area >= USER_END || user_load_u32(&cpu, area + RSEQ_CPU_ID) ||
 	    user_store_u32(area + RSEQ_CPU_ID, cpu))
 		return -EFAULT;
 	err = plat_rseq(area, len, true, sig);
