@@ -46,11 +46,9 @@ static void end_instance(const struct instance *in)
 		json_pack("{s:s,s:i}", "op", "kill", "signal", SIGKILL);
 
 	if (control_call(in, request, ANSWER_SECONDS, NULL, NULL) < 0 ||
-	    instance_wait(in, END_SECONDS) < 0) {
+	    instance_wait(in, END_SECONDS) < 0)
 		kill_monitor(in);
-		if (instance_wait(in, END_SECONDS) == 0)
-			instance_kill_left(in);
-	}
+	instance_wait(in, END_SECONDS);
 }
 
 static int remove_one(const struct store *s, const char *name, bool forces,

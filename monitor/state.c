@@ -95,8 +95,9 @@ void state_close(struct instance *in)
 
 	if (in->lock_fd < 0)
 		return;
-	state_write(in);
-	if (in->spec.is_removed_at_exit) {
+	if (!in->spec.is_removed_at_exit) {
+		state_write(in);
+	} else {
 		slash = strrchr(in->spec.state_dir, '/');
 		if (slash && slash[1]) {
 			cleanup_close int dir = -1;

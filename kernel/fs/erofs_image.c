@@ -54,11 +54,14 @@ static u64 le64(const u8 *p)
 
 static u32 crc32c(u32 crc, const u8 *p, u64 n)
 {
-	for (u64 i = 0; i < n; i++) {
-		crc ^= p[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (0x82f63b78U & (0U - (crc & 1)));
+	for (; n && (u64)p % 8; n--)
+		__asm__("crc32b %1, %0" : "+r"(crc) : "rm"(*p++));
+	for (u64 wide = crc; n >= 8; p += 8, n -= 8) {
+		__asm__("crc32q %1, %0" : "+r"(wide) : "rm"(*(const u64 *)p));
+		crc = (u32)wide;
 	}
+	for (; n; n--)
+		__asm__("crc32b %1, %0" : "+r"(crc) : "rm"(*p++));
 	return crc;
 }
 
