@@ -32,14 +32,25 @@ endef
 $(foreach t,$(sort $(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(t))))
 FUZZ_BINARIES := $(addprefix $(O)/fuzz/,$(sort $(FUZZ_TARGETS)))
 
-.PHONY: check check-unit check-guest check-e2e check-fuzz check-all lint \
+.PHONY: check check-run check-build check-unit check-guest check-e2e check-fuzz check-all lint \
 	check-headers check-layers check-format check-docs format fuzz
 
-check: ## everything CI runs: lint and all tests; ends with one line of counts
-	@mkdir -p $(O)/check && : >$(RESULTS)
-	@$(MAKE) --no-print-directory -k lint check-unit check-fuzz \
-		check-guest check-e2e || true
+# What tests need is built first and in parallel; a thing that does not build is
+# a failure of its own, or its tests would be missed without a word.
+CHECK_JOBS ?= $(shell nproc)
+
+check: check-run ## all that CI runs; ends with one line of counts
 	@tools/summary $(RESULTS)
+
+check-run:
+	@mkdir -p $(O)/check && : >$(RESULTS)
+	@$(MAKE) --no-print-directory -s -k -j$(CHECK_JOBS) check-build || \
+		echo "fail build" >>$(RESULTS)
+	@$(MAKE) --no-print-directory -k -j$(CHECK_JOBS) --output-sync=target \
+		lint check-unit check-fuzz || true
+	@$(MAKE) --no-print-directory -k check-guest check-e2e || true
+
+check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES)
 
 check-unit: $(UNIT_BINARIES) ## host unit tests under ASan and UBSan
 	@tools/run-unit $(RESULTS) $(UNIT_BINARIES)
