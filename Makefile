@@ -24,5 +24,5 @@ clean: ## remove build products
 	$(Q)rm -rf $(O)
 
 help: ## this list
-	$(Q)grep -hE '^[a-z][a-z-]*:.*## ' Makefile mk/*.mk | \
+	$(Q)grep -hE '^[a-z][a-z0-9-]*:.*## ' Makefile mk/*.mk | \
 		sed -E 's/:.*## /\t/' | sort | expand -t 24
