@@ -148,7 +148,7 @@ static json_t *stats_object(const struct instance *in)
 		"startup", stats_phases(phases), "memory", "heap_bytes",
 		(json_int_t)st.heap_bytes, "heap_objects",
 		(json_int_t)st.heap_objects, "cache_bytes",
-		(json_int_t)st.cache_pages * 4096, "peak_bytes",
+		(json_int_t)(st.cache_pages * 4096), "peak_bytes",
 		(json_int_t)in->memory_peak, "counts", "processes",
 		(json_int_t)st.nprocesses, "threads", (json_int_t)st.nthreads,
 		"files", (json_int_t)st.nfiles, "sites_patched",
