@@ -71,7 +71,8 @@ int boot_prepare(struct instance *in, struct err *e);
 
 /* launch.c: start the kernel, confined. On return it is on its way. */
 int launch(struct instance *in, struct err *e);
-/* Kill whatever of the instance lives and reap all of it. */
+/* Kill whatever of the instance lives; launch_end() also reaps all of it. */
+void launch_kill(const struct instance *in);
 void launch_end(struct instance *in);
 
 /* broker.c: one readable request on broker_fd. 0, or -errno if there will be no

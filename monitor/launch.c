@@ -257,11 +257,17 @@ int launch(struct instance *in, struct err *e)
 	return 0;
 }
 
+void launch_kill(const struct instance *in)
+{
+	if (in->is_started)
+		kill(-in->group, SIGKILL);
+}
+
 void launch_end(struct instance *in)
 {
 	if (!in->is_started)
 		return;
-	kill(-in->group, SIGKILL);
+	launch_kill(in);
 	/* All of them are our children (CLONE_PARENT). */
 	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
 		;

@@ -335,12 +335,18 @@ static void report_end(struct instance *in)
 
 static int finish(struct instance *in)
 {
-	launch_end(in);
+	/* After an orderly end nothing below depends on the processes: they
+	 * come down while the files are removed. */
+	if (in->end == END_EXIT)
+		launch_kill(in);
+	else
+		launch_end(in);
 	if (in->has_raw_terminal)
 		tcsetattr(0, TCSADRAIN, &in->saved_termios);
 	report_end(in);
 	report_stats(in);
 	state_close(in);
+	launch_end(in);
 	control_finish(in);
 	return instance_exit_code(in);
 }
