@@ -5,6 +5,7 @@
  */
 #include "kernel/fs/erofs_image.h"
 
+#include "kernel/cpu/crc32c.h"
 #include "kernel/linux/errno.h"
 #include "lib/ckd.h"
 #include "lib/string.h"
@@ -50,19 +51,6 @@ static u32 le32(const u8 *p)
 static u64 le64(const u8 *p)
 {
 	return le32(p) | (u64)le32(p + 4) << 32;
-}
-
-static u32 crc32c(u32 crc, const u8 *p, u64 n)
-{
-	for (; n && (u64)p % 8; n--)
-		__asm__("crc32b %1, %0" : "+r"(crc) : "rm"(*p++));
-	for (u64 wide = crc; n >= 8; p += 8, n -= 8) {
-		__asm__("crc32q %1, %0" : "+r"(wide) : "rm"(*(const u64 *)p));
-		crc = (u32)wide;
-	}
-	for (; n; n--)
-		__asm__("crc32b %1, %0" : "+r"(crc) : "rm"(*p++));
-	return crc;
 }
 
 /* --- Superblock ----------------------------------------------------------------------- */
