@@ -59,3 +59,20 @@ rounds() { # KIND COUNT
 @test "the monitor is killed" {
 	rounds monitor 6
 }
+
+@test "an instance that the host stops and continues goes on" {
+	coproc "$JIFFY" run --rm death sh -c 'sleep 1 & echo up; wait; echo end'
+	local monitor=$COPROC_PID out=${COPROC[0]} line pids p
+	read -r -t 20 line <&"$out"
+	[ "$line" = up ]
+	pids=$(cat "/proc/$monitor/task/$monitor/children")
+	# The sleep goes on as restart_syscall, which the filter must let pass.
+	kill -STOP $pids
+	for p in $pids; do
+		until grep -q '^State:.T' "/proc/$p/status"; do :; done
+	done
+	kill -CONT $pids
+	read -r -t 20 line <&"$out"
+	[ "$line" = end ]
+	wait "$monitor"
+}
