@@ -76,8 +76,8 @@ assert_same_tap() {
 }
 
 @test "node: compiler, workers, children, files, crypto as on the host" {
-	timeout 100 node "$BATS_TEST_DIRNAME/../guest/node.js" -selftest >host
-	timeout 100 "$JIFFY" run --rm runtimes node /tests/node.js -selftest \
+	timeout 200 node "$BATS_TEST_DIRNAME/../guest/node.js" -selftest >host
+	timeout 200 "$JIFFY" run --rm runtimes node /tests/node.js -selftest \
 		>guest
 	assert_same_tap 18
 }

@@ -96,9 +96,9 @@ const tests = {
 			WebAssembly.RuntimeError);
 	},
 
-	async 'half a gigabyte of garbage'() {
+	async 'a quarter gigabyte of garbage'() {
 		let keep = [];
-		for (let i = 0; i < 512; i++) {
+		for (let i = 0; i < 256; i++) {
 			const block = new Array(131072).fill(i);
 			keep.push(block);
 			if (keep.length > 16)
@@ -269,8 +269,8 @@ const tests = {
 		await worker.terminate();
 	},
 
-	async 'forty workers one after the other'() {
-		for (let i = 0; i < 40; i++) {
+	async 'fifteen workers one after the other'() {
+		for (let i = 0; i < 15; i++) {
 			const [worker, value] = await work({});
 			assert.strictEqual(value, 10946);
 			await worker.terminate();
