@@ -46,9 +46,11 @@ static void end_instance(const struct instance *in)
 		json_pack("{s:s,s:i}", "op", "kill", "signal", SIGKILL);
 
 	if (control_call(in, request, ANSWER_SECONDS, NULL, NULL) < 0 ||
-	    instance_wait(in, END_SECONDS) < 0)
+	    instance_wait(in, END_SECONDS) < 0) {
 		kill_monitor(in);
-	instance_wait(in, END_SECONDS);
+		instance_wait(in, END_SECONDS);
+		instance_kill_left(in);
+	}
 }
 
 static int remove_one(const struct store *s, const char *name, bool forces,

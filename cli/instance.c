@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +279,50 @@ const char *instance_status_text(const struct instance *in, char buf[48])
 	return buf;
 }
 
+/* True if /proc/PID is a host process of the instance that began with host
+ * process `first`: they cannot leave its session. */
+static bool is_host_process(const char *pid, long first)
+{
+	cleanup_close int fd = -1;
+	char path[300], text[256];
+	long session = 0;
+	char state;
+	const char *p;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	return p && strstr(text, "(jiffy-kernel)") &&
+	       sscanf(p, ") %c %*d %*d %ld", &state, &session) == 2 &&
+	       state != 'Z' && state != 'X' && session == first;
+}
+
+void instance_kill_left(const struct instance *in)
+{
+	long first = (long)json_integer_value(
+		json_object_get(in->state, "host_pid"));
+	bool any = first > 1;
+
+	for (int tries = 0; any && tries < 1000; tries++) {
+		cleanup_dir DIR *dir = opendir("/proc");
+		struct dirent *d;
+
+		any = false;
+		while (dir && (d = readdir(dir))) {
+			if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
+			    !is_host_process(d->d_name, first))
+				continue;
+			kill((pid_t)strtol(d->d_name, NULL, 10), SIGKILL);
+			any = true;
+		}
+	}
+}
+
 int instance_remove(const struct store *s, const struct instance *in,
 		    struct err *e)
 {
@@ -293,6 +338,8 @@ int instance_remove(const struct store *s, const struct instance *in,
 			       in->name,
 			       in->status == INSTANCE_STARTING ? "starting"
 							       : "running");
+	if (in->status == INSTANCE_DEAD)
+		instance_kill_left(in);
 	snprintf(from, sizeof(from), INSTANCES "/%s", in->name);
 	snprintf(to, sizeof(to), INSTANCES "/.removed-%ld-%.20s",
 		 (long)getpid(), in->name);

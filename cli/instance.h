@@ -87,6 +87,10 @@ int instance_wait(const struct instance *in, int timeout_s);
 /* "running", "exited (0)", …, into buf; returns buf. */
 const char *instance_status_text(const struct instance *in, char buf[48]);
 
+/* End host processes that outlived a monitor that was killed: a program that
+ * makes host calls of its own can have such. Its monitor is dead or dying. */
+void instance_kill_left(const struct instance *in);
+
 /* Delete the record; refuses (-EBUSY) while its monitor lives. */
 int instance_remove(const struct store *s, const struct instance *in,
 		    struct err *e);

@@ -5,6 +5,7 @@
  * {"op":"kill","signal":15}, {"op":"inspect"}.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -91,7 +92,11 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 			reply_error(fd, e.msg);
 			return false;
 		}
-		broker_event(in, EVENT_SIGNAL, (uint32_t)n, 0);
+		/* The last resort must not need the kernel's help. */
+		if (n == SIGKILL)
+			instance_end(in, END_KILLED, 0, "killed");
+		else
+			broker_event(in, EVENT_SIGNAL, (uint32_t)n, 0);
 		reply_ok(fd);
 	} else if (strcmp(op, "stop") == 0) {
 		if (json_get_int(req, "stop", "timeout_s", 0, 86400, &n, &e)) {

@@ -40,6 +40,7 @@ struct instance {
 	pid_t group; /* process group (and first process) of the instance */
 	uid_t uid; /* host uid it runs as, or (uid_t)-1: ours */
 	bool is_started, is_ready;
+	bool is_broker_gone; /* EOF from the kernel */
 
 	enum instance_end end;
 	int status; /* wait status of the program (END_EXIT, END_REFUSED) */

@@ -215,6 +215,9 @@ static int check_stop(struct instance *in)
 	if (!in->stop_deadline_ns)
 		return -1;
 	if (now >= in->stop_deadline_ns) {
+		if (in->is_broker_gone)
+			instance_end(in, END_CRASH, 0,
+				     "the broker's socket was closed inside");
 		instance_end(in, END_KILLED, 0, "killed: did not stop in time");
 		return -1;
 	}
@@ -222,11 +225,16 @@ static int check_stop(struct instance *in)
 }
 
 /* Nobody is left at the other end (SIGCHLD comes next and tells more), or a
- * program shut it down: nothing to listen to any more. */
+ * program shut it down: then it is the end, too, a moment later. */
+#define BROKER_GONE_NS 200000000ULL
+
 static void serve_broker(struct instance *in)
 {
-	if (broker_serve(in))
-		epoll_ctl(in->epoll_fd, EPOLL_CTL_DEL, in->broker_fd, NULL);
+	if (broker_serve(in) == 0)
+		return;
+	epoll_ctl(in->epoll_fd, EPOLL_CTL_DEL, in->broker_fd, NULL);
+	in->is_broker_gone = true;
+	in->stop_deadline_ns = clock_now_ns() + BROKER_GONE_NS;
 }
 
 static void serve_fd(struct instance *in, int fd)

@@ -26,6 +26,10 @@ setup_file() {
 	export NEIGHBOUR_IN NEIGHBOUR_OUT
 }
 
+teardown() { # what a failed test may have left
+	[ "${session:-4194304}" -eq 4194304 ] || pkill -9 -s "$session" || true
+}
+
 teardown_file() {
 	"$JIFFY" rm -f neighbour || true
 }
@@ -37,25 +41,46 @@ neighbour_answers() {
 	[ "$line" = "are you there $1" ]
 }
 
-# Processes of an instance have uids of their own where the monitor is root.
-# Otherwise look at their name in ps: the instance's.
-only_neighbour_left() {
-	[ "$(ls -A "$JIFFY_HOME/instances")" = neighbour ]
-	run pgrep -x evil -f
-	[ -z "$output" ]
+# All host processes of an instance are in one session, which they cannot leave.
+# Zombies are init's to reap.
+none_in_session() {
+	local left
+	left=$(ps -e -o sid=,stat=,pid=,comm= |
+		awk -v s="$session" '$1 == s && $2 !~ /^[ZX]/')
+	echo "session $session: $left"
+	[ -z "$left" ]
 }
 
-# harm [-o OPTION]... KIND [ARG]: in the background until it says that it
-# begins; then it ends by itself within the time, or by force.
+only_neighbour_left() {
+	[ "$(ls -A "$JIFFY_HOME/instances")" = neighbour ]
+	none_in_session
+}
+
+host_session() { # of the instance whose `timeout` is process $1
+	local monitor child
+	{
+		read -r monitor _ <"/proc/$1/task/$1/children" || true
+		read -r child _ <"/proc/$monitor/task/$monitor/children" || true
+	} 2>/dev/null
+	# it may have ended by now: a session that cannot be
+	ps -o sid= -p "${child:-4194304}" | tr -d ' ' | grep . || echo 4194304
+}
+
+# harm KIND [ARG], with options=(OPTION...): in the background until it says
+# that it begins; then it ends by itself within the time, or by force.
 harm() {
 	local first code=0
-	coproc EVIL { exec timeout -k 5 60 "$JIFFY" run --rm --name evil \
-		"${options[@]}" hostile /intruder "$@" 2>"$BATS_TEST_TMPDIR/err" \
-		</dev/null; }
-	local pid=$EVIL_PID out
-	exec {out}<&"${EVIL[0]}"
+	local fifo=$BATS_TEST_TMPDIR/fifo pid out
+	rm -f "$fifo"
+	mkfifo "$fifo"
+	timeout -k 5 60 "$JIFFY" run --rm --name evil "${options[@]}" hostile \
+		/intruder "$@" >"$fifo" 2>"$BATS_TEST_TMPDIR/err" </dev/null \
+		3>&- &
+	pid=$!
+	exec {out}<"$fifo"
 	read -r -t 20 first <&"$out"
 	[ "$first" = "begin 0" ]
+	session=$(host_session "$pid")
 	[ "${say:-}" = "" ] || { read -r -t 50 line <&"$out"; echo "$line"; }
 	[ "${ends:-}" != "" ] || timeout 20 "$JIFFY" rm -f evil || true
 	wait "$pid" || code=$?
@@ -107,6 +132,7 @@ harm() {
 	options=()
 	say=1 harm bomb
 	[[ "$line" == "processes "* ]]
+	[ "$ended" -eq 137 ]
 	[ "${line#* }" -le 4096 ]
 	say=1 harm descriptors
 	[[ "$line" == "descriptors "* ]]
@@ -135,4 +161,24 @@ harm() {
 		echo "# jump $at"
 		harm jump "$at"
 	done
+}
+
+@test "processes it made by itself go with the record of a killed monitor" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root for uids of instances"
+	local line out session
+	local pid monitor
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	timeout -k 5 60 "$JIFFY" run --name evil hostile /intruder bomb \
+		>"$BATS_TEST_TMPDIR/fifo" </dev/null 3>&- &
+	pid=$!
+	exec {out}<"$BATS_TEST_TMPDIR/fifo"
+	read -r -t 20 line <&"$out"
+	session=$(host_session "$pid")
+	read -r -t 50 line <&"$out"
+	read -r monitor _ <"/proc/$pid/task/$pid/children" || true
+	kill -9 "$monitor"
+	wait "$pid" || true
+	exec {out}<&-
+	timeout 30 "$JIFFY" rm evil
+	none_in_session
 }
