@@ -23,18 +23,19 @@
 #define BOOT_FD 3
 
 /* The host signal the instance's processes send each other (a real-time one, so
- * that no program-like sender uses it); the only one its filter lets through. */
+ * that no program-like sender uses it); the only one its filter lets through.
+ */
 #define BOOT_HOST_SIGKICK 34
 
 /* Exit statuses of the instance's host processes. Any other end of one is a
  * crash of the instance. */
-#define BOOT_HOST_EXIT_OK 0x4a /* ordered by the kernel */
+#define BOOT_HOST_EXIT_OK 0x4a	  /* ordered by the kernel */
 #define BOOT_HOST_EXIT_CRASH 0x4b /* crash record was written */
 
 enum boot_flags {
 	BOOT_TRACE = 1 << 0, /* trace system calls to trace_fd */
 	BOOT_STATS = 1 << 1, /* count system calls, leave boot_stats */
-	BOOT_TTY = 1 << 2, /* stdio is a terminal in raw mode: console tty */
+	BOOT_TTY = 1 << 2,   /* stdio is a terminal in raw mode: console tty */
 	BOOT_STDIN = 1 << 3, /* descriptor 0 is connected (else /dev/null) */
 	BOOT_NO_PATCH = 1 << 4, /* never patch system-call sites */
 };
@@ -42,7 +43,7 @@ enum boot_flags {
 /* A published port: guest port `guest` is reachable from outside. */
 struct boot_port {
 	uint16_t guest; /* host byte order */
-	uint8_t proto; /* IPPROTO_TCP 6, IPPROTO_UDP 17 */
+	uint8_t proto;	/* IPPROTO_TCP 6, IPPROTO_UDP 17 */
 	uint8_t pad;
 	uint32_t id; /* the broker's name for it */
 };
@@ -53,23 +54,24 @@ struct boot_string { /* bytes in data, without terminator in len, with one */
 	uint32_t len;
 };
 
-enum boot_phase { /* boot.phase_ns[]: CLOCK_MONOTONIC of the host */
-	BOOT_T_CLI, /* the command started (from the spec; 0 unknown) */
-	BOOT_T_MONITOR, /* the monitor's main() */
-	BOOT_T_SPAWN, /* before the kernel's exec */
-	BOOT_T_KERNEL, /* kernel's first instruction in C */
-	BOOT_T_MAPPED, /* regions mapped, filter installed */
-	BOOT_T_INIT, /* kernel subsystems ready, root mounted */
-	BOOT_T_EXEC, /* program loaded */
-	BOOT_T_USER, /* about to run its first instruction */
-	BOOT_T_COUNT
+enum boot_phase {	      /* boot.phase_ns[]: CLOCK_MONOTONIC of the host */
+		  BOOT_T_CLI, /* the command started (from the spec; 0 unknown)
+			       */
+		  BOOT_T_MONITOR, /* the monitor's main() */
+		  BOOT_T_SPAWN,	  /* before the kernel's exec */
+		  BOOT_T_KERNEL,  /* kernel's first instruction in C */
+		  BOOT_T_MAPPED,  /* regions mapped, filter installed */
+		  BOOT_T_INIT,	  /* kernel subsystems ready, root mounted */
+		  BOOT_T_EXEC,	  /* program loaded */
+		  BOOT_T_USER,	  /* about to run its first instruction */
+		  BOOT_T_COUNT
 };
 
 #define CRASH_MAGIC 0x48534152434a0a7fULL
 /* Left by the kernel when it dies of itself. */
 struct crash_record {
 	uint64_t magic;
-	uint64_t regs[21]; /* struct frame order (kernel/cpu/frame.h) */
+	uint64_t regs[21];	/* struct frame order (kernel/cpu/frame.h) */
 	uint64_t backtrace[32]; /* return addresses, 0 ends */
 	uint64_t fault_address;
 	int32_t tid, pid; /* guest's */
@@ -86,7 +88,7 @@ struct boot_stats {
 	uint64_t cache_pages; /* page cache, tmpfs, shared memory */
 	uint64_t nprocesses, nthreads, nfiles, ntimers;
 	uint64_t nsyscalls, nsyscalls_patched, nsites_patched;
-	uint64_t syscalls[512]; /* by number, with BOOT_STATS */
+	uint64_t syscalls[512];	  /* by number, with BOOT_STATS */
 	uint32_t unsupported_len; /* lines in unsupported */
 	uint32_t pad;
 	char unsupported[2048]; /* "what value count\n" */
@@ -96,28 +98,29 @@ struct boot_block {
 	/* Written by the monitor, read once by the kernel. */
 	uint64_t magic;
 	uint32_t version;
-	uint32_t size; /* BOOT_BLOCK_SIZE */
+	uint32_t size;	/* BOOT_BLOCK_SIZE */
 	uint32_t flags; /* enum boot_flags */
 	uint32_t ncpus;
 	uint64_t memory_limit; /* bytes, 0 none */
 	/* Outside descriptors; -1: absent. */
 	int32_t stdio_hfd[3];
-	int32_t image_fd; /* the EROFS root */
+	int32_t image_fd;  /* the EROFS root */
 	int32_t kernel_fd; /* shared memory: data, slots, heap */
-	int32_t cache_fd; /* shared memory: page cache */
+	int32_t cache_fd;  /* shared memory: page cache */
 	int32_t broker_fd; /* SOCK_SEQPACKET: requests and replies */
-	int32_t event_fd; /* SOCK_SEQPACKET: events to process 0 */
+	int32_t event_fd;  /* SOCK_SEQPACKET: events to process 0 */
 	int32_t trace_fd;
 	int32_t pad0;
 	uint64_t image_size; /* bytes */
 	uint64_t argc, envc;
 	uint32_t argv; /* offset in data: argc boot_strings */
 	uint32_t envp; /* offset in data: envc boot_strings */
-	struct boot_string cwd, hostname, user; /* user: "name|uid[:group|gid]" */
+	struct boot_string cwd, hostname,
+		user; /* user: "name|uid[:group|gid]" */
 	struct boot_string resolv_conf, hosts; /* files for /etc, or len 0 */
-	struct boot_string env_path; /* PATH to find argv[0] with */
+	struct boot_string env_path;	       /* PATH to find argv[0] with */
 	uint32_t nports;
-	uint32_t ports; /* offset in data: nports boot_port */
+	uint32_t ports;	      /* offset in data: nports boot_port */
 	uint32_t resolver_ip; /* IPv4, network order: datagrams to it at port
 			       * 53 go to the monitor's resolver */
 	uint32_t instance_ip; /* what the instance believes its address is */

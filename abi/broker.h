@@ -18,18 +18,18 @@ enum broker_op {
 	BROKER_LISTEN = 1, /* published TCP port: addr has the guest's port, arg
 			    * backlog -> listening socket, or error ENOENT:
 			    * not published (the port is internal only) */
-	BROKER_CONNECT, /* TCP to addr -> socket, connect() in progress or
-			 * done; error: EACCES (policy), ENETUNREACH ... */
-	BROKER_UDP_BIND, /* published UDP port -> bound socket; ENOENT */
+	BROKER_CONNECT,	   /* TCP to addr -> socket, connect() in progress or
+			    * done; error: EACCES (policy), ENETUNREACH ... */
+	BROKER_UDP_BIND,   /* published UDP port -> bound socket; ENOENT */
 	BROKER_UDP_CONNECT, /* UDP from the port in arg (0 any) to addr ->
 			     * connected socket (resolver address: a pair) */
-	BROKER_UDP_SEND, /* datagram in `payload` from published port arg to
-			  * addr; error only */
-	BROKER_READY, /* the program is about to run; no reply payload */
+	BROKER_UDP_SEND,    /* datagram in `payload` from published port arg to
+			     * addr; error only */
+	BROKER_READY,	    /* the program is about to run; no reply payload */
 	BROKER_EXIT, /* the first program ended: arg is the wait status; with a
 		      * payload it could not be started: one line, why */
 	BROKER_WINSIZE_GET, /* -> arg rows << 16 | cols */
-	BROKER_SETNAME, /* payload: new hostname, for inspect */
+	BROKER_SETNAME,	    /* payload: new hostname, for inspect */
 	BROKER_MEMORY, /* private resident memory of host process arg, which is
 			* one of the instance's -> arg KiB */
 };
@@ -42,7 +42,7 @@ struct broker_request {
 	uint32_t addr_len;
 	uint32_t payload_len;
 	uint8_t addr[32]; /* sockaddr */
-	/* payload_len bytes follow */
+			  /* payload_len bytes follow */
 };
 static_assert(sizeof(struct broker_request) == 48, "ABI");
 
@@ -58,10 +58,10 @@ static_assert(sizeof(struct broker_reply) == 48, "ABI");
 enum broker_event_type {
 	EVENT_SIGNAL = 1, /* send signal arg to pid 1 (to the foreground group
 			   * of the console with arg2 = 1) */
-	EVENT_WINSIZE, /* arg rows, arg2 cols */
+	EVENT_WINSIZE,	  /* arg rows, arg2 cols */
 	EVENT_STATS, /* refresh boot_block.stats, then EVENT_ACK on `event` */
 	EVENT_SHUTDOWN, /* stop everything: SIGKILL to all, power off */
-	EVENT_ACK, /* kernel to monitor: EVENT_STATS was served */
+	EVENT_ACK,	/* kernel to monitor: EVENT_STATS was served */
 };
 
 struct broker_event {

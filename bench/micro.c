@@ -245,14 +245,22 @@ static const struct {
 	const char *name;
 	void (*op)(void);
 } ops[] = {
-	{ "getppid", op_getppid },	{ "clock_gettime", op_clock },
-	{ "read_zero_1", op_read_zero }, { "write_null_1", op_write_null },
-	{ "pread_4k", op_pread },	{ "open_close", op_open },
-	{ "stat", op_stat },		{ "pipe_1", op_pipe },
-	{ "unix_1", op_unix },		{ "eventfd", op_eventfd },
-	{ "epoll_ctl", op_epoll_ctl },	{ "mmap_touch_64k", op_mmap },
-	{ "thread", op_thread },	{ "futex_pingpong", op_futex },
-	{ "fork_exit_wait", op_fork },	{ "spawn_exit_wait", op_spawn },
+	{ "getppid", op_getppid },
+	{ "clock_gettime", op_clock },
+	{ "read_zero_1", op_read_zero },
+	{ "write_null_1", op_write_null },
+	{ "pread_4k", op_pread },
+	{ "open_close", op_open },
+	{ "stat", op_stat },
+	{ "pipe_1", op_pipe },
+	{ "unix_1", op_unix },
+	{ "eventfd", op_eventfd },
+	{ "epoll_ctl", op_epoll_ctl },
+	{ "mmap_touch_64k", op_mmap },
+	{ "thread", op_thread },
+	{ "futex_pingpong", op_futex },
+	{ "fork_exit_wait", op_fork },
+	{ "spawn_exit_wait", op_spawn },
 };
 
 int main(int argc, char **argv)

@@ -21,21 +21,21 @@ void klog(const char *fmt, ...) PRINTF_LIKE(1, 2);
  * the instance. */
 NORETURN void kpanic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-#define kassert(cond)                                                      \
-	do {                                                               \
-		if (unlikely(!(cond)))                                     \
-			kpanic("assertion %s at %s:%d", #cond, __FILE__,   \
-			       __LINE__);                                  \
+#define kassert(cond)                                                    \
+	do {                                                             \
+		if (unlikely(!(cond)))                                   \
+			kpanic("assertion %s at %s:%d", #cond, __FILE__, \
+			       __LINE__);                                \
 	} while (0)
 
 struct boot_block;
 struct kernel {
 	const struct boot_block *boot; /* validated copy in kernel memory */
-	bool trace; /* --trace: slow path on every call */
-	bool count; /* --stats: per-call counters */
-	u32 ncpus; /* of the instance */
-	u64 memory_limit; /* bytes; 0: none */
-	nsec_t boot_time; /* monotonic */
+	bool trace;		       /* --trace: slow path on every call */
+	bool count;		       /* --stats: per-call counters */
+	u32 ncpus;		       /* of the instance */
+	u64 memory_limit;	       /* bytes; 0: none */
+	nsec_t boot_time;	       /* monotonic */
 	nsec_t boot_realtime;
 	char hostname[65];
 	char domainname[65];

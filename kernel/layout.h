@@ -8,7 +8,7 @@
 #define JIFFY_KERNEL_LAYOUT_H
 
 #define USER_START 0x0000000000010000UL /* lowest mappable (mmap_min_addr) */
-#define USER_END 0x00007d0000000000UL /* first address the program lacks */
+#define USER_END 0x00007d0000000000UL	/* first address the program lacks */
 
 #define KERNEL_BASE 0x00007d0000000000UL /* text, rodata, data, bss */
 #define KERNEL_IMAGE_MAX 0x0000000010000000UL

@@ -66,8 +66,10 @@ static int put_string(struct boot_block *b, const char *s,
 	size_t len = strlen(s);
 
 	if (len + 1 > BOOT_DATA_SIZE - b->data_len)
-		return err_set(e, E2BIG, "arguments and environment over %u "
-			       "bytes", BOOT_DATA_SIZE);
+		return err_set(e, E2BIG,
+			       "arguments and environment over %u "
+			       "bytes",
+			       BOOT_DATA_SIZE);
 	out->offset = b->data_len;
 	out->len = (uint32_t)len;
 	memcpy(b->data + b->data_len, s, len + 1);
@@ -117,8 +119,7 @@ static void put_ports(struct boot_block *b, const struct spec *s)
 	for (i = 0; i < s->nports; i++) {
 		struct boot_port p = {
 			.guest = s->ports[i].guest,
-			.proto = s->ports[i].is_udp ? IPPROTO_UDP :
-						      IPPROTO_TCP,
+			.proto = s->ports[i].is_udp ? IPPROTO_UDP : IPPROTO_TCP,
 			.id = i,
 		};
 
@@ -168,7 +169,8 @@ static int fill_block(struct instance *in, struct err *e)
 	b->magic = BOOT_MAGIC;
 	b->version = BOOT_VERSION;
 	b->size = BOOT_BLOCK_SIZE;
-	b->ncpus = s->ncpus ? s->ncpus : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+	b->ncpus = s->ncpus ? s->ncpus
+			    : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	b->memory_limit = s->memory_bytes;
 	b->image_size = in->image_size;
 	b->resolver_ip = htonl(RESOLVER_IP);

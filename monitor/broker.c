@@ -20,7 +20,7 @@
 struct call {
 	struct broker_request req;
 	struct broker_reply reply;
-	int fd; /* to hand in, -1 none; closed after */
+	int fd;			/* to hand in, -1 none; closed after */
 	const uint8_t *payload; /* req.payload_len bytes */
 };
 
@@ -108,8 +108,8 @@ static int op_listen(struct instance *in, struct call *c)
 
 	if (i < 0)
 		return ENOENT;
-	c->fd = in->port_fds[i] >= 0 ? in->port_fds[i] :
-				       bind_port(in, (unsigned int)i);
+	c->fd = in->port_fds[i] >= 0 ? in->port_fds[i]
+				     : bind_port(in, (unsigned int)i);
 	in->port_fds[i] = -1;
 	if (c->fd < 0)
 		return -c->fd;
@@ -237,8 +237,7 @@ static int op_exit(struct instance *in, const struct call *c)
 	}
 	if (c->req.payload_len && !in->is_ready)
 		instance_end(in, END_REFUSED, (int)c->req.arg, "%.*s",
-			     (int)c->req.payload_len,
-			     (const char *)c->payload);
+			     (int)c->req.payload_len, (const char *)c->payload);
 	else
 		instance_end(in, END_EXIT, (int)c->req.arg, "exited");
 	return 0;
@@ -273,8 +272,9 @@ static int op_memory(struct instance *in, struct call *c)
 	if (n != 3)
 		return ESRCH;
 	resident = resident > shared ? resident - shared : 0;
-	c->reply.arg = (uint32_t)(resident *
-				  ((unsigned long)sysconf(_SC_PAGESIZE) / 1024));
+	c->reply.arg =
+		(uint32_t)(resident *
+			   ((unsigned long)sysconf(_SC_PAGESIZE) / 1024));
 	return 0;
 }
 
@@ -364,5 +364,6 @@ void broker_event(struct instance *in, uint32_t type, uint32_t arg,
 	struct broker_event ev = { .type = type, .arg = arg, .arg2 = arg2 };
 
 	if (in->is_started)
-		send(in->event_fd, &ev, sizeof(ev), MSG_NOSIGNAL | MSG_DONTWAIT);
+		send(in->event_fd, &ev, sizeof(ev),
+		     MSG_NOSIGNAL | MSG_DONTWAIT);
 }

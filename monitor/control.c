@@ -30,8 +30,10 @@ int control_open(struct instance *in, struct err *e)
 		return 0;
 	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/control.sock",
 		     in->spec.state_dir) >= (int)sizeof(sun.sun_path))
-		return err_set(e, ENAMETOOLONG, "control socket %s: path over "
-			       "107 bytes", in->spec.state_dir);
+		return err_set(e, ENAMETOOLONG,
+			       "control socket %s: path over "
+			       "107 bytes",
+			       in->spec.state_dir);
 	unlink(sun.sun_path);
 	in->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (in->control_fd < 0 ||
@@ -105,8 +107,8 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 		}
 		broker_event(in, EVENT_SIGNAL, (uint32_t)in->spec.stop_signal,
 			     0);
-		in->stop_deadline_ns = clock_now_ns() +
-				       (uint64_t)n * 1000000000 + 1;
+		in->stop_deadline_ns =
+			clock_now_ns() + (uint64_t)n * 1000000000 + 1;
 		return true;
 	} else {
 		reply_error(fd, "unknown operation");
@@ -117,8 +119,8 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 void control_accept(struct instance *in)
 {
 	struct timeval patience = { .tv_sec = 1 };
-	cleanup_close int fd = accept4(in->control_fd, NULL, NULL,
-				       SOCK_CLOEXEC);
+	cleanup_close int fd =
+		accept4(in->control_fd, NULL, NULL, SOCK_CLOEXEC);
 	cleanup_json json_t *req = NULL;
 	struct err e = ERR_INIT;
 	char line[1024];

@@ -123,8 +123,7 @@ static void drop_client(struct dns *d, int fd)
 }
 
 /* The question's name as text and where its type starts; 0 if malformed. */
-static size_t question_name(const uint8_t *p, size_t n, char *name,
-			    size_t size)
+static size_t question_name(const uint8_t *p, size_t n, char *name, size_t size)
 {
 	size_t at = DNS_HEADER, out = 0;
 
@@ -147,12 +146,12 @@ static size_t question_name(const uint8_t *p, size_t n, char *name,
 static size_t make_answer(uint8_t *p, size_t question_end, int rcode,
 			  uint32_t ip)
 {
-	static const uint8_t a_record[12] = { 0xc0, DNS_HEADER, 0, 1, 0, 1,
+	static const uint8_t a_record[12] = { 0xc0, DNS_HEADER, 0, 1,  0, 1,
 					      0,    0,		0, 60, 0, 4 };
 	uint32_t wire = htonl(ip);
 
 	p[2] = (uint8_t)(0x80 | (p[2] & 1)); /* answer, recursion desired */
-	p[3] = (uint8_t)(0x80 | rcode); /* recursion available */
+	p[3] = (uint8_t)(0x80 | rcode);	     /* recursion available */
 	memset(p + 6, 0, 6);
 	p[7] = ip ? 1 : 0;
 	if (!ip)

@@ -18,12 +18,12 @@
 struct dns;
 
 enum instance_end {
-	END_NONE, /* still running */
-	END_EXIT, /* the program ended by itself: status */
+	END_NONE,    /* still running */
+	END_EXIT,    /* the program ended by itself: status */
 	END_REFUSED, /* the program could not be started: status, reason */
-	END_CRASH, /* the kernel or a host process died */
-	END_OOM, /* over its memory limit */
-	END_KILLED, /* stop or kill asked for it */
+	END_CRASH,   /* the kernel or a host process died */
+	END_OOM,     /* over its memory limit */
+	END_KILLED,  /* stop or kill asked for it */
 };
 
 struct instance {
@@ -33,12 +33,12 @@ struct instance {
 	/* Shared with the kernel. boot is hostile once the kernel runs. */
 	struct boot_block *boot;
 	int boot_fd, kernel_fd, cache_fd, image_fd, kernel_exe_fd, trace_fd;
-	int broker_fd, event_fd; /* our ends */
+	int broker_fd, event_fd;	     /* our ends */
 	int broker_guest_fd, event_guest_fd; /* the kernel's, closed after */
 	uint64_t image_size;
 
 	pid_t group; /* process group (and first process) of the instance */
-	uid_t uid; /* host uid it runs as, or (uid_t)-1: ours */
+	uid_t uid;   /* host uid it runs as, or (uid_t)-1: ours */
 	bool is_started, is_ready;
 	bool is_broker_gone; /* EOF from the kernel */
 
@@ -48,7 +48,7 @@ struct instance {
 
 	/* Loop. */
 	int epoll_fd, signal_fd, control_fd, timer_fd, ready_fd;
-	int stop_client; /* control connection that waits for the end */
+	int stop_client;     /* control connection that waits for the end */
 	uint64_t started_ns; /* main() began, CLOCK_MONOTONIC */
 	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
 	uint64_t memory_peak;
@@ -85,7 +85,7 @@ void broker_event(struct instance *in, uint32_t type, uint32_t arg,
 		  uint32_t arg2);
 
 /* dns.c: the resolver behind RESOLVER_IP. */
-int dns_open_client(struct instance *in); /* descriptor for the kernel */
+int dns_open_client(struct instance *in);    /* descriptor for the kernel */
 void dns_serve(struct instance *in, int fd); /* a client or upstream is ready */
 bool dns_owns(const struct instance *in, int fd);
 

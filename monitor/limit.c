@@ -91,8 +91,8 @@ static uint64_t sum_children(uint64_t (*bytes)(int pid))
 
 uint64_t limit_usage(const struct instance *in, uint64_t *pss)
 {
-	uint64_t objects = object_bytes(in->kernel_fd) +
-			   object_bytes(in->cache_fd);
+	uint64_t objects =
+		object_bytes(in->kernel_fd) + object_bytes(in->cache_fd);
 
 	if (pss)
 		*pss = objects + sum_children(anonymous_pss);

@@ -143,9 +143,9 @@ static void serve_death(struct instance *in, pid_t pid, int status)
 		instance_end(in, END_CRASH, 0,
 			     "host process %d was killed by signal %d%s", pid,
 			     WTERMSIG(status),
-			     WTERMSIG(status) == SIGSYS ?
-				     " (a host call that is not allowed)" :
-				     "");
+			     WTERMSIG(status) == SIGSYS
+				     ? " (a host call that is not allowed)"
+				     : "");
 	} else {
 		instance_end(in, END_CRASH, 0,
 			     "host process %d ended with status %d", pid,
@@ -161,9 +161,9 @@ static void reap(struct instance *in)
 	int status;
 	pid_t pid;
 
-	while (in->end == END_NONE && waitid(P_ALL, 0, &si,
-					     WEXITED | WNOHANG | WNOWAIT |
-						     __WALL) == 0 &&
+	while (in->end == END_NONE &&
+	       waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) ==
+		       0 &&
 	       si.si_pid) {
 		(void)broker_serve(in);
 		pid = waitpid(si.si_pid, &status, __WALL);
@@ -171,8 +171,9 @@ static void reap(struct instance *in)
 			serve_death(in, pid, status);
 		si.si_pid = 0;
 	}
-	if (in->end == END_NONE && waitid(P_ALL, 0, &si, WEXITED | WNOHANG |
-					  WNOWAIT | __WALL) && errno == ECHILD)
+	if (in->end == END_NONE &&
+	    waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) &&
+	    errno == ECHILD)
 		instance_end(in, END_CRASH, 0,
 			     "all host processes ended without a word");
 }
@@ -289,8 +290,8 @@ int instance_exit_code(const struct instance *in)
 	switch (in->end) {
 	case END_EXIT:
 	case END_REFUSED:
-		return WIFSIGNALED(in->status) ? 128 + WTERMSIG(in->status) :
-						 WEXITSTATUS(in->status);
+		return WIFSIGNALED(in->status) ? 128 + WTERMSIG(in->status)
+					       : WEXITSTATUS(in->status);
 	case END_OOM:
 	case END_KILLED:
 		return 128 + SIGKILL;

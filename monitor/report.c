@@ -30,15 +30,14 @@ static void put_escaped(FILE *f, const char *s, size_t n)
 static void put_registers(FILE *f, const struct crash_record *c)
 {
 	static const char *const names[21] = {
-		"r15", "r14", "r13", "r12", "rbp", "rbx", "r11",
-		"r10", "r9",  "r8",  "rax", "rcx", "rdx", "rsi",
-		"rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss"
+		"r15", "r14",	   "r13", "r12", "rbp",	   "rbx", "r11",
+		"r10", "r9",	   "r8",  "rax", "rcx",	   "rdx", "rsi",
+		"rdi", "orig_rax", "rip", "cs",	 "eflags", "rsp", "ss"
 	};
 
 	for (int i = 0; i < 21; i++)
 		fprintf(f, "  %-8s %016llx%s", names[i],
-			(unsigned long long)c->regs[i],
-			i % 3 == 2 ? "\n" : "");
+			(unsigned long long)c->regs[i], i % 3 == 2 ? "\n" : "");
 }
 
 static void put_backtrace(FILE *f, const struct crash_record *c,
@@ -94,10 +93,9 @@ static json_t *stats_phases(const uint64_t *t)
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cli_us",
 			 phase_us(t, BOOT_T_CLI, BOOT_T_MONITOR), "monitor_us",
 			 phase_us(t, BOOT_T_MONITOR, BOOT_T_KERNEL), "map_us",
-			 phase_us(t, BOOT_T_KERNEL, BOOT_T_MAPPED),
-			 "kernel_us", phase_us(t, BOOT_T_MAPPED, BOOT_T_INIT),
-			 "exec_us", phase_us(t, BOOT_T_INIT, BOOT_T_EXEC),
-			 "first_user_us",
+			 phase_us(t, BOOT_T_KERNEL, BOOT_T_MAPPED), "kernel_us",
+			 phase_us(t, BOOT_T_MAPPED, BOOT_T_INIT), "exec_us",
+			 phase_us(t, BOOT_T_INIT, BOOT_T_EXEC), "first_user_us",
 			 phase_us(t, BOOT_T_EXEC, BOOT_T_USER), "total_us",
 			 phase_us(t, first, BOOT_T_USER));
 }
@@ -125,9 +123,9 @@ static json_t *stats_unsupported(const struct boot_stats *st)
 	json_t *list = json_array();
 
 	memcpy(text, st->unsupported, sizeof(st->unsupported));
-	text[st->unsupported_len < sizeof(st->unsupported) ?
-		     st->unsupported_len :
-		     sizeof(st->unsupported)] = '\0';
+	text[st->unsupported_len < sizeof(st->unsupported)
+		     ? st->unsupported_len
+		     : sizeof(st->unsupported)] = '\0';
 	while ((line = strsep(&rest, "\n"))) {
 		if (*line)
 			json_array_append_new(list, json_text(line));

@@ -20,11 +20,12 @@
 #define SPEC_SIZE_MAX (4u << 20)
 
 static const char *const spec_keys[] = {
-	"schema",    "name",	 "id",	      "image",	"argv",
-	"env",	     "cwd",	 "user",      "hostname", "memory_bytes",
-	"cpus",	     "ports",	 "tty",	      "stdin",	"detach",
-	"rm",	     "trace",	 "stats",     "net",	"state_dir",
-	"log",	     "stop_signal", "started_ns", "patch", "labels", NULL
+	"schema", "name",	 "id",	       "image",	   "argv",
+	"env",	  "cwd",	 "user",       "hostname", "memory_bytes",
+	"cpus",	  "ports",	 "tty",	       "stdin",	   "detach",
+	"rm",	  "trace",	 "stats",      "net",	   "state_dir",
+	"log",	  "stop_signal", "started_ns", "patch",	   "labels",
+	NULL
 };
 
 static char *opt_string(const json_t *o, const char *key)

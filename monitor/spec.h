@@ -30,7 +30,7 @@ struct spec {
 	char *user;
 	char *hostname;
 	uint64_t memory_bytes; /* 0: no limit */
-	unsigned int ncpus; /* 0: all of the host */
+	unsigned int ncpus;    /* 0: all of the host */
 	unsigned int nports;
 	struct spec_port ports[SPEC_PORTS_MAX];
 	bool has_tty, has_stdin, is_detached, is_removed_at_exit, has_net;

@@ -12,9 +12,9 @@ struct thread;
 
 struct cpu_block {
 	struct thread *current; /* offset 0 */
-	u64 kernel_sp; /* offset 8: top of current's kernel stack */
-	u64 user_sp; /* offset 16: scratch of the fast entry */
-	u64 self; /* offset 24: address of this block */
+	u64 kernel_sp;		/* offset 8: top of current's kernel stack */
+	u64 user_sp;		/* offset 16: scratch of the fast entry */
+	u64 self;		/* offset 24: address of this block */
 	/* The platform's own fields follow in its own struct. */
 };
 

@@ -19,7 +19,7 @@ enum {
 };
 enum { LAYOUT_PLAIN = 0, LAYOUT_INLINE = 2, LAYOUT_CHUNK = 4 };
 enum {
-	CHUNK_BITS = 0x1f, /* chunk size is block << this */
+	CHUNK_BITS = 0x1f,    /* chunk size is block << this */
 	CHUNK_INDEXES = 0x20, /* 8-byte entries with device numbers */
 	CHUNK_KNOWN = CHUNK_BITS | CHUNK_INDEXES,
 };
@@ -27,7 +27,7 @@ enum {
 #define DIRENT_SIZE 12U
 #define XATTR_HEADER 12U
 
-/* --- Bytes ------------------------------------------------------------------------- */
+/* --- Bytes --------------------------------------------------------------- */
 
 static const u8 *get(const struct erofs_image *img, u64 offset, u64 n)
 {
@@ -53,7 +53,7 @@ static u64 le64(const u8 *p)
 	return le32(p) | (u64)le32(p + 4) << 32;
 }
 
-/* --- Superblock ----------------------------------------------------------------------- */
+/* --- Superblock ---------------------------------------------------------- */
 
 /* The sum covers the rest of the first block, with its own field as zero. */
 static bool checksum_ok(const struct erofs_image *img, const u8 *sb)
@@ -102,7 +102,7 @@ int erofs_image_open(struct erofs_image *img, const void *base, u64 size)
 	return (root.mode & 0170000) == 0040000 ? 0 : -EUCLEAN;
 }
 
-/* --- Inodes ----------------------------------------------------------------------------- */
+/* --- Inodes -------------------------------------------------------------- */
 
 static void inode_compact(const struct erofs_image *img, const u8 *p,
 			  struct erofs_inode *ino)
@@ -176,7 +176,8 @@ int erofs_inode_read(const struct erofs_image *img, u64 nid,
 	int kind;
 
 	memset(ino, 0, sizeof(*ino));
-	if (nid > UINT64_MAX / 32 || ckd_add(&offset, img->meta_offset, nid * 32))
+	if (nid > UINT64_MAX / 32 ||
+	    ckd_add(&offset, img->meta_offset, nid * 32))
 		return -EUCLEAN;
 	p = get(img, offset, 32);
 	if (!p)
@@ -208,7 +209,7 @@ int erofs_inode_read(const struct erofs_image *img, u64 nid,
 	return kind <= 0 ? kind : check_data(img, ino);
 }
 
-/* --- Data --------------------------------------------------------------------------------- */
+/* --- Data ---------------------------------------------------------------- */
 
 static int map_chunk(const struct erofs_image *img,
 		     const struct erofs_inode *ino, u64 offset, u64 *at,
@@ -305,7 +306,7 @@ bool erofs_is_mappable(const struct erofs_image *img,
 	       get(img, *offset, ROUND_UP(ino->size, EROFS_BLOCK));
 }
 
-/* --- Directories ------------------------------------------------------------------------------ */
+/* --- Directories --------------------------------------------------------- */
 
 struct dir_block {
 	const u8 *data;
@@ -447,7 +448,7 @@ int erofs_dir_entry(const struct erofs_image *img,
 	return 0;
 }
 
-/* --- Extended attributes ------------------------------------------------------------------------ */
+/* --- Extended attributes ------------------------------------------------- */
 
 static int xattr_parse(const struct erofs_image *img, u64 offset,
 		       struct erofs_xattr *x, u64 *next)
@@ -470,9 +471,8 @@ static int xattr_parse(const struct erofs_image *img, u64 offset,
 	return 1;
 }
 
-int erofs_xattr_at(const struct erofs_image *img,
-		   const struct erofs_inode *ino, u32 index,
-		   struct erofs_xattr *x)
+int erofs_xattr_at(const struct erofs_image *img, const struct erofs_inode *ino,
+		   u32 index, struct erofs_xattr *x)
 {
 	u64 at = ino->xattr_offset + XATTR_HEADER;
 	u64 end = ino->xattr_offset + ino->xattr_size;

@@ -30,7 +30,7 @@ struct erofs_inode {
 	u64 mtime_sec;
 	u32 mtime_nsec;
 	u32 layout; /* data layout of the format */
-	u32 raw; /* block address, device or chunk format */
+	u32 raw;    /* block address, device or chunk format */
 	u64 xattr_offset, xattr_size; /* in the image; size 0: none */
 	u64 tail_offset; /* in the image: what follows inode and xattrs */
 };
@@ -77,9 +77,8 @@ int erofs_dir_entry(const struct erofs_image *img,
 		    struct erofs_entry *entry);
 
 /* The index-th attribute: 1, 0 none, -EUCLEAN. */
-int erofs_xattr_at(const struct erofs_image *img,
-		   const struct erofs_inode *ino, u32 index,
-		   struct erofs_xattr *x);
+int erofs_xattr_at(const struct erofs_image *img, const struct erofs_inode *ino,
+		   u32 index, struct erofs_xattr *x);
 /* Full name of x, terminated, into buf: its length, or 0 if it does not fit or
  * has a prefix we do not know. */
 u32 erofs_xattr_name(const struct erofs_xattr *x, char *buf, u32 size);

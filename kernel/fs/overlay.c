@@ -32,11 +32,11 @@ struct hidden {
 
 struct overlay_node { /* inode->data of what comes from the image */
 	u64 nid;
-	bool is_copied; /* data is in memory */
-	bool has_own_xattrs; /* they are in memory */
-	bool is_linked; /* has more names: in overlay_sb.links */
-	struct object *lower; /* image object that was replaced, or NULL */
-	struct hidden **hidden; /* HIDDEN_BUCKETS chains, or NULL */
+	bool is_copied;		   /* data is in memory */
+	bool has_own_xattrs;	   /* they are in memory */
+	bool is_linked;		   /* has more names: in overlay_sb.links */
+	struct object *lower;	   /* image object that was replaced, or NULL */
+	struct hidden **hidden;	   /* HIDDEN_BUCKETS chains, or NULL */
 	struct overlay_node *next; /* in links */
 	struct inode *inode;
 };
@@ -58,7 +58,7 @@ static const struct erofs_image *image_of(const struct inode *i)
 	return &sb_of(i->fs)->image;
 }
 
-/* --- Hidden names ----------------------------------------------------------------- */
+/* --- Hidden names -------------------------------------------------------- */
 
 static struct hidden **hidden_bucket(const struct overlay_node *node,
 				     const char *name, u32 len)
@@ -114,7 +114,7 @@ static void hidden_free(struct overlay_node *node)
 	kfree(node->hidden);
 }
 
-/* --- Inodes from the image --------------------------------------------------------- */
+/* --- Inodes from the image ----------------------------------------------- */
 
 static struct inode *links_find(struct overlay_sb *sb, u64 nid)
 {
@@ -236,7 +236,7 @@ static void overlay_evict(struct inode *i)
 	kfree(node);
 }
 
-/* --- Data ------------------------------------------------------------------------------ */
+/* --- Data ---------------------------------------------------------------- */
 
 static int copy_runs(const struct inode *i, const struct erofs_inode *lower,
 		     struct object *o)
@@ -364,7 +364,7 @@ static int overlay_setattr(struct inode *i, const struct attr *a)
 	return inode_setattr_fields(i, a);
 }
 
-/* --- Directories -------------------------------------------------------------------------- */
+/* --- Directories --------------------------------------------------------- */
 
 static int overlay_lookup(struct inode *dir, const char *name, u32 len,
 			  struct inode **i)
@@ -471,7 +471,7 @@ static int overlay_rename(struct inode *old_dir, struct dentry *old_d,
 
 static u32 entry_type(u32 type)
 {
-	static const u32 types[] = { 0,	       TYPE_REG,  TYPE_DIR, TYPE_CHR,
+	static const u32 types[] = { 0,	       TYPE_REG,  TYPE_DIR,  TYPE_CHR,
 				     TYPE_BLK, TYPE_FIFO, TYPE_SOCK, TYPE_LNK };
 
 	return type < ARRAY_SIZE(types) ? types[type] : 0;
@@ -521,7 +521,7 @@ static int overlay_readdir(struct file *f, struct dir_context *ctx)
 	return 0;
 }
 
-/* --- Extended attributes ------------------------------------------------------------------- */
+/* --- Extended attributes ------------------------------------------------- */
 
 #define XATTR_FULL_NAME 300
 
@@ -630,11 +630,11 @@ static int overlay_removexattr(struct inode *i, const char *name)
 	return err ? err : xattr_list_remove(i, name);
 }
 
-/* --- Tables and mounting --------------------------------------------------------------------- */
+/* --- Tables and mounting ------------------------------------------------- */
 
-#define COMMON_OPS                                                            \
-	.evict = overlay_evict, .getxattr = overlay_getxattr,                 \
-	.setxattr = overlay_setxattr, .listxattr = overlay_listxattr,         \
+#define COMMON_OPS                                                    \
+	.evict = overlay_evict, .getxattr = overlay_getxattr,         \
+	.setxattr = overlay_setxattr, .listxattr = overlay_listxattr, \
 	.removexattr = overlay_removexattr
 
 static const struct inode_ops overlay_dir_ops = {

@@ -17,7 +17,7 @@ static const struct tmpfs_sb *sb_of(const struct fs *fs)
 	return fs->data;
 }
 
-/* --- Inodes ------------------------------------------------------------------------ */
+/* --- Inodes -------------------------------------------------------------- */
 
 void tmpfs_set_ops(struct inode *i)
 {
@@ -72,8 +72,8 @@ static void dir_changed(struct inode *dir, s64 entries)
 	dir->ctime = dir->mtime;
 }
 
-int tmpfs_create(struct inode *dir, struct dentry *d UNUSED, u32 mode,
-		 u32 rdev, struct inode **i)
+int tmpfs_create(struct inode *dir, struct dentry *d UNUSED, u32 mode, u32 rdev,
+		 struct inode **i)
 {
 	int err = tmpfs_inode_new(dir->fs, dir, mode, rdev, i);
 
@@ -208,7 +208,7 @@ int tmpfs_readlink(struct inode *i, char *buf, size_t size)
 	return (int)i->link_len;
 }
 
-/* --- Directories as files ------------------------------------------------------------ */
+/* --- Directories as files ------------------------------------------------ */
 
 static int tmpfs_readdir(struct file *f, struct dir_context *ctx)
 {
@@ -242,10 +242,10 @@ static const struct file_ops tmpfs_dir_fops = {
 	.fsync = tmpfs_dir_fsync,
 };
 
-/* --- Tables -------------------------------------------------------------------------- */
+/* --- Tables -------------------------------------------------------------- */
 
-#define XATTR_OPS                                                            \
-	.getxattr = xattr_list_get, .setxattr = xattr_list_set,              \
+#define XATTR_OPS                                               \
+	.getxattr = xattr_list_get, .setxattr = xattr_list_set, \
 	.listxattr = xattr_list_names, .removexattr = xattr_list_remove
 
 static const struct inode_ops tmpfs_dir_ops = {
@@ -273,7 +273,7 @@ static const struct tmpfs_sb tmpfs_sb = {
 	.dir_fops = &tmpfs_dir_fops,
 };
 
-/* --- Mounting -------------------------------------------------------------------------- */
+/* --- Mounting ------------------------------------------------------------ */
 
 /* "512m", "50%": bytes of it. */
 static int parse_size(const char *s, size_t n, u64 *bytes)
@@ -399,10 +399,10 @@ static int tmpfs_mount(const char *source UNUSED, const char *options,
 
 int tmpfs_statfs(struct fs *fs, struct linux_statfs *st)
 {
-	u64 pages = fs->max_pages ? fs->max_pages :
-				    kernel.memory_limit / PAGE_SIZE;
-	u64 used = fs->max_pages ? atomic_load(&fs->used_pages) :
-				   object_total_pages();
+	u64 pages = fs->max_pages ? fs->max_pages
+				  : kernel.memory_limit / PAGE_SIZE;
+	u64 used = fs->max_pages ? atomic_load(&fs->used_pages)
+				 : object_total_pages();
 
 	st->type = (s64)fs->magic;
 	st->bsize = PAGE_SIZE;

@@ -34,8 +34,7 @@ int tmpfs_unlink(struct inode *dir, struct dentry *d);
 int tmpfs_rmdir_empty(struct inode *dir, struct dentry *d);
 /* The same for a replaced directory. */
 int tmpfs_rename_counts(struct inode *old_dir, struct dentry *old_d,
-			struct inode *new_dir, struct dentry *new_d,
-			u32 flags);
+			struct inode *new_dir, struct dentry *new_d, u32 flags);
 int tmpfs_tmpfile(struct inode *dir, u32 mode, struct inode **i);
 int tmpfs_readlink(struct inode *i, char *buf, size_t size);
 s64 tmpfs_dir_lseek(struct file *f, s64 offset, int whence);

@@ -57,8 +57,8 @@ static u64 xattr_total(struct inode *i)
 	return total;
 }
 
-int xattr_list_set(struct inode *i, const char *name, const void *buf,
-		   size_t n, int flags)
+int xattr_list_set(struct inode *i, const char *name, const void *buf, size_t n,
+		   int flags)
 {
 	struct xattr **place = xattr_find(i, name);
 	struct xattr *old = *place, *x;

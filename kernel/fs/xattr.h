@@ -16,8 +16,8 @@ struct inode;
 /* Value's length; copied to buf if n is not 0. -ENODATA, -ERANGE. */
 s64 xattr_list_get(struct inode *i, const char *name, void *buf, size_t n);
 /* flags: XATTR_CREATE 1, XATTR_REPLACE 2. -EEXIST, -ENODATA, -ENOSPC. */
-int xattr_list_set(struct inode *i, const char *name, const void *buf,
-		   size_t n, int flags);
+int xattr_list_set(struct inode *i, const char *name, const void *buf, size_t n,
+		   int flags);
 int xattr_list_remove(struct inode *i, const char *name);
 /* Names with their terminators: length; copied if n is not 0. -ERANGE. */
 s64 xattr_list_names(struct inode *i, char *buf, size_t n);

@@ -19,12 +19,12 @@
 struct pipe {
 	struct mutex lock; /* all below, except the queues */
 	u64 head, tail; /* bytes ever written, read; head - tail are inside */
-	u32 npages; /* capacity, a power of two */
+	u32 npages;	/* capacity, a power of two */
 	u32 nreaders, nwriters;
-	u32 nopens; /* files: the pipe dies with the last */
+	u32 nopens;			/* files: the pipe dies with the last */
 	u32 reader_opens, writer_opens; /* FIFO: ever opened, for open() */
-	u8 **pages; /* npages slots; NULL: not allocated */
-	u8 *spare; /* the last page freed */
+	u8 **pages;			/* npages slots; NULL: not allocated */
+	u8 *spare;			/* the last page freed */
 	struct waitq read_wait, write_wait, open_wait;
 };
 
@@ -201,7 +201,8 @@ static s64 pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 	return n;
 }
 
-/* What a writer needs before it may go on: all of a small write, else a byte. */
+/* What a writer needs before it may go on: all of a small write, else a byte.
+ */
 static bool pipe_may_write(const struct pipe *p, const struct uio *u)
 {
 	u64 room = pipe_room(p);
@@ -246,8 +247,8 @@ static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 			total = total ? total : -EAGAIN;
 			break;
 		}
-		if (pipe_sleep(p, &p->write_wait) && u->left &&
-		    p->nreaders && !pipe_may_write(p, u)) {
+		if (pipe_sleep(p, &p->write_wait) && u->left && p->nreaders &&
+		    !pipe_may_write(p, u)) {
 			total = total ? total : -ERESTARTSYS;
 			break;
 		}
@@ -357,10 +358,9 @@ static void pipe_attach(struct pipe *p, const struct file *f)
 static void pipe_release(struct file *f)
 {
 	struct pipe *p = f->data;
-	struct inode *fifo = inode_is(f->inode, TYPE_FIFO) &&
-					     f->inode->fifo == p ?
-				     f->inode :
-				     NULL;
+	struct inode *fifo =
+		inode_is(f->inode, TYPE_FIFO) && f->inode->fifo == p ? f->inode
+								     : NULL;
 	bool is_last;
 
 	mutex_lock(&p->lock);

@@ -173,8 +173,7 @@ static int merge_hfds(struct poll_call *c, struct poll_item *items, int count)
 {
 	for (u32 i = 0; i < c->nhfds; i++) {
 		struct poll_item *it = &items[c->owner[i]];
-		u32 ev = (u16)c->hfds[i].revents &
-			 (it->events | POLL_ALWAYS);
+		u32 ev = (u16)c->hfds[i].revents & (it->events | POLL_ALWAYS);
 
 		if (ev && !it->revents)
 			count++;
@@ -202,8 +201,8 @@ static int wait_all(struct poll_call *c, struct poll_item *items,
 		if (r == -ETIMEDOUT)
 			return 0;
 		r = c->nhfds ? thread_sleep_poll(c->hfds, (int)c->nhfds,
-						 deadline) :
-			       thread_sleep(deadline, true);
+						 deadline)
+			     : thread_sleep(deadline, true);
 		count = ask_all(c, items, refs, n);
 		if (r > 0)
 			count = merge_hfds(c, items, count);

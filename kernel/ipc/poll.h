@@ -8,8 +8,8 @@
 #include "lib/compiler.h"
 
 struct poll_item {
-	int fd; /* < 0: skipped */
-	u32 events; /* wanted; ERR and HUP always count */
+	int fd;	     /* < 0: skipped */
+	u32 events;  /* wanted; ERR and HUP always count */
 	u32 revents; /* out; EV_NVAL for a bad descriptor */
 };
 

@@ -10,8 +10,8 @@
 
 enum {
 	ERESTARTSYS = 512, /* restart if SA_RESTART or no handler, else EINTR */
-	ERESTARTNOINTR = 513, /* always restart */
-	ERESTARTNOHAND = 514, /* restart if no handler ran, else EINTR */
+	ERESTARTNOINTR = 513,	     /* always restart */
+	ERESTARTNOHAND = 514,	     /* restart if no handler ran, else EINTR */
 	ERESTART_RESTARTBLOCK = 516, /* thread.restart.fn, else EINTR */
 };
 

@@ -10,9 +10,9 @@
 #define SYSCALL_MAX 512
 
 struct syscall_row {
-	const char *name; /* NULL: Linux has no such number */
+	const char *name;   /* NULL: Linux has no such number */
 	const char *format; /* arguments, as table.h describes */
-	int err; /* not 0: refused with this errno */
+	int err;	    /* not 0: refused with this errno */
 };
 extern const struct syscall_row syscall_rows[SYSCALL_MAX];
 

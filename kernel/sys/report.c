@@ -21,7 +21,7 @@
 
 static struct {
 	u64 calls[SYSCALL_MAX]; /* atomic */
-	struct mutex lock; /* the list below */
+	struct mutex lock;	/* the list below */
 	struct {
 		const char *what;
 		u64 value;
@@ -102,12 +102,11 @@ static void crash_calls(struct fmt_buf *out, const struct thread *t)
 	for (u32 i = n - count; i != n; i++) {
 		const struct thread_call *c =
 			&t->calls[i % ARRAY_SIZE(t->calls)];
-		const char *name = c->nr < SYSCALL_MAX ?
-					   syscall_rows[c->nr].name :
-					   NULL;
+		const char *name =
+			c->nr < SYSCALL_MAX ? syscall_rows[c->nr].name : NULL;
 
-		fmt_buf_add(out, "  %s(%#lx, %#lx, ...) = ",
-			    name ? name : "?", c->arg0, c->arg1);
+		fmt_buf_add(out, "  %s(%#lx, %#lx, ...) = ", name ? name : "?",
+			    c->arg0, c->arg1);
 		if (c->result == INT64_MIN)
 			fmt_buf_add(out, "(running)\n");
 		else

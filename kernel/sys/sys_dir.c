@@ -13,7 +13,7 @@
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
 
-/* --- Current directory and root ---------------------------------------------------- */
+/* --- Current directory and root ------------------------------------------ */
 
 static long getcwd_text(char *text, uaddr_t buf, u64 size)
 {
@@ -107,7 +107,7 @@ SYSCALL1(umask, u32, mask)
 	return (long)atomic_xchg(&process_current()->fs->umask, mask & 0777);
 }
 
-/* --- Making and removing --------------------------------------------------------------- */
+/* --- Making and removing ------------------------------------------------- */
 
 static long do_mkdir(int dirfd, uaddr_t name, u32 mode)
 {
@@ -202,7 +202,7 @@ SYSCALL3(unlinkat, int, dirfd, uaddr_t, name, int, flags)
 	return do_unlink(dirfd, name, (flags & AT_REMOVEDIR) != 0);
 }
 
-/* --- Links ---------------------------------------------------------------------------------- */
+/* --- Links --------------------------------------------------------------- */
 
 static long do_symlink(uaddr_t target, int dirfd, uaddr_t name)
 {
@@ -325,7 +325,7 @@ SYSCALL4(readlinkat, int, dirfd, uaddr_t, name, uaddr_t, buf, int, size)
 	return do_readlink(dirfd, name, buf, size);
 }
 
-/* --- Renaming -------------------------------------------------------------------------------- */
+/* --- Renaming ------------------------------------------------------------ */
 
 static long do_rename(int old_dirfd, uaddr_t old, int new_dirfd, uaddr_t name,
 		      u32 flags)
@@ -355,15 +355,15 @@ SYSCALL4(renameat, int, old_dirfd, uaddr_t, old, int, new_dirfd, uaddr_t, name)
 	return do_rename(old_dirfd, old, new_dirfd, name, 0);
 }
 
-SYSCALL5(renameat2, int, old_dirfd, uaddr_t, old, int, new_dirfd, uaddr_t,
-	 name, u32, flags)
+SYSCALL5(renameat2, int, old_dirfd, uaddr_t, old, int, new_dirfd, uaddr_t, name,
+	 u32, flags)
 {
 	if (flags & ~3U)
 		return syscall_unsupported("renameat2 flags", flags, EINVAL);
 	return do_rename(old_dirfd, old, new_dirfd, name, flags);
 }
 
-/* --- Listing ----------------------------------------------------------------------------------- */
+/* --- Listing ------------------------------------------------------------- */
 
 struct dents { /* a getdents buffer being filled */
 	struct dir_context ctx;
@@ -433,7 +433,9 @@ static long list_dir(struct file *f, struct dents *d)
 
 static long do_getdents(int fd, uaddr_t buf, u32 size, bool is_old)
 {
-	struct dents d = { .ctx.emit = emit_entry, .buf = buf, .size = size,
+	struct dents d = { .ctx.emit = emit_entry,
+			   .buf = buf,
+			   .size = size,
 			   .is_old = is_old };
 	struct fdref r = fd_get(fd);
 	long n;

@@ -15,7 +15,7 @@
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/inode.h"
 
-#define EPOLL_FAST 32 /* events without allocation */
+#define EPOLL_FAST 32	    /* events without allocation */
 #define EPOLL_BATCH_MAX 512 /* a call reports at most this many */
 
 /* Give a new file a descriptor. The file's reference is taken over. */
@@ -31,7 +31,7 @@ static long install(int err, struct file *f, bool cloexec)
 	return fd;
 }
 
-/* --- epoll -------------------------------------------------------------------- */
+/* --- epoll --------------------------------------------------------------- */
 
 SYSCALL1(epoll_create1, u32, flags)
 {
@@ -111,16 +111,17 @@ static long do_epoll_wait(s32 epfd, uaddr_t events, s32 max, nsec_t deadline)
 	struct fdref set;
 	long ret;
 
-	if (max <= 0 || max > (s32)(INT32_MAX / sizeof(struct linux_epoll_event)))
+	if (max <= 0 ||
+	    max > (s32)(INT32_MAX / sizeof(struct linux_epoll_event)))
 		return -EINVAL;
 	if (!user_range_ok(events, (u64)max * sizeof(struct linux_epoll_event)))
 		return -EFAULT;
 	set = fd_get(epfd);
 	if (!set.file)
 		return -EBADF;
-	ret = file_is_epoll(set.file) ?
-		      wait_events(set.file, events, max, deadline) :
-		      -EINVAL;
+	ret = file_is_epoll(set.file)
+		      ? wait_events(set.file, events, max, deadline)
+		      : -EINVAL;
 	fd_put(set);
 	return ret;
 }
@@ -182,7 +183,7 @@ SYSCALL6(epoll_pwait2, s32, epfd, uaddr_t, events, s32, max, uaddr_t, timeout,
 	return masked_wait(epfd, events, max, deadline, set, size);
 }
 
-/* --- eventfd ------------------------------------------------------------------- */
+/* --- eventfd ------------------------------------------------------------- */
 
 #define EFD_SEMAPHORE 1
 
@@ -206,7 +207,7 @@ SYSCALL1(eventfd, u32, initial)
 	return install(err, f, false);
 }
 
-/* --- timerfd ---------------------------------------------------------------------- */
+/* --- timerfd ------------------------------------------------------------- */
 
 #define TFD_TIMER_ABSTIME 1
 #define TFD_TIMER_CANCEL_ON_SET 2
@@ -287,7 +288,7 @@ SYSCALL2(timerfd_gettime, s32, fd, uaddr_t, cur)
 	return ret ? ret : spec_out(cur, &now);
 }
 
-/* --- signalfd ------------------------------------------------------------------------ */
+/* --- signalfd ------------------------------------------------------------ */
 
 static long do_signalfd(s32 fd, uaddr_t set, u64 size, u32 flags)
 {

@@ -12,8 +12,8 @@
 
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | FASYNC | O_DIRECT | O_NOATIME)
 #define RLIM_NOFILE 7
-#define ALL_SEALS                                                             \
-	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |           \
+#define ALL_SEALS                                                   \
+	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
 	 F_SEAL_FUTURE_WRITE)
 
 struct owner_ex { /* struct f_owner_ex */
@@ -182,8 +182,8 @@ SYSCALL3(fcntl, int, fd, u32, cmd, u64, arg)
 			ret |= O_LARGEFILE; /* what open() adds */
 		break;
 	default:
-		ret = r.file->is_path_only ? -EBADF :
-					     fcntl_open(r.file, cmd, arg);
+		ret = r.file->is_path_only ? -EBADF
+					   : fcntl_open(r.file, cmd, arg);
 	}
 	fd_put(r);
 	return ret;

@@ -14,7 +14,7 @@
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
 
-/* --- access --------------------------------------------------------------------------- */
+/* --- access -------------------------------------------------------------- */
 
 static int check_access(const struct path *p, int mode, bool real_ids)
 {
@@ -72,7 +72,7 @@ SYSCALL4(faccessat2, int, dirfd, uaddr_t, name, int, mode, int, flags)
 	return do_access(dirfd, name, mode, flags);
 }
 
-/* --- Attributes --------------------------------------------------------------------------- */
+/* --- Attributes ---------------------------------------------------------- */
 
 static long change(const struct path *p, struct attr *a)
 {
@@ -182,7 +182,7 @@ SYSCALL5(fchownat, int, dirfd, uaddr_t, name, u32, uid, u32, gid, int, flags)
 	return change_name(dirfd, name, lookup, &a);
 }
 
-/* --- Times --------------------------------------------------------------------------------- */
+/* --- Times --------------------------------------------------------------- */
 
 #define UTIME_NOW_ 0x3fffffffL
 #define UTIME_OMIT_ 0x3ffffffeL
@@ -288,7 +288,7 @@ SYSCALL2(utime, uaddr_t, name, uaddr_t, times)
 	return do_utimes(AT_FDCWD, name, t, 0);
 }
 
-/* --- Size and space ----------------------------------------------------------------------- */
+/* --- Size and space ------------------------------------------------------ */
 
 SYSCALL2(truncate, uaddr_t, name, s64, size)
 {
@@ -372,7 +372,7 @@ SYSCALL4(fallocate, int, fd, int, mode, s64, offset, s64, len)
 	return err;
 }
 
-/* --- Syncing and advice ------------------------------------------------------------------------ */
+/* --- Syncing and advice -------------------------------------------------- */
 
 static long do_fsync(int fd, bool data_only)
 {
@@ -381,8 +381,8 @@ static long do_fsync(int fd, bool data_only)
 
 	if (!r.file)
 		return -EBADF;
-	err = r.file->ops->fsync ? r.file->ops->fsync(r.file, data_only) :
-				   -EINVAL;
+	err = r.file->ops->fsync ? r.file->ops->fsync(r.file, data_only)
+				 : -EINVAL;
 	fd_put(r);
 	return err;
 }
@@ -455,8 +455,8 @@ SYSCALL4(fadvise64, int, fd, s64, offset UNUSED, s64, len, int, advice)
 
 	if (err)
 		return err;
-	return len < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE ? -EINVAL :
-								      0;
+	return len < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE ? -EINVAL
+								    : 0;
 }
 
 SYSCALL3(readahead, int, fd, s64, offset UNUSED, u64, count UNUSED)
@@ -464,7 +464,7 @@ SYSCALL3(readahead, int, fd, s64, offset UNUSED, u64, count UNUSED)
 	return advise(fd, true);
 }
 
-/* --- flock ------------------------------------------------------------------------------------------ */
+/* --- flock --------------------------------------------------------------- */
 
 SYSCALL2(flock, int, fd, int, op)
 {
@@ -494,7 +494,7 @@ SYSCALL2(flock, int, fd, int, op)
 	return err;
 }
 
-/* --- ioctl -------------------------------------------------------------------------------------------- */
+/* --- ioctl --------------------------------------------------------------- */
 
 static long set_flag(struct file *f, u32 flag, uaddr_t arg)
 {
@@ -528,10 +528,8 @@ static long do_ioctl(struct file *f, int fd, u32 cmd, uaddr_t arg)
 		if (inode_is(f->inode, TYPE_REG)) {
 			u64 size = inode_size(f->inode);
 
-			return user_store_u32(arg, size > f->pos ?
-							   (u32)(size -
-								 f->pos) :
-							   0);
+			return user_store_u32(
+				arg, size > f->pos ? (u32)(size - f->pos) : 0);
 		}
 		break;
 	default:

@@ -13,16 +13,16 @@
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/vfs.h"
 
-#define KEPT_FLAGS                                                            \
-	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV |                 \
-	 LINUX_MS_NOEXEC | LINUX_MS_NOATIME | LINUX_MS_NODIRATIME |           \
+#define KEPT_FLAGS                                                  \
+	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV |       \
+	 LINUX_MS_NOEXEC | LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | \
 	 LINUX_MS_RELATIME | LINUX_MS_STRICTATIME)
-#define KNOWN_FLAGS                                                           \
-	(KEPT_FLAGS | LINUX_MS_REMOUNT | LINUX_MS_BIND | LINUX_MS_MOVE |      \
-	 LINUX_MS_REC | LINUX_MS_SILENT | LINUX_MS_UNBINDABLE |               \
+#define KNOWN_FLAGS                                                      \
+	(KEPT_FLAGS | LINUX_MS_REMOUNT | LINUX_MS_BIND | LINUX_MS_MOVE | \
+	 LINUX_MS_REC | LINUX_MS_SILENT | LINUX_MS_UNBINDABLE |          \
 	 LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_SHARED)
-#define PROPAGATION                                                           \
-	(LINUX_MS_UNBINDABLE | LINUX_MS_PRIVATE | LINUX_MS_SLAVE |            \
+#define PROPAGATION                                                \
+	(LINUX_MS_UNBINDABLE | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | \
 	 LINUX_MS_SHARED)
 #define MAGIC_OLD 0xc0ed0000UL /* old programs put it in the upper half */
 
@@ -133,8 +133,7 @@ SYSCALL2(umount2, uaddr_t, target, int, flags)
 	long err;
 
 	if (flags & ~known)
-		return syscall_unsupported("umount2 flags", (u64)flags,
-					   EINVAL);
+		return syscall_unsupported("umount2 flags", (u64)flags, EINVAL);
 	if (!vfs_capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	err = path_lookup_user(AT_FDCWD, target, lookup, &at);

@@ -11,10 +11,10 @@
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
 
-#define OPEN_FLAGS                                                           \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |      \
-	 O_NONBLOCK | O_SYNC | O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE |   \
-	 O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |         \
+#define OPEN_FLAGS                                                         \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |    \
+	 O_NONBLOCK | O_SYNC | O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE | \
+	 O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |       \
 	 O_TMPFILE)
 
 static long do_open(int dirfd, uaddr_t name, u32 flags, u32 mode, u32 lookup)
@@ -181,8 +181,7 @@ SYSCALL2(memfd_create, uaddr_t, name_addr, u32, flags)
 	int fd, err;
 
 	if (flags & ~(u32)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
-		return syscall_unsupported("memfd_create flags", flags,
-					   EINVAL);
+		return syscall_unsupported("memfd_create flags", flags, EINVAL);
 	len = user_string_in(name, name_addr, sizeof(name));
 	if (len < 0)
 		return len == -ENAMETOOLONG ? -EINVAL : len;

@@ -88,9 +88,9 @@ static long poll_restart(struct thread *t)
 
 SYSCALL3(poll, uaddr_t, fds, u32, n, s32, timeout_ms)
 {
-	nsec_t deadline = timeout_ms < 0 ?
-				  NSEC_MAX :
-				  deadline_in(timeout_ms * NSEC_PER_MSEC);
+	nsec_t deadline = timeout_ms < 0
+				  ? NSEC_MAX
+				  : deadline_in(timeout_ms * NSEC_PER_MSEC);
 	long ret = poll_array(fds, n, deadline);
 
 	if (ret == -EINTR) {
@@ -157,7 +157,7 @@ SYSCALL5(ppoll, uaddr_t, fds, u32, n, uaddr_t, timeout, uaddr_t, set, u64, size)
 	return ret == -EINTR ? -ERESTARTNOHAND : ret;
 }
 
-/* --- select ------------------------------------------------------------------ */
+/* --- select -------------------------------------------------------------- */
 
 #define SELECT_IN (EV_RDNORM | EV_RDBAND | EV_IN | EV_HUP | EV_ERR)
 #define SELECT_OUT (EV_WRBAND | EV_WRNORM | EV_OUT | EV_ERR)
@@ -184,8 +184,8 @@ static int sets_in(struct select_sets *s, u32 n, const uaddr_t user[3])
 	for (u32 i = 0; i < 3; i++) {
 		s->in[i] = s->memory + i * s->nwords;
 		s->out[i] = s->memory + (3 + i) * s->nwords;
-		if (user[i] && user_copy_in(s->in[i], user[i],
-					    s->nwords * sizeof(u64)))
+		if (user[i] &&
+		    user_copy_in(s->in[i], user[i], s->nwords * sizeof(u64)))
 			return -EFAULT;
 	}
 	return 0;
@@ -265,8 +265,8 @@ static long do_select(s32 n, const uaddr_t user[3], nsec_t deadline)
 	if (ret < 0)
 		goto out;
 	for (u32 i = 0; i < 3; i++) {
-		if (user[i] && user_copy_out(user[i], s.out[i],
-					     s.nwords * sizeof(u64)))
+		if (user[i] &&
+		    user_copy_out(user[i], s.out[i], s.nwords * sizeof(u64)))
 			ret = -EFAULT;
 	}
 out:

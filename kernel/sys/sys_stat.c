@@ -131,8 +131,8 @@ static long put_statx(uaddr_t addr, const struct attr *a,
 		.mask = LINUX_STATX_BASIC | LINUX_STATX_BTIME |
 			LINUX_STATX_MNT_ID,
 		.blksize = PAGE_SIZE,
-		.attributes = id->is_mount_root ? LINUX_STATX_ATTR_MOUNT_ROOT :
-						  0,
+		.attributes = id->is_mount_root ? LINUX_STATX_ATTR_MOUNT_ROOT
+						: 0,
 		.attributes_mask = LINUX_STATX_ATTR_MOUNT_ROOT,
 		.nlink = id->nlink,
 		.uid = a->uid,
@@ -170,7 +170,7 @@ SYSCALL5(statx, int, dirfd, uaddr_t, name, int, flags, u32, mask, uaddr_t, st)
 	return err ? err : put_statx(st, &a, &id);
 }
 
-/* --- statfs ---------------------------------------------------------------------------- */
+/* --- statfs -------------------------------------------------------------- */
 
 static u32 statfs_flags(const struct mount *m)
 {

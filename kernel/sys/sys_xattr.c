@@ -44,7 +44,7 @@ static int name_arg(char *name, uaddr_t addr)
 	return n < 0 ? (int)n : 0;
 }
 
-/* --- Operations on an inode ---------------------------------------------------------- */
+/* --- Operations on an inode ---------------------------------------------- */
 
 static long xattr_get(struct inode *i, uaddr_t name_addr, uaddr_t buf, u64 n)
 {
@@ -177,7 +177,7 @@ static long xattr_remove(const struct path *p, uaddr_t name_addr)
 	return err;
 }
 
-/* --- Calls: by name, by name of a link, by descriptor --------------------------------------- */
+/* --- Calls: by name, by name of a link, by descriptor -------------------- */
 
 struct xattr_call {
 	enum { CALL_GET, CALL_SET, CALL_LIST, CALL_REMOVE } what;
@@ -226,11 +226,15 @@ static long call_fd(int fd, const struct xattr_call *c)
 	return err;
 }
 
-#define GET_CALL(n, b, s) \
-	{ .what = CALL_GET, .name = (n), .buf = (b), .size = (s) }
-#define SET_CALL(n, b, s, f)                                           \
-	{ .what = CALL_SET, .name = (n), .buf = (b), .size = (s),      \
-	  .flags = (f) }
+#define GET_CALL(n, b, s)                                              \
+	{                                                              \
+		.what = CALL_GET, .name = (n), .buf = (b), .size = (s) \
+	}
+#define SET_CALL(n, b, s, f)                                            \
+	{                                                               \
+		.what = CALL_SET, .name = (n), .buf = (b), .size = (s), \
+		.flags = (f)                                            \
+	}
 
 SYSCALL4(getxattr, uaddr_t, path, uaddr_t, name, uaddr_t, buf, u64, size)
 {
@@ -269,8 +273,7 @@ SYSCALL5(lsetxattr, uaddr_t, path, uaddr_t, name, uaddr_t, buf, u64, size, int,
 	return call_name(path, 0, &c);
 }
 
-SYSCALL5(fsetxattr, int, fd, uaddr_t, name, uaddr_t, buf, u64, size, int,
-	 flags)
+SYSCALL5(fsetxattr, int, fd, uaddr_t, name, uaddr_t, buf, u64, size, int, flags)
 {
 	const struct xattr_call c = SET_CALL(name, buf, size, flags);
 
@@ -279,7 +282,8 @@ SYSCALL5(fsetxattr, int, fd, uaddr_t, name, uaddr_t, buf, u64, size, int,
 
 SYSCALL3(listxattr, uaddr_t, path, uaddr_t, buf, u64, size)
 {
-	const struct xattr_call c = { .what = CALL_LIST, .buf = buf,
+	const struct xattr_call c = { .what = CALL_LIST,
+				      .buf = buf,
 				      .size = size };
 
 	return call_name(path, LOOKUP_FOLLOW, &c);
@@ -287,7 +291,8 @@ SYSCALL3(listxattr, uaddr_t, path, uaddr_t, buf, u64, size)
 
 SYSCALL3(llistxattr, uaddr_t, path, uaddr_t, buf, u64, size)
 {
-	const struct xattr_call c = { .what = CALL_LIST, .buf = buf,
+	const struct xattr_call c = { .what = CALL_LIST,
+				      .buf = buf,
 				      .size = size };
 
 	return call_name(path, 0, &c);
@@ -295,7 +300,8 @@ SYSCALL3(llistxattr, uaddr_t, path, uaddr_t, buf, u64, size)
 
 SYSCALL3(flistxattr, int, fd, uaddr_t, buf, u64, size)
 {
-	const struct xattr_call c = { .what = CALL_LIST, .buf = buf,
+	const struct xattr_call c = { .what = CALL_LIST,
+				      .buf = buf,
 				      .size = size };
 
 	return call_fd(fd, &c);

@@ -11,35 +11,37 @@
 #include "kernel/linux/errno.h"
 
 #define SYSCALL0(n) long sys_##n(UNUSED struct frame *frame)
-#define SYSCALL_BODY_(n, params, ...)                   \
-	static long body_##n params;                    \
-	long sys_##n(struct frame *frame)               \
-	{                                               \
-		return body_##n(__VA_ARGS__);           \
-	}                                               \
+#define SYSCALL_BODY_(n, params, ...)         \
+	static long body_##n params;          \
+	long sys_##n(struct frame *frame)     \
+	{                                     \
+		return body_##n(__VA_ARGS__); \
+	}                                     \
 	static long body_##n params
-#define SYSCALL1(n, t1, a1) \
+#define SYSCALL1(n, t1, a1)                                           \
 	SYSCALL_BODY_(n, (struct frame * frame UNUSED, t1 a1), frame, \
 		      (t1)frame->rdi)
-#define SYSCALL2(n, t1, a1, t2, a2) \
+#define SYSCALL2(n, t1, a1, t2, a2)                                          \
 	SYSCALL_BODY_(n, (struct frame * frame UNUSED, t1 a1, t2 a2), frame, \
 		      (t1)frame->rdi, (t2)frame->rsi)
-#define SYSCALL3(n, t1, a1, t2, a2, t3, a3) \
+#define SYSCALL3(n, t1, a1, t2, a2, t3, a3)                                  \
 	SYSCALL_BODY_(n, (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3), \
 		      frame, (t1)frame->rdi, (t2)frame->rsi, (t3)frame->rdx)
-#define SYSCALL4(n, t1, a1, t2, a2, t3, a3, t4, a4) \
-	SYSCALL_BODY_(n, (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3, \
-			  t4 a4), \
-		      frame, (t1)frame->rdi, (t2)frame->rsi, (t3)frame->rdx, \
-		      (t4)frame->r10)
-#define SYSCALL5(n, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5) \
-	SYSCALL_BODY_(n, (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3, \
-			  t4 a4, t5 a5), \
+#define SYSCALL4(n, t1, a1, t2, a2, t3, a3, t4, a4)                           \
+	SYSCALL_BODY_(                                                        \
+		n, (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3, t4 a4), \
+		frame, (t1)frame->rdi, (t2)frame->rsi, (t3)frame->rdx,        \
+		(t4)frame->r10)
+#define SYSCALL5(n, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5)                  \
+	SYSCALL_BODY_(n,                                                     \
+		      (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3,     \
+		       t4 a4, t5 a5),                                        \
 		      frame, (t1)frame->rdi, (t2)frame->rsi, (t3)frame->rdx, \
 		      (t4)frame->r10, (t5)frame->r8)
-#define SYSCALL6(n, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6) \
-	SYSCALL_BODY_(n, (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3, \
-			  t4 a4, t5 a5, t6 a6), \
+#define SYSCALL6(n, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)          \
+	SYSCALL_BODY_(n,                                                     \
+		      (struct frame * frame UNUSED, t1 a1, t2 a2, t3 a3,     \
+		       t4 a4, t5 a5, t6 a6),                                 \
 		      frame, (t1)frame->rdi, (t2)frame->rsi, (t3)frame->rdx, \
 		      (t4)frame->r10, (t5)frame->r8, (t6)frame->r9)
 

@@ -34,8 +34,8 @@ static int anon_path(const char *class, u32 mode, struct path *p)
 	i->flags |= INODE_ANON;
 	len = anon_name(name, sizeof(name), class, mode, i->ino);
 	p->mount = mount_anon;
-	p->dentry = dentry_new(NULL, name,
-			       MIN((u32)len, (u32)sizeof(name) - 1), i);
+	p->dentry =
+		dentry_new(NULL, name, MIN((u32)len, (u32)sizeof(name) - 1), i);
 	if (!p->dentry) {
 		inode_put(i);
 		return -ENOMEM;
@@ -66,7 +66,7 @@ int file_new_peer(struct file *other, const struct file_ops *ops, void *data,
 	return err;
 }
 
-/* --- memfd ---------------------------------------------------------------------- */
+/* --- memfd --------------------------------------------------------------- */
 
 static const struct inode_ops memfd_inode_ops = { .lookup = NULL };
 
@@ -94,8 +94,8 @@ int memfd_new(const char *name, u32 flags, u32 seals, struct file **f)
 		goto out_put_inode;
 	err = -ENOMEM;
 	p.mount = mount_anon;
-	p.dentry = dentry_new(NULL, text,
-			      MIN((u32)len, (u32)sizeof(text) - 1), i);
+	p.dentry =
+		dentry_new(NULL, text, MIN((u32)len, (u32)sizeof(text) - 1), i);
 	if (!p.dentry)
 		goto out_put_inode;
 	p.dentry->flags |= DENTRY_UNLINKED;

@@ -40,7 +40,7 @@ u32 name_hash(const char *name, u32 len)
 	return name_hash_end(hash);
 }
 
-/* --- Birth and death ------------------------------------------------------- */
+/* --- Birth and death ----------------------------------------------------- */
 
 static const char *name_store(struct dentry *d, const char *name, u32 len)
 {
@@ -115,12 +115,12 @@ void dentry_put(struct dentry *d)
 	}
 }
 
-/* --- Child tables ------------------------------------------------------------ */
+/* --- Child tables -------------------------------------------------------- */
 
 static struct dentry_table *table_new(u32 nbuckets)
 {
-	struct dentry_table *t = kzalloc(
-		sizeof(*t) + nbuckets * sizeof(struct dentry *));
+	struct dentry_table *t =
+		kzalloc(sizeof(*t) + nbuckets * sizeof(struct dentry *));
 
 	if (!t)
 		return NULL;
@@ -151,7 +151,7 @@ static int table_reserve(struct dentry *dir)
 	t->npinned = old->npinned;
 	t->next_cookie = old->next_cookie;
 	list_splice(&t->order, &old->order);
-	list_for_each(d, &t->order, sibling) {
+	list_for_each (d, &t->order, sibling) {
 		struct dentry **bucket = &t->buckets[d->hash & t->mask];
 
 		d->hash_next = *bucket;
@@ -287,8 +287,8 @@ static void hash_in(struct dentry *d, struct dentry *parent, const char *name,
 		    u32 len, char *text)
 {
 	struct dentry *old_parent = d->parent;
-	char *old = d->name == d->short_name ? NULL :
-					       (char *)(uintptr_t)d->name;
+	char *old = d->name == d->short_name ? NULL
+					     : (char *)(uintptr_t)d->name;
 
 	if (!text)
 		text = d->short_name;
@@ -358,9 +358,10 @@ int dentry_exchange(struct dentry *a, struct dentry *b)
 	return 0;
 }
 
-/* --- Lookup ---------------------------------------------------------------------- */
+/* --- Lookup -------------------------------------------------------------- */
 
-/* Ask the filesystem and remember the answer; dir's lock is held for writing. */
+/* Ask the filesystem and remember the answer; dir's lock is held for writing.
+ */
 static int lookup_fs(struct dentry *dir, const char *name, u32 len,
 		     struct dentry **out)
 {
@@ -438,7 +439,7 @@ int dentry_lookup(struct dentry *parent, const char *name, u32 len,
 	return dentry_lookup_hash(parent, name, len, name_hash(name, len), d);
 }
 
-/* --- Whole directories ------------------------------------------------------------- */
+/* --- Whole directories --------------------------------------------------- */
 
 bool dentry_has_pinned(struct dentry *dir)
 {
@@ -453,7 +454,7 @@ bool dentry_emit_pinned(struct dentry *dir, struct dir_context *ctx, u64 base)
 	rw_read_lock(&dir->inode->lock);
 	if (!dir->children)
 		goto out;
-	list_for_each(d, &dir->children->order, sibling) {
+	list_for_each (d, &dir->children->order, sibling) {
 		u64 pos = base + d->cookie;
 
 		if (pos < ctx->pos || !(d->flags & DENTRY_PINNED))

@@ -35,17 +35,17 @@ int may_delete(struct inode *dir, struct inode *victim, bool is_dir)
 	return 0;
 }
 
-/* --- Making ------------------------------------------------------------------------ */
+/* --- Making -------------------------------------------------------------- */
 
-struct make { /* what to make */
+struct make {	  /* what to make */
 	u32 mode; /* with S_IF* */
 	u32 rdev;
 	const char *target; /* symlink */
 	struct inode *link; /* hard link: to this inode */
 };
 
-static int make_inode(struct inode *dir, struct dentry *d,
-		      const struct make *m, struct inode **i)
+static int make_inode(struct inode *dir, struct dentry *d, const struct make *m,
+		      struct inode **i)
 {
 	const struct inode_ops *ops = dir->ops;
 
@@ -60,12 +60,11 @@ static int make_inode(struct inode *dir, struct dentry *d,
 	case TYPE_DIR:
 		return ops->mkdir ? ops->mkdir(dir, d, m->mode, i) : -EPERM;
 	case TYPE_LNK:
-		return ops->symlink ? ops->symlink(dir, d, m->target, i) :
-				      -EPERM;
+		return ops->symlink ? ops->symlink(dir, d, m->target, i)
+				    : -EPERM;
 	default:
-		return ops->create ?
-			       ops->create(dir, d, m->mode, m->rdev, i) :
-			       -EPERM;
+		return ops->create ? ops->create(dir, d, m->mode, m->rdev, i)
+				   : -EPERM;
 	}
 }
 
@@ -185,7 +184,7 @@ int path_link(const struct path *old, int dirfd, const char *name)
 	return err;
 }
 
-/* --- Removing ------------------------------------------------------------------------ */
+/* --- Removing ------------------------------------------------------------ */
 
 static bool is_mountpoint(const struct path *dir, struct dentry *d)
 {
@@ -287,14 +286,14 @@ int path_rmdir(int dirfd, const char *name)
 	return remove_at(dirfd, name, true);
 }
 
-/* --- Renaming --------------------------------------------------------------------------- */
+/* --- Renaming ------------------------------------------------------------ */
 
 enum { RENAME_NOREPLACE_ = 1, RENAME_EXCHANGE_ = 2, RENAME_WHITEOUT_ = 4 };
 
 struct rename {
 	struct path old_dir, new_dir;
 	struct path_last old, new;
-	struct dentry *d; /* what moves */
+	struct dentry *d;      /* what moves */
 	struct dentry *target; /* what is at the new name, or NULL */
 	u32 flags;
 };
@@ -444,8 +443,8 @@ static void rename_notify(struct rename *r)
 	cookie = atomic_fetch_add(&next_cookie, 1) + 1;
 	memcpy(name, r->old.name, r->old.len);
 	name[r->old.len] = '\0';
-	vfs_notify_dir_slow(r->old_dir.dentry->inode, NOTIFY_MOVED_FROM,
-			    cookie, name, is_dir);
+	vfs_notify_dir_slow(r->old_dir.dentry->inode, NOTIFY_MOVED_FROM, cookie,
+			    name, is_dir);
 	vfs_notify_dir_slow(r->new_dir.dentry->inode, NOTIFY_MOVED_TO, cookie,
 			    r->d->name, is_dir);
 	if (r->d->inode->watches)
@@ -462,8 +461,8 @@ static int rename_in(struct rename *r)
 	if (r->old_dir.mount != r->new_dir.mount)
 		return -EXDEV;
 	if (r->old.is_dot || r->new.is_dot)
-		return r->flags & RENAME_NOREPLACE_ && r->new.is_dot ? -EEXIST :
-								       -EBUSY;
+		return r->flags & RENAME_NOREPLACE_ && r->new.is_dot ? -EEXIST
+								     : -EBUSY;
 	lock_two(r->old_dir.dentry, r->new_dir.dentry);
 	err = rename_find(r);
 	/* Two names of one inode: nothing to do, and success. */

@@ -13,17 +13,17 @@
 
 struct fdarray {
 	struct fdarray *old; /* freed with the table */
-	u32 size; /* multiple of 64 */
-	u64 *used; /* numbers taken or reserved */
+	u32 size;	     /* multiple of 64 */
+	u64 *used;	     /* numbers taken or reserved */
 	u64 *cloexec;
 	struct file **files; /* NULL: free or reserved */
 };
 
 struct fdtable {
 	struct ref ref;
-	struct mutex lock; /* all below, for change */
+	struct mutex lock;     /* all below, for change */
 	struct fdarray *array; /* read without the lock */
-	u32 first_free; /* nothing is free below */
+	u32 first_free;	       /* nothing is free below */
 	struct fdarray first;
 	u64 first_used, first_cloexec;
 	struct file *first_files[FD_FIRST];
@@ -55,7 +55,7 @@ static void table_unlock(struct fdtable *t, bool is_locked)
 		mutex_unlock(&t->lock);
 }
 
-/* --- Tables ------------------------------------------------------------------------ */
+/* --- Tables -------------------------------------------------------------- */
 
 struct fdtable *fdtable_new(void)
 {
@@ -172,7 +172,7 @@ void fdtable_put(struct fdtable *t)
 	kfree(t);
 }
 
-/* --- Lookup ----------------------------------------------------------------------------- */
+/* --- Lookup -------------------------------------------------------------- */
 
 static struct fdref fd_lookup_shared(struct fdtable *t, u32 fd)
 {
@@ -234,7 +234,7 @@ void fd_put_slow(struct fdref r)
 	file_put(r.file);
 }
 
-/* --- Numbers ------------------------------------------------------------------------------ */
+/* --- Numbers ------------------------------------------------------------- */
 
 static u32 fd_limit(void)
 {
@@ -396,7 +396,7 @@ int fd_replace(int fd, struct file *f, bool cloexec)
 	return fd;
 }
 
-/* --- Flags and ranges --------------------------------------------------------------------- */
+/* --- Flags and ranges ---------------------------------------------------- */
 
 static bool is_open(const struct fdarray *a, u32 fd)
 {

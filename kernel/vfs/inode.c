@@ -37,7 +37,7 @@ void vfs_counts(u64 *files, u64 *inodes, u64 *dentries)
 		*dentries = dentry_count();
 }
 
-/* --- Filesystems -------------------------------------------------------------- */
+/* --- Filesystems --------------------------------------------------------- */
 
 struct fs *fs_new(const struct fs_type *type, u64 magic)
 {
@@ -64,7 +64,7 @@ void fs_put(struct fs *fs)
 	kfree(fs);
 }
 
-/* --- Life ------------------------------------------------------------------------ */
+/* --- Life ---------------------------------------------------------------- */
 
 struct ltimespec time_now(void)
 {
@@ -138,7 +138,7 @@ void inode_put(struct inode *i)
 		inode_free(i);
 }
 
-/* --- Attributes -------------------------------------------------------------------- */
+/* --- Attributes ---------------------------------------------------------- */
 
 u64 inode_size(const struct inode *i)
 {
@@ -259,7 +259,7 @@ void inode_accessed(struct inode *i, struct mount *m, struct file *f)
 	i->atime = now;
 }
 
-/* --- Permission ------------------------------------------------------------------------ */
+/* --- Permission ---------------------------------------------------------- */
 
 static bool in_groups(const struct cred *c, u32 gid)
 {
@@ -397,7 +397,7 @@ out_unlock:
 	return err;
 }
 
-/* --- Writers against execution --------------------------------------------------------- */
+/* --- Writers against execution ------------------------------------------- */
 
 int inode_get_write(struct inode *i)
 {

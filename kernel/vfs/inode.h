@@ -31,14 +31,19 @@ struct ltimespec {
 /* What stat() and friends report; also what setattr() changes. */
 struct attr {
 	u32 valid; /* enum attr_valid, for setattr */
-	u32 mode; /* S_IF* | permissions */
+	u32 mode;  /* S_IF* | permissions */
 	u32 uid, gid;
 	u64 size;
 	struct ltimespec atime, mtime, ctime, btime;
 };
 enum attr_valid {
-	ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8,
-	ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64,
+	ATTR_MODE = 1,
+	ATTR_UID = 2,
+	ATTR_GID = 4,
+	ATTR_SIZE = 8,
+	ATTR_ATIME = 16,
+	ATTR_MTIME = 32,
+	ATTR_CTIME = 64,
 	ATTR_TIMES_NOW = 128, /* both times become now: writers may do that */
 };
 
@@ -87,32 +92,33 @@ struct inode {
 	u64 ino;
 	const struct inode_ops *ops;
 	const struct file_ops *fops;
-	u32 mode; /* S_IF* | permissions; fields below under `lock` for change */
+	u32 mode; /* S_IF* | permissions; fields below under `lock` for change
+		   */
 	u32 uid, gid;
 	u32 nlink;
-	u32 rdev; /* as makedev() of glibc: new_encode_dev */
+	u32 rdev;  /* as makedev() of glibc: new_encode_dev */
 	u32 flags; /* enum inode_flags */
-	u64 size; /* regular files: use inode_size(); object->size if object */
+	u64 size;  /* regular files: use inode_size(); object->size if object */
 	struct ltimespec atime, mtime, ctime, btime;
 	struct rwlock lock; /* directories: entries; files: attributes, i/o */
 	struct object *object; /* file data, or NULL */
 	struct list fs_node;
-	void *data; /* of the filesystem */
-	void *fifo; /* struct pipe of an open FIFO (ipc/pipe.c), under lock */
-	void *sock; /* bound AF_UNIX socket (net/unix.c) */
+	void *data;  /* of the filesystem */
+	void *fifo;  /* struct pipe of an open FIFO (ipc/pipe.c), under lock */
+	void *sock;  /* bound AF_UNIX socket (net/unix.c) */
 	void *locks; /* record locks and flock (vfs/lockf.c) */
 	void *watches; /* inotify */
-	void *xattrs; /* fs/xattr.c: list in memory, under lock */
+	void *xattrs;  /* fs/xattr.c: list in memory, under lock */
 	char *link; /* symlink: target of link_len bytes, terminated, or NULL */
 	u32 link_len;
-	u32 seals; /* F_SEAL_* of a memfd, under lock */
+	u32 seals;   /* F_SEAL_* of a memfd, under lock */
 	s32 writers; /* open for writing; < 0: being executed (ETXTBSY) */
 };
 
 enum inode_flags {
-	INODE_DEAD = 1, /* a removed directory: nothing can be made in it */
+	INODE_DEAD = 1,	   /* a removed directory: nothing can be made in it */
 	INODE_NOCACHE = 2, /* directory: ask lookup() each time (procfs) */
-	INODE_ANON = 4, /* pipe, socket, eventfd: path_name() is the class */
+	INODE_ANON = 4,	   /* pipe, socket, eventfd: path_name() is the class */
 };
 
 #define DENTRY_SHORT 39
@@ -121,13 +127,15 @@ enum inode_flags {
  * one that has just been freed (dentry.c, "walks"). */
 struct dentry {
 	struct ref ref; /* one for being linked in the parent, one per user */
-	u32 flags; /* DENTRY_* */
+	u32 flags;	/* DENTRY_* */
 	struct dentry *parent; /* NULL for a root; reference held */
-	struct inode *inode; /* reference held; NULL only while creating */
-	struct dentry *hash_next; /* in parent's table, under its inode's lock */
-	struct dentry_table *children; /* NULL if none, under own inode's lock */
+	struct inode *inode;   /* reference held; NULL only while creating */
+	struct dentry
+		*hash_next; /* in parent's table, under its inode's lock */
+	struct dentry_table
+		*children;   /* NULL if none, under own inode's lock */
 	struct list sibling; /* in parent's table, in order of creation */
-	u64 cookie; /* readdir position in the parent, increasing */
+	u64 cookie;	     /* readdir position in the parent, increasing */
 	u32 hash;
 	u16 name_len;
 	const char *name; /* terminated */
@@ -135,22 +143,22 @@ struct dentry {
 };
 enum {
 	DENTRY_UNLINKED = 1, /* no longer in its parent: "(deleted)" */
-	DENTRY_MOUNTED = 2, /* something may be mounted here */
+	DENTRY_MOUNTED = 2,  /* something may be mounted here */
 	DENTRY_PINNED = 4, /* exists in memory only: tmpfs, upper of overlay */
 };
 
 struct fs {
 	struct ref ref;
 	const struct fs_type *type;
-	u32 dev; /* st_dev */
-	u64 magic; /* f_type of statfs */
+	u32 dev;      /* st_dev */
+	u64 magic;    /* f_type of statfs */
 	u64 next_ino; /* atomic */
 	bool is_readonly;
 	struct dentry *root;
-	u64 max_pages; /* size limit of file data, 0 none (tmpfs) */
+	u64 max_pages;	/* size limit of file data, 0 none (tmpfs) */
 	u64 used_pages; /* atomic */
 	u64 max_inodes; /* 0 none */
-	u64 ninodes; /* atomic: live inodes */
+	u64 ninodes;	/* atomic: live inodes */
 	void *data;
 };
 
@@ -170,9 +178,9 @@ extern const struct fs_type erofs_type, tmpfs_type, overlay_type, proc_type,
 struct mount {
 	struct ref ref;
 	struct list node; /* all mounts, in order, under mount lock */
-	bool is_boot; /* of the boot: never freed, references not counted */
+	bool is_boot;	  /* of the boot: never freed, references not counted */
 	bool is_detached;
-	struct mount *parent; /* NULL: the root of the tree */
+	struct mount *parent;	   /* NULL: the root of the tree */
 	struct dentry *mountpoint; /* in parent */
 	struct dentry *root;
 	struct fs *fs;
@@ -196,7 +204,7 @@ void inode_allow_write(struct inode *i);
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
 u64 inode_size(const struct inode *i);
-struct ltimespec time_now(void); /* CLOCK_REALTIME */
+struct ltimespec time_now(void);	      /* CLOCK_REALTIME */
 void inode_touch(struct inode *i, u32 which); /* ATTR_*TIME bits: set to now */
 int inode_getattr(struct inode *i, struct attr *a);
 int inode_setattr(struct inode *i, const struct attr *a); /* no checks */
@@ -215,12 +223,18 @@ static inline bool inode_is(const struct inode *i, u32 type)
 	return (i->mode & 0170000) == type;
 }
 enum {
-	TYPE_FIFO = 0010000, TYPE_CHR = 0020000, TYPE_DIR = 0040000,
-	TYPE_BLK = 0060000, TYPE_REG = 0100000, TYPE_LNK = 0120000,
-	TYPE_SOCK = 0140000, TYPE_MASK = 0170000,
+	TYPE_FIFO = 0010000,
+	TYPE_CHR = 0020000,
+	TYPE_DIR = 0040000,
+	TYPE_BLK = 0060000,
+	TYPE_REG = 0100000,
+	TYPE_LNK = 0120000,
+	TYPE_SOCK = 0140000,
+	TYPE_MASK = 0170000,
 };
 
-/* dentry.c ------------------------------------------------------------------ */
+/* dentry.c ------------------------------------------------------------------
+ */
 /* The inode's reference (NULL: none yet) is taken over on success; the caller
  * has the one reference of the new dentry. */
 struct dentry *dentry_new(struct dentry *parent, const char *name, u32 len,
@@ -234,12 +248,13 @@ int dentry_lookup(struct dentry *parent, const char *name, u32 len,
 		  struct dentry **d);
 /* Under parent->inode->lock (write): link / unlink in the child table. */
 struct dentry *dentry_find(struct dentry *parent, const char *name, u32 len);
-int dentry_link(struct dentry *d); /* the table takes a reference: -ENOMEM */
+int dentry_link(struct dentry *d);    /* the table takes a reference: -ENOMEM */
 void dentry_unlink(struct dentry *d); /* ... and gives it back */
 /* Drop everything below and including a root (unmount). */
 void dentry_drop_tree(struct dentry *root);
 
-/* readdir ------------------------------------------------------------------- */
+/* readdir -------------------------------------------------------------------
+ */
 struct dir_context {
 	u64 pos; /* cookie: in, and advanced per entry accepted */
 	/* False: the buffer is full, stop without advancing. */
@@ -247,7 +262,8 @@ struct dir_context {
 		     u64 ino, u32 mode_type, u64 next_pos);
 };
 
-/* mount.c ------------------------------------------------------------------- */
+/* mount.c -------------------------------------------------------------------
+ */
 extern struct mount *mount_root;
 int mount_add(const struct fs_type *type, const char *source,
 	      const char *options, u32 flags, const struct path *at);
@@ -260,15 +276,19 @@ struct mount *mount_next(struct mount *after); /* ref held; NULL: first/end */
 void mount_get(struct mount *m);
 void mount_put(struct mount *m);
 
-/* path.c -------------------------------------------------------------------- */
+/* path.c --------------------------------------------------------------------
+ */
 #define PATH_MAX_LEN 4096
 enum lookup_flags {
-	LOOKUP_FOLLOW = 1, /* follow a symlink in the last component */
+	LOOKUP_FOLLOW = 1,    /* follow a symlink in the last component */
 	LOOKUP_DIRECTORY = 2, /* must be a directory */
-	LOOKUP_EMPTY = 4, /* "" means dirfd itself (AT_EMPTY_PATH) */
-	LOOKUP_PARENT = 8, /* internal */
-	LOOKUP_NO_SYMLINKS = 16, LOOKUP_BENEATH = 32, LOOKUP_IN_ROOT = 64,
-	LOOKUP_NO_XDEV = 128, LOOKUP_NO_MAGICLINKS = 256,
+	LOOKUP_EMPTY = 4,     /* "" means dirfd itself (AT_EMPTY_PATH) */
+	LOOKUP_PARENT = 8,    /* internal */
+	LOOKUP_NO_SYMLINKS = 16,
+	LOOKUP_BENEATH = 32,
+	LOOKUP_IN_ROOT = 64,
+	LOOKUP_NO_XDEV = 128,
+	LOOKUP_NO_MAGICLINKS = 256,
 };
 struct fs_context { /* process.fs, shared by CLONE_FS */
 	struct ref ref;
@@ -292,7 +312,7 @@ struct path_last {
 	const char *name;
 	u32 len;
 	bool has_slash; /* trailing slash: must be a directory */
-	bool is_dot; /* "." or ".." or the root itself */
+	bool is_dot;	/* "." or ".." or the root itself */
 };
 int path_lookup_parent(int dirfd, const char *name, u32 flags, struct path *dir,
 		       struct path_last *last);

@@ -14,8 +14,8 @@ struct lock {
 	struct list node;
 	void *owner;
 	u64 start, end; /* end is included */
-	s32 pid; /* -1: of a file */
-	s16 type; /* F_RDLCK or F_WRLCK */
+	s32 pid;	/* -1: of a file */
+	s16 type;	/* F_RDLCK or F_WRLCK */
 };
 
 struct inode_locks {
@@ -34,7 +34,7 @@ static struct {
 	struct list blocked;
 } lockf = { .blocked = LIST_INIT(lockf.blocked) };
 
-/* --- Memory ----------------------------------------------------------------------- */
+/* --- Memory -------------------------------------------------------------- */
 
 static struct inode_locks *locks_get(struct inode *i)
 {
@@ -56,7 +56,7 @@ static void list_free(struct list *head)
 {
 	struct lock *l, *next;
 
-	list_for_each_safe(l, next, head, node) {
+	list_for_each_safe (l, next, head, node) {
 		list_del(&l->node);
 		kfree(l);
 	}
@@ -72,14 +72,14 @@ void lockf_inode_gone(struct inode *i)
 	i->locks = NULL;
 }
 
-/* --- Record locks ------------------------------------------------------------------------ */
+/* --- Record locks -------------------------------------------------------- */
 
 static struct lock *find_conflict(struct inode_locks *locks, void *owner,
 				  const struct lock *want)
 {
 	struct lock *l;
 
-	list_for_each(l, &locks->posix, node) {
+	list_for_each (l, &locks->posix, node) {
 		if (l->owner == owner || l->start > want->end ||
 		    l->end < want->start)
 			continue;
@@ -96,7 +96,7 @@ static bool cut_range(struct inode_locks *locks, void *owner, u64 start,
 {
 	struct lock *l, *next;
 
-	list_for_each_safe(l, next, &locks->posix, node) {
+	list_for_each_safe (l, next, &locks->posix, node) {
 		if (l->owner != owner || l->start > end || l->end < start)
 			continue;
 		if (l->start < start && l->end > end) {
@@ -125,7 +125,7 @@ static void merge(struct inode_locks *locks, struct lock *want)
 {
 	struct lock *l, *next;
 
-	list_for_each_safe(l, next, &locks->posix, node) {
+	list_for_each_safe (l, next, &locks->posix, node) {
 		if (l->owner != want->owner || l->type != want->type)
 			continue;
 		if (l->end + 1 != want->start && want->end + 1 != l->start)
@@ -147,7 +147,7 @@ static bool is_deadlock(void *owner, void *on)
 
 		if (on == owner)
 			return true;
-		list_for_each(b, &lockf.blocked, node)
+		list_for_each (b, &lockf.blocked, node)
 			if (b->owner == on)
 				next = b->on;
 		if (!next)
@@ -260,8 +260,8 @@ static int lock_fill(struct file *f, const struct linux_flock *l,
 	if (kind == LOCK_KIND_OFD && l->l_pid != 0)
 		return -EINVAL;
 	want->type = l->l_type;
-	want->owner = kind == LOCK_KIND_POSIX ? (void *)process_current()->files :
-						(void *)f;
+	want->owner = kind == LOCK_KIND_POSIX ? (void *)process_current()->files
+					      : (void *)f;
 	want->pid = kind == LOCK_KIND_POSIX ? process_current()->pid : -1;
 	return lock_range(f, l, want);
 }
@@ -285,9 +285,9 @@ long lockf_get(struct file *f, struct linux_flock *l, enum lock_kind kind)
 		l->l_type = found->type;
 		l->l_whence = SEEK_SET;
 		l->l_start = (s64)found->start;
-		l->l_len = found->end == LOCK_END ?
-				   0 :
-				   (s64)(found->end - found->start + 1);
+		l->l_len = found->end == LOCK_END
+				   ? 0
+				   : (s64)(found->end - found->start + 1);
 		l->l_pid = found->pid;
 	} else {
 		l->l_type = F_UNLCK;
@@ -296,8 +296,8 @@ long lockf_get(struct file *f, struct linux_flock *l, enum lock_kind kind)
 	return 0;
 }
 
-long lockf_set(struct file *f, const struct linux_flock *l,
-	       enum lock_kind kind, bool wait)
+long lockf_set(struct file *f, const struct linux_flock *l, enum lock_kind kind,
+	       bool wait)
 {
 	struct lock *want, *spare;
 	bool kept = false, split = false;
@@ -330,13 +330,13 @@ out_free:
 	return err;
 }
 
-/* --- flock ----------------------------------------------------------------------------- */
+/* --- flock --------------------------------------------------------------- */
 
 static struct lock *find_flock(struct inode_locks *locks, const void *owner)
 {
 	struct lock *l;
 
-	list_for_each(l, &locks->flock, node)
+	list_for_each (l, &locks->flock, node)
 		if (l->owner == owner)
 			return l;
 	return NULL;
@@ -347,7 +347,7 @@ static bool flock_conflicts(struct inode_locks *locks, const void *owner,
 {
 	struct lock *l;
 
-	list_for_each(l, &locks->flock, node)
+	list_for_each (l, &locks->flock, node)
 		if (l->owner != owner &&
 		    (type == F_WRLCK || l->type == F_WRLCK))
 			return true;
@@ -410,7 +410,7 @@ long flock_set(struct file *f, int type, bool wait)
 	return err;
 }
 
-/* --- Closing ---------------------------------------------------------------------------- */
+/* --- Closing ------------------------------------------------------------- */
 
 void lockf_close(struct file *f, void *owner)
 {

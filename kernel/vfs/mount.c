@@ -21,7 +21,7 @@ struct mount *mount_root;
 struct mount *mount_anon;
 
 static const struct fs_type *const fs_types[] = {
-	&tmpfs_type, &proc_type, &sysfs_type, &devfs_type, &devpts_type,
+	&tmpfs_type,   &proc_type,   &sysfs_type,   &devfs_type, &devpts_type,
 	&cgroup2_type, &mqueue_type, &overlay_type, &erofs_type,
 };
 
@@ -38,7 +38,7 @@ const struct fs_type *fs_type_find(const char *name)
 	return NULL;
 }
 
-/* --- References --------------------------------------------------------------- */
+/* --- References ---------------------------------------------------------- */
 
 void mount_get(struct mount *m)
 {
@@ -89,14 +89,14 @@ static struct mount *mount_new(struct fs *fs, struct dentry *root,
 	return m;
 }
 
-/* --- Finding ---------------------------------------------------------------------- */
+/* --- Finding ------------------------------------------------------------- */
 
 /* The lock is held. The last one mounted there wins. */
 static struct mount *find_locked(struct mount *parent, struct dentry *at)
 {
 	struct mount *m, *found = NULL;
 
-	list_for_each(m, &mounts.all, node)
+	list_for_each (m, &mounts.all, node)
 		if (m->parent == parent && m->mountpoint == at)
 			found = m;
 	return found;
@@ -178,7 +178,7 @@ struct mount *mount_next(struct mount *after)
 	return m;
 }
 
-/* --- Changing the tree -------------------------------------------------------------- */
+/* --- Changing the tree --------------------------------------------------- */
 
 /* Hang m at a place; the references of `at` are copied. Lock held. */
 static void attach_locked(struct mount *m, const struct path *at)
@@ -208,7 +208,7 @@ static bool has_children(struct mount *m)
 {
 	struct mount *c;
 
-	list_for_each(c, &mounts.all, node)
+	list_for_each (c, &mounts.all, node)
 		if (c->parent == m)
 			return true;
 	return false;
@@ -266,8 +266,8 @@ static int mount_add_anon(void)
 
 	if (err)
 		return err;
-	mount_anon = mount_new(fs, fs->root, "none", LINUX_MS_NOSUID |
-							     LINUX_MS_NODEV);
+	mount_anon = mount_new(fs, fs->root, "none",
+			       LINUX_MS_NOSUID | LINUX_MS_NODEV);
 	if (!mount_anon)
 		return -ENOMEM;
 	mount_anon->is_boot = true;

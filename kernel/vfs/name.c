@@ -138,8 +138,8 @@ char *path_name(const struct path *p, const struct path *root, char *buf,
 			if (!(d->inode->flags & INODE_ANON) &&
 			    !prepend(&c, DELETED, sizeof(DELETED) - 1))
 				return NULL;
-			return prepend(&c, d->name, d->name_len) ? c.start :
-								   NULL;
+			return prepend(&c, d->name, d->name_len) ? c.start
+								 : NULL;
 		}
 		if ((d->flags & DENTRY_UNLINKED) &&
 		    !prepend(&c, DELETED, sizeof(DELETED) - 1))

@@ -138,10 +138,9 @@ int open_path_owned(const struct path *p, u32 flags, bool created,
 			path_put(&owned);
 			return -ENOTDIR;
 		}
-		return file_new_owned(p, &empty_fops,
-				      flags & (O_PATH | O_DIRECTORY |
-					       O_NOFOLLOW),
-				      out);
+		return file_new_owned(
+			p, &empty_fops,
+			flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), out);
 	}
 	err = check_open(i, p, flags, created);
 	if (err) {
@@ -168,7 +167,7 @@ int path_open_at(const struct path *p, u32 flags, struct file **f)
 	return open_path_owned(p, flags & ~(u32)O_CREAT, false, f);
 }
 
-/* --- Creating ---------------------------------------------------------------------- */
+/* --- Creating ------------------------------------------------------------ */
 
 static int create_locked(struct walk *w, u32 mode, struct dentry **out)
 {
@@ -186,10 +185,9 @@ static int create_locked(struct walk *w, u32 mode, struct dentry **out)
 	if (!d)
 		return -ENOMEM;
 	d->flags |= DENTRY_PINNED;
-	err = dir->inode->ops->create(dir->inode, d,
-				      TYPE_REG | (mode & ~path_umask() &
-						  MODE_PERM),
-				      0, &i);
+	err = dir->inode->ops->create(
+		dir->inode, d, TYPE_REG | (mode & ~path_umask() & MODE_PERM), 0,
+		&i);
 	if (!err) {
 		d->inode = i;
 		err = dentry_link(d);
@@ -308,8 +306,7 @@ static int open_tmpfile(int dirfd, const char *name, u32 flags, u32 mode,
 		return err;
 	err = path_want_write(&dir);
 	if (!err)
-		err = inode_permission(dir.dentry->inode,
-				       MAY_WRITE | MAY_EXEC);
+		err = inode_permission(dir.dentry->inode, MAY_WRITE | MAY_EXEC);
 	if (!err && !dir.dentry->inode->ops->tmpfile)
 		err = -EOPNOTSUPP;
 	if (!err)

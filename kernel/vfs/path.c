@@ -10,7 +10,7 @@
 #define MAX_LINKS 40
 #define LINK_TEXT_MAX 8192 /* link targets and what follows them */
 
-/* --- Start and end --------------------------------------------------------------- */
+/* --- Start and end ------------------------------------------------------- */
 
 static void start_root(struct walk *w, const struct fs_context *c)
 {
@@ -164,7 +164,7 @@ static const struct inode_ops *ops_of(const struct walk *w,
 	return w->fast && !walk_valid(w->seq) ? NULL : ops;
 }
 
-/* --- Links -------------------------------------------------------------------------- */
+/* --- Links --------------------------------------------------------------- */
 
 /* Put text[0..len) and a slash in front of the rest. */
 static int push_text(struct walk *w, const char *text, u32 len)
@@ -268,7 +268,7 @@ static int follow_link(struct walk *w, struct dentry *d)
 	return *w->rest == '/' ? go_root(w) : 0;
 }
 
-/* --- Steps ---------------------------------------------------------------------------- */
+/* --- Steps --------------------------------------------------------------- */
 
 static int may_search(struct walk *w)
 {
@@ -597,7 +597,7 @@ int walk_path(struct walk *w, int dirfd, const char *name, u32 flags)
 	return err;
 }
 
-/* --- What others call -------------------------------------------------------------------- */
+/* --- What others call ---------------------------------------------------- */
 
 int path_lookup(int dirfd, const char *name, u32 flags, struct path *p)
 {
@@ -681,9 +681,9 @@ static int stat_unheld(struct walk *w, struct inode *i, struct attr *a,
 	id->dev = fs->dev;
 	if (o) {
 		a->size = atomic_load(&o->size);
-		id->blocks = o->backing == PLAT_CACHE ?
-				     atomic_load(&o->npages) * 8 :
-				     PAGE_UP(a->size) / 512;
+		id->blocks = o->backing == PLAT_CACHE
+				     ? atomic_load(&o->npages) * 8
+				     : PAGE_UP(a->size) / 512;
 	}
 	if ((a->mode & TYPE_MASK) != TYPE_REG)
 		id->blocks = 0;

@@ -15,17 +15,26 @@ struct waitq;
 
 /* Linux's poll and epoll bits. */
 enum {
-	EV_IN = 0x001, EV_PRI = 0x002, EV_OUT = 0x004, EV_ERR = 0x008,
-	EV_HUP = 0x010, EV_NVAL = 0x020, EV_RDNORM = 0x040, EV_RDBAND = 0x080,
-	EV_WRNORM = 0x100, EV_WRBAND = 0x200, EV_MSG = 0x400, EV_RDHUP = 0x2000,
+	EV_IN = 0x001,
+	EV_PRI = 0x002,
+	EV_OUT = 0x004,
+	EV_ERR = 0x008,
+	EV_HUP = 0x010,
+	EV_NVAL = 0x020,
+	EV_RDNORM = 0x040,
+	EV_RDBAND = 0x080,
+	EV_WRNORM = 0x100,
+	EV_WRBAND = 0x200,
+	EV_MSG = 0x400,
+	EV_RDHUP = 0x2000,
 };
 
 struct poll_table {
 	/* Register with a queue inside the kernel. */
 	void (*add_queue)(struct poll_table *pt, struct waitq *q);
-	/* Register an outside descriptor; its readiness counts as the file's for the
-	 * bits in `events`, so poll() must not ask the platform itself when
-	 * pt is given. */
+	/* Register an outside descriptor; its readiness counts as the file's
+	 * for the bits in `events`, so poll() must not ask the platform itself
+	 * when pt is given. */
 	void (*add_hfd)(struct poll_table *pt, int hfd, u32 events);
 	u32 wanted; /* events the caller asked for */
 };

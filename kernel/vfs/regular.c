@@ -13,7 +13,7 @@
 #define RLIM_FSIZE 1
 #define FILE_MAX ((u64)INT64_MAX)
 
-/* --- Reading ---------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------- */
 
 static s64 regular_read(struct file *f, struct uio *u, u64 *pos)
 {
@@ -67,7 +67,7 @@ static s64 regular_lseek(struct file *f, s64 offset, int whence)
 	return offset;
 }
 
-/* --- Limits ------------------------------------------------------------------------- */
+/* --- Limits -------------------------------------------------------------- */
 
 static void signal_file_size(void)
 {
@@ -132,7 +132,7 @@ static void account(struct inode *i, u64 before)
 				 i->object->npages - before);
 }
 
-/* --- Writing -------------------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------- */
 
 static s64 write_locked(struct inode *i, struct uio *u, u64 pos)
 {
@@ -176,7 +176,7 @@ static s64 regular_write(struct file *f, struct uio *u, u64 *pos)
 	return n;
 }
 
-/* --- Size ------------------------------------------------------------------------------- */
+/* --- Size ---------------------------------------------------------------- */
 
 static int truncate_locked(struct inode *i, u64 size)
 {
@@ -191,9 +191,9 @@ static int truncate_locked(struct inode *i, u64 size)
 		return -EPERM;
 	a.mtime = time_now();
 	a.ctime = a.mtime;
-	before = i->object && i->object->backing == PLAT_CACHE ?
-			 i->object->npages :
-			 0;
+	before = i->object && i->object->backing == PLAT_CACHE
+			 ? i->object->npages
+			 : 0;
 	err = inode_setattr(i, &a);
 	if (!err && i->object)
 		account(i, before);
@@ -290,7 +290,7 @@ static int regular_fsync(struct file *f UNUSED, bool data_only UNUSED)
 	return 0; /* memory is all there is below */
 }
 
-/* --- Mapping and seals ---------------------------------------------------------------------- */
+/* --- Mapping and seals --------------------------------------------------- */
 
 static int regular_mmap(struct file *f, struct map_request *req)
 {
@@ -314,7 +314,7 @@ static bool has_writable_mapping(struct object *o)
 	bool found = false;
 
 	mutex_lock(&o->map_lock);
-	list_for_each(a, &o->mappings, object_node)
+	list_for_each (a, &o->mappings, object_node)
 		if ((a->flags & mask) == mask)
 			found = true;
 	mutex_unlock(&o->map_lock);

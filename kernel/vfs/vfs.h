@@ -44,20 +44,28 @@ void epoll_file_rearm(struct file *f);
 void inotify_event(struct inode *inode, u32 mask, u32 cookie, const char *name);
 void inotify_gone(struct inode *inode);
 
-/* --- Credentials as the VFS sees them -------------------------------------- */
+/* --- Credentials as the VFS sees them ------------------------------------ */
 
 /* The current thread's, or root's before there is one. */
 const struct cred *vfs_cred(void);
 bool vfs_capable(int cap);
 
-/* --- Events (inotify) -------------------------------------------------------- */
+/* --- Events (inotify) ---------------------------------------------------- */
 
 enum { /* IN_* */
-	NOTIFY_ACCESS = 0x1, NOTIFY_MODIFY = 0x2, NOTIFY_ATTRIB = 0x4,
-	NOTIFY_CLOSE_WRITE = 0x8, NOTIFY_CLOSE_NOWRITE = 0x10,
-	NOTIFY_OPEN = 0x20, NOTIFY_MOVED_FROM = 0x40, NOTIFY_MOVED_TO = 0x80,
-	NOTIFY_CREATE = 0x100, NOTIFY_DELETE = 0x200, NOTIFY_DELETE_SELF = 0x400,
-	NOTIFY_MOVE_SELF = 0x800, NOTIFY_ISDIR = 0x40000000,
+       NOTIFY_ACCESS = 0x1,
+       NOTIFY_MODIFY = 0x2,
+       NOTIFY_ATTRIB = 0x4,
+       NOTIFY_CLOSE_WRITE = 0x8,
+       NOTIFY_CLOSE_NOWRITE = 0x10,
+       NOTIFY_OPEN = 0x20,
+       NOTIFY_MOVED_FROM = 0x40,
+       NOTIFY_MOVED_TO = 0x80,
+       NOTIFY_CREATE = 0x100,
+       NOTIFY_DELETE = 0x200,
+       NOTIFY_DELETE_SELF = 0x400,
+       NOTIFY_MOVE_SELF = 0x800,
+       NOTIFY_ISDIR = 0x40000000,
 };
 /* A watch exists somewhere: set by ipc/inotify.c once, never cleared. */
 extern bool vfs_has_watches;
@@ -69,14 +77,14 @@ static inline void vfs_notify(struct dentry *d, u32 mask)
 }
 void vfs_notify_dir_slow(struct inode *dir, u32 mask, u32 cookie,
 			 const char *name, bool is_dir);
-static inline void vfs_notify_dir(struct inode *dir, u32 mask,
-				  const char *name, bool is_dir)
+static inline void vfs_notify_dir(struct inode *dir, u32 mask, const char *name,
+				  bool is_dir)
 {
 	if (unlikely(vfs_has_watches))
 		vfs_notify_dir_slow(dir, mask, 0, name, is_dir);
 }
 
-/* --- Names of the program ---------------------------------------------------- */
+/* --- Names of the program ------------------------------------------------ */
 
 #define NAME_FAST 512
 struct name_in { /* short names stay on the stack */
@@ -87,7 +95,7 @@ struct name_in { /* short names stay on the stack */
 int name_in_get(struct name_in *n, uaddr_t name, u32 flags);
 void name_in_put(struct name_in *n);
 
-/* --- Walks -------------------------------------------------------------------- */
+/* --- Walks --------------------------------------------------------------- */
 
 /* Everything that takes a dentry or mount away from where a walker without
  * references may stand is done between these two. */
@@ -111,7 +119,7 @@ struct inode_id {
 };
 void inode_identify(struct inode *i, struct inode_id *id);
 
-/* --- Directory operations (dirops.c) -------------------------------------------- */
+/* --- Directory operations (dirops.c) ------------------------------------- */
 
 int path_mkdir(int dirfd, const char *name, u32 mode);
 int path_rmdir(int dirfd, const char *name);
@@ -141,10 +149,10 @@ bool dentry_emit_pinned(struct dentry *dir, struct dir_context *ctx, u64 base);
 /* "." and ".." at positions 0 and 1. */
 bool dir_emit_dots(struct file *f, struct dir_context *ctx);
 
-/* --- Regular files, memfd, anonymous inodes ---------------------------------------- */
+/* --- Regular files, memfd, anonymous inodes ------------------------------ */
 
 extern const struct file_ops regular_fops; /* over inode->object */
-extern const struct file_ops empty_fops; /* opened nodes without data */
+extern const struct file_ops empty_fops;   /* opened nodes without data */
 int memfd_new(const char *name, u32 flags, u32 seals, struct file **f);
 /* Change a regular file's size: limits, seals, SIGXFSZ; f or NULL. */
 int inode_truncate(struct inode *i, u64 size, struct file *f);
@@ -155,13 +163,13 @@ void inode_drop_suid(struct inode *i);
 /* Remember an access (relatime). f may be NULL. */
 void inode_accessed(struct inode *i, struct mount *m, struct file *f);
 
-/* --- Locks (lockf.c) ----------------------------------------------------------------- */
+/* --- Locks (lockf.c) ----------------------------------------------------- */
 
 struct linux_flock;
 enum lock_kind { LOCK_KIND_POSIX, LOCK_KIND_OFD };
 long lockf_get(struct file *f, struct linux_flock *l, enum lock_kind kind);
-long lockf_set(struct file *f, const struct linux_flock *l,
-	       enum lock_kind kind, bool wait);
+long lockf_set(struct file *f, const struct linux_flock *l, enum lock_kind kind,
+	       bool wait);
 long flock_set(struct file *f, int type, bool wait);
 /* `owner` (a descriptor table) closes a descriptor of f. */
 void lockf_close(struct file *f, void *owner);

@@ -120,13 +120,13 @@ struct walk {
 	u32 last_len;
 	u32 last_hash;
 	bool last_slash, last_dot;
-	bool fast; /* no references held */
+	bool fast;   /* no references held */
 	bool jumped; /* arrived by a magic link */
 	u32 flags;
 	u32 seq;
 	u32 nlinks;
-	struct fdref dir; /* holds the start */
-	char *heap; /* text of links when buf is too small */
+	struct fdref dir;	 /* holds the start */
+	char *heap;		 /* text of links when buf is too small */
 	u32 buf_size, buf_start; /* the text is at the end of the buffer */
 	char buf[NAME_FAST];
 };

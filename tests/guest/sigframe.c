@@ -43,15 +43,15 @@ static void handle(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
 }
 
 /* Runs a statement that faults. */
-#define fault(stmt)                                                            \
-	do {                                                                   \
-		sig_got = code_got = 0;                                        \
-		addr_got = NULL;                                               \
-		if (sigsetjmp(out, 1) == 0) {                                  \
-			stmt;                                                  \
-		}                                                              \
+#define fault(stmt)                           \
+	do {                                  \
+		sig_got = code_got = 0;       \
+		addr_got = NULL;              \
+		if (sigsetjmp(out, 1) == 0) { \
+			stmt;                 \
+		}                             \
 	} while (0)
-#define is_fault(sig, code, name)                                              \
+#define is_fault(sig, code, name) \
 	is_int(sig_got * 100000 + code_got, (sig)*100000 + (code), name)
 
 extern char div_insn[], ud_insn[], int3_insn[], hlt_insn[];

@@ -339,18 +339,18 @@ static pthread_t poker(int *fd)
 	return t;
 }
 
-#define interrupted(call, fd, name)                                            \
-	do {                                                                   \
-		pthread_t tap_t = poker(fd);                                   \
-		is_errno(call, EINTR, name);                                   \
-		pthread_join(tap_t, NULL);                                     \
+#define interrupted(call, fd, name)          \
+	do {                                 \
+		pthread_t tap_t = poker(fd); \
+		is_errno(call, EINTR, name); \
+		pthread_join(tap_t, NULL);   \
 	} while (0)
-#define restarted(call, fd, want, name)                                        \
-	do {                                                                   \
-		pthread_t tap_t = poker(fd);                                   \
-		long tap_r = (long)(call);                                     \
-		is_int(tap_r == (want) && seen == 1, 1, name);                 \
-		pthread_join(tap_t, NULL);                                     \
+#define restarted(call, fd, want, name)                        \
+	do {                                                   \
+		pthread_t tap_t = poker(fd);                   \
+		long tap_r = (long)(call);                     \
+		is_int(tap_r == (want) && seen == 1, 1, name); \
+		pthread_join(tap_t, NULL);                     \
 	} while (0)
 
 static void check_interrupt(void)

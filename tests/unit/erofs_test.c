@@ -54,9 +54,8 @@ static const char make_image[] =
 static void load_image(void)
 {
 	FILE *f = popen(make_image, "r");
-	size_t n = f ? fread((void *)KERNEL_IMAGE_BASE, 1, STUB_IMAGE_SIZE,
-			     f) :
-		       0;
+	size_t n = f ? fread((void *)KERNEL_IMAGE_BASE, 1, STUB_IMAGE_SIZE, f)
+		     : 0;
 
 	if (!f || pclose(f) || n < 8192) {
 		fprintf(stderr, "mkfs.erofs failed\n");
@@ -103,7 +102,7 @@ static void put(const char *name, u32 flags, const char *data)
 	OK(0, CALL(close, fd));
 }
 
-/* --- Reading through the overlay ------------------------------------------------- */
+/* --- Reading through the overlay ----------------------------------------- */
 
 static void test_read(void **state)
 {
@@ -191,7 +190,7 @@ static void test_list(void **state)
 	assert_int_equal(list("/empty", NULL), 0);
 }
 
-/* --- Writing -------------------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------- */
 
 static void test_copy_up(void **state)
 {
@@ -248,7 +247,7 @@ static void test_rename(void **state)
 	assert_int_equal(list("/many", "f9"), NENTRIES - 2);
 }
 
-/* --- The parser alone ------------------------------------------------------------------- */
+/* --- The parser alone ---------------------------------------------------- */
 
 static void test_image(void **state)
 {
@@ -325,13 +324,12 @@ static void test_damage(void **state)
 	}
 }
 
-#define T(name) \
-	cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(image), T(damage), T(read),  T(in_place),
+		T(image), T(damage),  T(read),	 T(in_place),
 		T(list),  T(copy_up), T(rename),
 	};
 

@@ -146,8 +146,8 @@ static void lets_through_what_is_listed(UNUSED void **state)
 
 		/* With senseless arguments only those without a rule pass. */
 		assert_int_equal(verdict(rows[i].nr, args),
-				 rows[i].has_rule ? SECCOMP_RET_KILL_PROCESS :
-						    SECCOMP_RET_ALLOW);
+				 rows[i].has_rule ? SECCOMP_RET_KILL_PROCESS
+						  : SECCOMP_RET_ALLOW);
 	}
 }
 
@@ -156,8 +156,15 @@ static void traps_calls_from_elsewhere(UNUSED void **state)
 	const uint64_t start = (uintptr_t)hostcall_start;
 	const uint64_t end = (uintptr_t)hostcall_end;
 	const uint64_t outside[] = {
-		0, 1, start, start - 1, end + 1, start + (1UL << 32),
-		start - (1UL << 32), 0xffffffffff600002UL, UINT64_MAX,
+		0,
+		1,
+		start,
+		start - 1,
+		end + 1,
+		start + (1UL << 32),
+		start - (1UL << 32),
+		0xffffffffff600002UL,
+		UINT64_MAX,
 		start & 0xffffffff,
 	};
 
@@ -191,8 +198,8 @@ static const struct {
 } cases[] = {
 	{ __NR_futex, { 0, 9 }, true },
 	{ __NR_futex, { 0, 1 }, true },
-	{ __NR_futex, { 0, 0 }, false }, /* WAIT */
-	{ __NR_futex, { 0, 6 }, false }, /* LOCK_PI */
+	{ __NR_futex, { 0, 0 }, false },       /* WAIT */
+	{ __NR_futex, { 0, 6 }, false },       /* LOCK_PI */
 	{ __NR_futex, { 0, 9 | 256 }, false }, /* CLOCK_REALTIME */
 	{ __NR_mmap, { 0, 4096, 7, 0x4032, 5 }, true },
 	{ __NR_mmap, { 0, 4096, 3, 0x11, 5 }, true },
@@ -200,16 +207,16 @@ static const struct {
 	{ __NR_mmap, { 0, 4096, HIGH | 3, 0x11, 5 }, false },
 	{ __NR_mmap, { 0, 4096, 3, HIGH | 0x11, 5 }, false },
 	{ __NR_mmap, { 0, 4096, 3, 0x40022 }, false }, /* HUGETLB */
-	{ __NR_mmap, { 0, 4096, 3, 0x2022 }, false }, /* LOCKED */
-	{ __NR_mmap, { 0, 4096, 3, 0x8022 }, false }, /* POPULATE */
-	{ __NR_mmap, { 0, 4096, 3, 0x122 }, false }, /* GROWSDOWN */
-	{ __NR_mmap, { 0, 4096, 3, 0x28 }, false }, /* DROPPABLE */
+	{ __NR_mmap, { 0, 4096, 3, 0x2022 }, false },  /* LOCKED */
+	{ __NR_mmap, { 0, 4096, 3, 0x8022 }, false },  /* POPULATE */
+	{ __NR_mmap, { 0, 4096, 3, 0x122 }, false },   /* GROWSDOWN */
+	{ __NR_mmap, { 0, 4096, 3, 0x28 }, false },    /* DROPPABLE */
 	{ __NR_mprotect, { 0, 4096, 7 }, true },
 	{ __NR_mprotect, { 0, 4096, 0x01000001 }, false },
 	{ __NR_mprotect, { 0, 4096, HIGH }, false },
 	{ __NR_madvise, { 0, 4096, 4 }, true },
-	{ __NR_madvise, { 0, 4096, 12 }, false }, /* MERGEABLE */
-	{ __NR_madvise, { 0, 4096, 20 }, false }, /* COLD */
+	{ __NR_madvise, { 0, 4096, 12 }, false },  /* MERGEABLE */
+	{ __NR_madvise, { 0, 4096, 20 }, false },  /* COLD */
 	{ __NR_madvise, { 0, 4096, 100 }, false }, /* HWPOISON */
 	{ __NR_tgkill, { 1, 1, 34 }, true },
 	{ __NR_tgkill, { 1, 1, 0 }, false },
@@ -224,8 +231,8 @@ static const struct {
 	{ __NR_clone, { HOST_CLONE_PROCESS | 0x1000 }, false }, /* PIDFD */
 	{ __NR_clone, { HOST_CLONE_PROCESS | HIGH }, false },
 	{ __NR_prctl, { 1, 9 }, true },
-	{ __NR_prctl, { 1, 0 }, false }, /* no death signal */
-	{ __NR_prctl, { 4, 1 }, false }, /* DUMPABLE */
+	{ __NR_prctl, { 1, 0 }, false },  /* no death signal */
+	{ __NR_prctl, { 4, 1 }, false },  /* DUMPABLE */
 	{ __NR_prctl, { 22, 2 }, false }, /* SECCOMP */
 	{ __NR_prctl, { 36, 1 }, false }, /* CHILD_SUBREAPER */
 	{ __NR_accept4, { 5, 0, 0, 02004000 }, true },
@@ -233,22 +240,22 @@ static const struct {
 	{ __NR_accept4, { 0, 0, 0, 02004000 }, false },
 	{ __NR_shutdown, { 5, 2 }, true },
 	{ __NR_shutdown, { 1, 2 }, false },
-	{ __NR_setsockopt, { 5, 1, 2 }, true }, /* REUSEADDR */
+	{ __NR_setsockopt, { 5, 1, 2 }, true },	  /* REUSEADDR */
 	{ __NR_setsockopt, { 5, 1, 26 }, false }, /* ATTACH_FILTER */
 	{ __NR_setsockopt, { 5, 1, 25 }, false }, /* BINDTODEVICE */
 	{ __NR_setsockopt, { 5, 1, 36 }, false }, /* MARK */
-	{ __NR_setsockopt, { 5, 0, 2 }, false }, /* IPPROTO_IP */
-	{ __NR_setsockopt, { 5, 6, 1 }, true }, /* TCP_NODELAY */
+	{ __NR_setsockopt, { 5, 0, 2 }, false },  /* IPPROTO_IP */
+	{ __NR_setsockopt, { 5, 6, 1 }, true },	  /* TCP_NODELAY */
 	{ __NR_setsockopt, { 5, 6, 13 }, false }, /* CONGESTION */
 	{ __NR_setsockopt, { 5, 6, 19 }, false }, /* REPAIR */
 	{ __NR_setsockopt, { 5, 6, 31 }, false }, /* ULP */
 	{ __NR_setsockopt, { 2, 6, 1 }, false },
-	{ __NR_getsockopt, { 5, 1, 4 }, true }, /* ERROR */
+	{ __NR_getsockopt, { 5, 1, 4 }, true },	  /* ERROR */
 	{ __NR_getsockopt, { 5, 1, 17 }, false }, /* PEERCRED */
 	{ __NR_getsockopt, { 5, 1, 77 }, false }, /* PEERPIDFD */
-	{ __NR_ioctl, { 5, 0x541b }, true }, /* FIONREAD */
-	{ __NR_ioctl, { 0, 0x5412 }, false }, /* TIOCSTI */
-	{ __NR_ioctl, { 0, 0x5452 }, false }, /* FIOASYNC */
+	{ __NR_ioctl, { 5, 0x541b }, true },	  /* FIONREAD */
+	{ __NR_ioctl, { 0, 0x5412 }, false },	  /* TIOCSTI */
+	{ __NR_ioctl, { 0, 0x5452 }, false },	  /* FIOASYNC */
 	{ __NR_membarrier, { 32 }, true },
 	{ __NR_membarrier, { 1 }, false }, /* of all processes */
 };
@@ -258,8 +265,8 @@ static void rules_look_at_arguments(UNUSED void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint32_t got = verdict(cases[i].nr, cases[i].args);
 
-		if (got != (cases[i].passes ? SECCOMP_RET_ALLOW :
-					      SECCOMP_RET_KILL_PROCESS))
+		if (got != (cases[i].passes ? SECCOMP_RET_ALLOW
+					    : SECCOMP_RET_KILL_PROCESS))
 			fail_msg("case %zu, call %u: %#x", i, cases[i].nr, got);
 	}
 }

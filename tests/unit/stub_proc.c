@@ -52,13 +52,14 @@ void stub_proc_user(u32 id)
 
 long stub_call(syscall_fn *fn, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
-	struct frame frame = { .rdi = a, .rsi = b, .rdx = c,
-			       .r10 = d, .r8 = e,  .r9 = f };
+	struct frame frame = {
+		.rdi = a, .rsi = b, .rdx = c, .r10 = d, .r8 = e, .r9 = f
+	};
 
 	return fn(&frame);
 }
 
-/* --- What is called from below ----------------------------------------------------- */
+/* --- What is called from below ------------------------------------------- */
 
 long syscall_unsupported(const char *what, u64 value, int err)
 {

@@ -14,7 +14,7 @@ struct stub_proc {
 	struct thread thread;
 	struct cred cred;
 	u32 nunsupported; /* calls of syscall_unsupported() */
-	u32 nsignals; /* sent to the thread; the last one is in `signal` */
+	u32 nsignals;	  /* sent to the thread; the last one is in `signal` */
 	int signal;
 	bool is_sleeping_ok; /* thread_sleep() returns 0, not -EINTR */
 };
@@ -28,9 +28,9 @@ void stub_proc_user(u32 id);
 
 /* A system call. Strings and buffers must be static or from the heap. */
 long stub_call(syscall_fn *fn, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
-#define CALL_(fn, a, b, c, d, e, f, ...)                                  \
-	stub_call(sys_##fn, (u64)(a), (u64)(b), (u64)(c), (u64)(d),       \
-		  (u64)(e), (u64)(f))
+#define CALL_(fn, a, b, c, d, e, f, ...)                                      \
+	stub_call(sys_##fn, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), \
+		  (u64)(f))
 #define CALL(fn, ...) CALL_(fn, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 
 #endif

@@ -91,7 +91,7 @@ static void expect(const char *name, const char *data)
 	OK(0, CALL(close, fd));
 }
 
-/* --- Files -------------------------------------------------------------------------- */
+/* --- Files --------------------------------------------------------------- */
 
 static void test_read_write(void **state)
 {
@@ -195,7 +195,7 @@ static void test_open_flags(void **state)
 	OK(0, CALL(unlink, "dangling"));
 }
 
-/* --- Names ------------------------------------------------------------------------------ */
+/* --- Names --------------------------------------------------------------- */
 
 static void test_paths(void **state)
 {
@@ -416,7 +416,7 @@ static void test_rename(void **state)
 	OK(0, CALL(unlink, "d2"));
 }
 
-/* --- Listing ------------------------------------------------------------------------------- */
+/* --- Listing ------------------------------------------------------------- */
 
 static u32 count_entries(int fd, u32 size, bool *seen, u32 max)
 {
@@ -470,7 +470,7 @@ static void test_readdir(void **state)
 	OK(0, CALL(close, fd));
 }
 
-/* --- Permission ------------------------------------------------------------------------------ */
+/* --- Permission ---------------------------------------------------------- */
 
 static void test_permissions(void **state)
 {
@@ -531,7 +531,7 @@ static void test_times(void **state)
 	OK(0, CALL(unlink, "f"));
 }
 
-/* --- Descriptors ------------------------------------------------------------------------------- */
+/* --- Descriptors --------------------------------------------------------- */
 
 static void test_descriptors(void **state)
 {
@@ -594,11 +594,12 @@ static void test_shared_table(void **state)
 	OK(0, CALL(unlink, "f"));
 }
 
-/* --- Locks ---------------------------------------------------------------------------------------- */
+/* --- Locks --------------------------------------------------------------- */
 
 static struct linux_flock lock_of(int type, s64 start, s64 len)
 {
-	struct linux_flock l = { .l_type = (s16)type, .l_start = start,
+	struct linux_flock l = { .l_type = (s16)type,
+				 .l_start = start,
 				 .l_len = len };
 
 	return l;
@@ -664,7 +665,7 @@ static void test_flock(void **state)
 	OK(0, CALL(unlink, "f"));
 }
 
-/* --- The rest --------------------------------------------------------------------------------------- */
+/* --- The rest ------------------------------------------------------------ */
 
 static void test_memfd(void **state)
 {
@@ -771,7 +772,7 @@ static void test_copy(void **state)
 	OK(0, CALL(unlink, "b"));
 }
 
-/* --- Many threads ------------------------------------------------------------------------------------- */
+/* --- Many threads -------------------------------------------------------- */
 
 #define ROUNDS 20000
 
@@ -852,8 +853,7 @@ static void test_races(void **state)
 	OK(0, CALL(rmdir, "fix"));
 }
 
-#define T(name) \
-	cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
