@@ -160,6 +160,27 @@ static void set_flags(struct boot_block *b, const struct spec *s)
 	}
 }
 
+/* One more than the host's highest CPU number; large if it does not say. */
+static unsigned int host_cpus_end(void)
+{
+	FILE *f = fopen("/sys/devices/system/cpu/online", "re");
+	unsigned int n = UINT32_MAX - 1;
+	char line[1024];
+	size_t digits;
+
+	if (!f)
+		return UINT32_MAX;
+	if (fgets(line, sizeof(line), f)) {
+		digits = strcspn(line, "\n");
+		while (digits && line[digits - 1] >= '0' &&
+		       line[digits - 1] <= '9')
+			digits--;
+		(void)sscanf(line + digits, "%u", &n);
+	}
+	fclose(f);
+	return n + 1;
+}
+
 static int fill_block(struct instance *in, struct err *e)
 {
 	struct boot_block *b = in->boot;
@@ -176,6 +197,8 @@ static int fill_block(struct instance *in, struct err *e)
 	b->resolver_ip = htonl(RESOLVER_IP);
 	b->instance_ip = htonl(INSTANCE_IP);
 	set_flags(b, s);
+	if (host_cpus_end() <= b->ncpus)
+		b->flags |= BOOT_HOST_CPUS;
 	if (getrandom(b->entropy, sizeof(b->entropy), 0) < 0)
 		return err_sys(e, errno, "entropy");
 	if (put_strings(b, &s->argv, &b->argv, &b->argc, e) ||

@@ -111,6 +111,12 @@ void plat_kick(struct thread *t);
 void plat_set_fs_base(u64 base);
 u64 plat_get_fs_base(void);
 
+/* Register the current thread's rseq area (struct rseq, in the current space)
+ * with the machine, or take it back. Copied by plat_thread_fork(); no other new
+ * thread has one. -ENOSYS: the machine cannot, or has CPUs that the instance
+ * does not know of. */
+int plat_rseq(uaddr_t area, u32 len, bool is_register, u32 sig);
+
 /* Wait while *addr == value (a word in kernel memory), until woken, the
  * deadline on CLOCK_MONOTONIC passes (NSEC_MAX: none) or spuriously.
  * 0 or -ETIMEDOUT. */

@@ -350,7 +350,9 @@ static void start_borrowed(struct thread *t)
 	t->is_borrowed = true;
 	t->vfork_parent = self;
 	set_lent_to(self, t);
+	rseq_suspend(self);
 	plat_thread_borrow(t, child_entry);
+	rseq_resume(self);
 	set_lent_to(self, NULL);
 	thread_put(t);
 }
@@ -373,12 +375,16 @@ static int process_start(struct process *p, const struct clone_request *req)
 	struct thread *t = p->leader;
 	int err = 0;
 
-	if (!(req->flags & CLONE_VM))
+	if (!(req->flags & CLONE_VM)) {
+		/* the machine's copy has it, too */
+		t->rseq = current()->rseq;
+		t->rseq_sig = current()->rseq_sig;
 		err = plat_thread_fork(t, fork_entry, &p->mm->space);
-	else if (!(req->flags & CLONE_VFORK))
+	} else if (!(req->flags & CLONE_VFORK)) {
 		err = plat_thread_start(t, child_entry);
-	else
+	} else {
 		start_borrowed(t);
+	}
 	return err;
 }
 

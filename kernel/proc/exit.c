@@ -53,6 +53,7 @@ void thread_release_user(struct thread *t)
 
 	if (!p->mm)
 		return;
+	rseq_drop(t);
 	futex_exit(t);
 	t->clear_child_tid = 0;
 	if (!addr)

@@ -16,6 +16,7 @@ KERNEL_SRCS += \
 	kernel/proc/pidfd.c \
 	kernel/proc/posix_timer.c \
 	kernel/proc/process.c \
+	kernel/proc/rseq.c \
 	kernel/proc/signal.c \
 	kernel/proc/sigqueue.c \
 	kernel/proc/sleep.c \

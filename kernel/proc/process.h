@@ -222,4 +222,18 @@ int kernel_thread_start(const char *name, void (*fn)(void *arg), void *arg);
 
 u64 rlimit_current(unsigned int which);
 
+/* --- Restartable sequences of the current thread (rseq.c) -------------------- */
+
+/* rseq() with and without RSEQ_FLAG_UNREGISTER. */
+int rseq_register(uaddr_t area, u32 len, u32 sig);
+int rseq_unregister(uaddr_t area, u32 len, u32 sig);
+/* The area's memory goes, or may no longer be written: forget it. The machine
+ * would end the thread; here that could happen inside the kernel. */
+void rseq_drop_range(uaddr_t addr, u64 len);
+/* t, current, ends or gets another program. */
+void rseq_drop(struct thread *t);
+/* A vfork child is about to run on t's host thread, or has. */
+void rseq_suspend(struct thread *t);
+void rseq_resume(struct thread *t);
+
 #endif

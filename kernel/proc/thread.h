@@ -63,6 +63,8 @@ struct thread {
 	uaddr_t set_child_tid;
 	uaddr_t robust_list;
 	u64 robust_list_len;
+	uaddr_t rseq; /* area registered with the machine, or 0 */
+	u32 rseq_sig;
 	u64 fs_base; /* for a start; live value is the CPU's */
 	char comm[16];
 	struct cred *cred; /* own reference; replaced by the thread itself */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * futex, futex_waitv and robust lists.
+ * futex, futex_waitv, robust lists and restartable sequences.
  */
 #include "kernel/cpu/usercopy.h"
 #include "kernel/ipc/futex.h"
@@ -194,4 +194,15 @@ SYSCALL3(get_robust_list, s32, tid, uaddr_t, head, uaddr_t, size)
 	if (user_store_u64(size, ROBUST_HEAD_SIZE))
 		return -EFAULT;
 	return user_store_u64(head, list);
+}
+
+#define RSEQ_FLAG_UNREGISTER 1
+
+SYSCALL4(rseq, uaddr_t, area, u32, len, int, flags, u32, sig)
+{
+	if (flags == RSEQ_FLAG_UNREGISTER)
+		return rseq_unregister(area, len, sig);
+	if (flags)
+		return syscall_unsupported("rseq flags", flags, EINVAL);
+	return rseq_register(area, len, sig);
 }

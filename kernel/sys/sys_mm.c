@@ -8,6 +8,7 @@
 #include "kernel/linux/mempolicy.h"
 #include "kernel/linux/mman.h"
 #include "kernel/mm/mm.h"
+#include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/file.h"
 
@@ -46,18 +47,26 @@ SYSCALL2(munmap, uaddr_t, addr, u64, len)
 	if (len <= LINUX_TASK_SIZE && addr <= LINUX_TASK_SIZE - len &&
 	    addr < USER_END && addr + len > USER_END)
 		len = USER_END - addr;
+	rseq_drop_range(addr, len);
 	return mm_unmap(addr, len);
+}
+
+static long protect(uaddr_t addr, u64 len, int prot)
+{
+	if (!(prot & PROT_WRITE))
+		rseq_drop_range(addr, len);
+	return mm_protect(addr, len, prot);
 }
 
 SYSCALL3(mprotect, uaddr_t, addr, u64, len, int, prot)
 {
-	return mm_protect(addr, len, prot);
+	return protect(addr, len, prot);
 }
 
 SYSCALL4(pkey_mprotect, uaddr_t, addr, u64, len, int, prot, int, pkey)
 {
 	/* Key -1 is plain mprotect(); no other key can have been allocated. */
-	return pkey == -1 ? mm_protect(addr, len, prot) : -EINVAL;
+	return pkey == -1 ? protect(addr, len, prot) : -EINVAL;
 }
 
 SYSCALL2(pkey_alloc, u64, flags, u64, rights)

@@ -8,8 +8,8 @@
 # hostile and leak come last: hostile is the slowest (a few seconds), leak is
 # the one whose kernel counts are compared (argument: rounds, 20 unless told).
 
-GUEST_TESTS := elf_start mem fork exec signal sigframe fd path inode thread \
-	futex pipe event poll unix inet time cred shm procfs tty hostile leak
+GUEST_TESTS := elf_start rseq mem fork exec signal sigframe fd path inode \
+	thread futex pipe event poll unix inet time cred shm procfs tty hostile leak
 
 GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
 	fd pipe hostile

@@ -73,6 +73,7 @@ struct plat_state {
 	u64 vdso_base;	 /* the host's, where it is now */
 	u64 vdso_end;
 	bool has_filter;
+	bool has_host_cpus; /* the program's CPU numbers are the host's */
 };
 extern struct plat_state plat_state;
 

@@ -43,5 +43,6 @@ HOSTCALL(clock_gettime,   rule_any,        "processor time of processes; hosts w
 HOSTCALL(getrandom,       rule_any,        "seed of the kernel's generator")
 HOSTCALL(membarrier,      rule_membarrier, "other processors see patched text")
 HOSTCALL(restart_syscall, rule_any,        "the host goes on with a sleep it stopped (freezer, SIGSTOP, debugger)")
+HOSTCALL(rseq,            rule_any,        "rseq() of the program: only the host knows when it moves a thread")
 HOSTCALL(sched_yield,     rule_any,        "sched_yield() of the program")
 /* clang-format on */

@@ -31,7 +31,13 @@ _Static_assert(MEMORY_HEAP + KERNEL_HEAP_SIZE <= GIB(512),
 	       "size of the monitor's object");
 _Static_assert(KERNEL_CACHE_SIZE <= TIB(1), "size of the monitor's object");
 
-struct plat_state plat_state = { -1, -1, -1, -1, -1, 0, 0, 0, false };
+struct plat_state plat_state = {
+	.image_fd = -1,
+	.cache_fd = -1,
+	.broker_fd = -1,
+	.event_fd = -1,
+	.trace_fd = -1,
+};
 int (*host_clock_gettime)(int clock, struct host_timespec *ts);
 int (*host_getcpu)(unsigned int *cpu, unsigned int *node, void *unused);
 
@@ -174,6 +180,7 @@ static void start_on_slot(void *arg)
 	slot->space = space_new();
 	slot->space->host_pid = slot->host_pid;
 	slot->kick_tid = (u32)slot->host_tid;
+	plat_state.has_host_cpus = b->flags & BOOT_HOST_CPUS;
 	plat_state.monitor_pid = (s32)hostcall(__NR_getppid);
 	must(trap_install(), "signal handlers");
 	must(thread_arm_signal_stack(slot), "signal stack");

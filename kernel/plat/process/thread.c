@@ -295,6 +295,17 @@ u64 plat_get_fs_base(void)
 	return base;
 }
 
+#define RSEQ_UNREGISTER 1
+
+int plat_rseq(uaddr_t area, u32 len, bool is_register, u32 sig)
+{
+	/* Programs index arrays with the numbers that the host would write. */
+	if (!plat_state.has_host_cpus)
+		return -ENOSYS;
+	return (int)hostcall(__NR_rseq, area, len,
+			     is_register ? 0 : RSEQ_UNREGISTER, sig);
+}
+
 #define FUTEX_WAIT_BITSET 9
 #define FUTEX_WAKE 1
 
