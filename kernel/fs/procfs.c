@@ -424,12 +424,15 @@ static bool task_readdir(const struct pseudo_node *dir, struct dir_context *ctx)
 	for (;;) {
 		s32 after = (s32)pseudo_cookie(ctx);
 		struct thread *t = process_next_thread(dir->proc, after);
-		s32 tid;
+		s32 tid = t ? t->tid : 0;
+		s32 pid = dir->proc->pid;
 
-		if (!t)
+		if (t)
+			thread_put(t);
+		if (after < pid && (!tid || tid > pid))
+			tid = pid; /* has ended, but is still listed */
+		if (!tid)
 			return true;
-		tid = t->tid;
-		thread_put(t);
 		fmt_format(name, sizeof(name), "%d", tid);
 		if (!pseudo_emit(ctx, dir, name, TYPE_DIR, (u64)tid))
 			return false;

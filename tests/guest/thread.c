@@ -3,6 +3,7 @@
  * exit in every order, robust mutexes, and clone's own errors. */
 #include "tap.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -307,10 +308,22 @@ static int exit_by_thread(void)
 	return pause();
 }
 
+static int count_tasks(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
 static void *outlive(void *arg)
 {
 	/* Until the main thread is a zombie. */
 	must(tap_await_state(getpid(), "Z"));
+	must(count_tasks() == 2);
 	exit((int)(long)arg);
 }
 
