@@ -4,8 +4,10 @@
  * hands it to the program it lives in. Static and small: `jiffy run` is on the
  * path of every cold start.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cmd.h"
 #include "cli/libexec.h"
@@ -102,11 +104,21 @@ static int help(int argc, char **argv)
 	return dispatch(command, 2, argv);
 }
 
+/* Descriptors 0-2 that the caller closed become /dev/null, so that no file of
+ * ours takes their place. */
+static void open_stdio(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", O_RDWR);
+}
+
 int main(int argc, char **argv)
 {
 	static char version[] = "version";
 	const struct command *command;
 
+	open_stdio();
 	log_init("jiffy");
 	json_init_seed();
 	if (argc < 2) {

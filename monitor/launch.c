@@ -73,8 +73,8 @@ static int confine_descriptors(struct launch *l)
 		first = fd + 1;
 	}
 	if (!err)
-		err = (int)raw(SYS_close_range, first, ~0U,
-			       CLOSE_RANGE_CLOEXEC, 0);
+		err = (int)raw(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC,
+			       0);
 	return err;
 }
 
@@ -138,8 +138,7 @@ static int confine_scope(struct launch *l)
 		return (int)err;
 	l->stage = "landlock";
 	fd = raw(SYS_landlock_create_ruleset, (long)&attr, sizeof(attr), 0, 0);
-	if (fd == -ENOSYS || fd == -EOPNOTSUPP || fd == -E2BIG ||
-	    fd == -EINVAL)
+	if (fd == -ENOSYS || fd == -EOPNOTSUPP || fd == -E2BIG || fd == -EINVAL)
 		return 0;
 	if (fd < 0)
 		return (int)fd;
@@ -178,8 +177,8 @@ static NORETURN void child_main(struct launch *l)
 		l->stage = "kernel";
 		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
 		l->in->boot->phase_ns[BOOT_T_SPAWN] = clock_now_ns();
-		l->error = (int)-syscall(SYS_execveat, l->in->kernel_exe_fd,
-					 "", argv, envp, AT_EMPTY_PATH);
+		l->error = (int)-syscall(SYS_execveat, l->in->kernel_exe_fd, "",
+					 argv, envp, AT_EMPTY_PATH);
 		l->error = errno;
 	}
 	_exit(EXIT_JIFFY);
@@ -195,9 +194,8 @@ static int place_descriptors(struct launch *l, struct err *e)
 {
 	struct instance *in = l->in;
 	struct boot_block *b = in->boot;
-	int all[] = { BOOT_FD,		   in->image_fd,
-		      in->kernel_fd,	   in->cache_fd,
-		      in->broker_guest_fd, in->event_guest_fd,
+	int all[] = { BOOT_FD,	    in->image_fd,	 in->kernel_fd,
+		      in->cache_fd, in->broker_guest_fd, in->event_guest_fd,
 		      in->trace_fd };
 
 	if (in->boot_fd != BOOT_FD)
@@ -231,6 +229,22 @@ static int open_kernel(struct instance *in, struct err *e)
 	return 0;
 }
 
+/* The kernel has its own copies: without ours, the other ends learn when the
+ * program closes them. Stderr stays, for messages; a terminal too. */
+static void drop_stdio(const struct instance *in)
+{
+	int null;
+
+	if (in->spec.has_tty)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	close(null);
+}
+
 int launch(struct instance *in, struct err *e)
 {
 	struct launch l = { .in = in };
@@ -238,8 +252,8 @@ int launch(struct instance *in, struct err *e)
 
 	if (open_kernel(in, e) || place_descriptors(&l, e))
 		return -e->code;
-	in->uid = geteuid() == 0 ? INSTANCE_UID_BASE + (uid_t)getpid() :
-				   (uid_t)-1;
+	in->uid = geteuid() == 0 ? INSTANCE_UID_BASE + (uid_t)getpid()
+				 : (uid_t)-1;
 	pid = vfork();
 	if (pid < 0)
 		return err_sys(e, errno, "start the kernel");
@@ -254,6 +268,7 @@ int launch(struct instance *in, struct err *e)
 	close(in->broker_guest_fd);
 	close(in->event_guest_fd);
 	close(in->kernel_exe_fd);
+	drop_stdio(in);
 	return 0;
 }
 

@@ -102,13 +102,43 @@ static const char **strings(u32 offset, u64 count)
 	if (offset > BOOT_DATA_SIZE || !IS_ALIGNED(offset, 4) ||
 	    count > (BOOT_DATA_SIZE - offset) / sizeof(*s))
 		kpanic("boot block: bad table of strings");
-	v = kmalloc((count + 1) * sizeof(*v));
+	v = kmalloc((count + 2) * sizeof(*v)); /* room for HOME */
 	if (!v)
 		kpanic("cannot start: no memory for arguments");
 	for (u64 i = 0; i < count; i++)
 		v[i] = boot_string(&s[i]);
 	v[count] = NULL;
 	return v;
+}
+
+/* Unless the caller or the image set one. */
+static void add_home(const char **envp, const char *home)
+{
+	size_t n;
+
+	for (n = 0; envp[n]; n++)
+		if (!strncmp(envp[n], "HOME=", 5))
+			return;
+	envp[n] = home;
+	envp[n + 1] = NULL;
+}
+
+/* mkdir -p, as far as it goes: the look-up that follows tells. */
+static void make_directories(const char *name)
+{
+	size_t n = strlen(name);
+	char *part = kmalloc(n + 1);
+
+	if (!part)
+		return;
+	for (size_t i = 1; i <= n; i++) {
+		if (name[i] != '/' && name[i] != '\0')
+			continue;
+		memcpy(part, name, i);
+		part[i] = '\0';
+		(void)path_mkdir(-100, part, 0755);
+	}
+	kfree(part);
 }
 
 static void enter_cwd(struct process *p)
@@ -122,13 +152,15 @@ static void enter_cwd(struct process *p)
 	err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
 	if (err) {
 		/* As the container engines do: the directory is made. */
-		(void)path_mkdir(-100, name, 0755);
+		make_directories(name);
 		err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
 				  &path);
 	}
 	if (err) {
-		boot_refuse(126 << 8, "cannot enter directory %.200s: error %d",
-			    name, -err);
+		boot_refuse(126 << 8, "cannot enter %.200s: %s", name,
+			    err == -ENOTDIR ? "not a directory" :
+			    err == -EACCES  ? "permission denied" :
+					      "it cannot be made");
 	}
 	fs_context_set_cwd(p->fs, &path);
 	path_put(&path);
@@ -187,6 +219,7 @@ static void start_program(const struct boot_block *b)
 	const char **argv = strings(b->argv, b->argc);
 	const char **envp = strings(b->envp, b->envc);
 	const char *path;
+	char *home;
 
 	if (!p)
 		kpanic("cannot start: no memory for the first process");
@@ -195,9 +228,11 @@ static void start_program(const struct boot_block *b)
 	must(console_start(), "console");
 	plat_become(p->leader);
 	must(console_open_stdio(p), "standard input and output");
-	if (boot_set_user(boot_string(&b->user)))
+	if (boot_set_user(boot_string(&b->user), &home))
 		boot_refuse(126 << 8, "no such user in the image: %.100s",
 			    boot_string(&b->user));
+	if (home)
+		add_home(envp, home);
 	enter_cwd(p);
 	path = find_program(argv[0]);
 	plat_become(process_kernel->leader);

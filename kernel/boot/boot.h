@@ -35,8 +35,9 @@ NORETURN void boot_refuse(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The same for error err (negative) of running the program at path; blame is
  * the interpreter that is at fault, or "". */
 NORETURN void boot_refuse_program(const char *path, const char *blame, int err);
-/* user.c: make the current thread the user the boot block names; HOME and the
- * like are the monitor's business. 0, -ENOENT (no such user). */
-int boot_set_user(const char *name);
+/* user.c: make the current thread the user the boot block names; *home becomes
+ * "HOME=" and the user's directory ("/" if unknown) on the heap, or NULL. 0,
+ * -ENOENT (no such user). */
+int boot_set_user(const char *name, char **home);
 
 #endif

@@ -186,12 +186,29 @@ static int become(const struct ids *ids, const char *groups, bool is_exact)
 	return 0;
 }
 
-int boot_set_user(const char *name)
+static char *home_variable(const char *line)
+{
+	const char *dir = "/";
+	size_t n = line ? field(line, 5, &dir) : 1;
+	char *v;
+
+	if (n == 0) {
+		dir = "/";
+		n = 1;
+	}
+	v = kmalloc(n + 6);
+	if (v)
+		fmt_format(v, n + 6, "HOME=%.*s", (int)n, dir);
+	return v;
+}
+
+int boot_set_user(const char *name, char **home)
 {
 	char *passwd, *groups;
 	struct ids ids;
 	int err;
 
+	*home = NULL;
 	if (!name[0])
 		return 0;
 	passwd = read_database("/etc/passwd");
@@ -199,6 +216,8 @@ int boot_set_user(const char *name)
 	err = find_ids(passwd, groups, name, &ids);
 	if (!err)
 		err = become(&ids, groups, strchr(name, ':') != NULL);
+	if (!err)
+		*home = home_variable(ids.line);
 	kfree(passwd);
 	kfree(groups);
 	return err;

@@ -2,9 +2,10 @@
 /*
  * Standard input and output. Without a terminal each of descriptors 0-2 is a
  * "host file" over an outside descriptor, which may be anything (pipe, file,
- * socket) and is never set non-blocking, since others outside share it. With
- * one, they are the console tty; a kernel thread feeds it input so that ^C
- * works while nobody reads.
+ * socket) and is never set non-blocking, since others outside share it. When
+ * the last file over it is closed, so is the descriptor: the other end learns
+ * of it as from any program. With one, they are the console tty; a kernel
+ * thread feeds it input so that ^C works while nobody reads.
  */
 #include "kernel/dev/console.h"
 
@@ -26,6 +27,7 @@ static struct {
 	bool has_tty;
 	struct mutex drain_lock; /* one writer to the outside at a time */
 	struct waitq room;	 /* the input thread waits here for space */
+	u32 users[3]; /* files over each outside descriptor */
 } console;
 
 static const struct file_ops hostfile_fops;
@@ -40,9 +42,33 @@ static int stdio_hfd(int n)
 /* --- Host files -------------------------------------------------------------
  */
 
+/* The file's data is which of the three it is. */
+static unsigned int file_stdio(const struct file *f)
+{
+	return (unsigned int)(uintptr_t)f->data;
+}
+
 static int file_hfd(const struct file *f)
 {
-	return (int)(uintptr_t)f->data;
+	return kernel.boot->stdio_hfd[file_stdio(f)];
+}
+
+/* One more file over descriptor n, which must still have one: false if it was
+ * closed. */
+static bool stdio_get(unsigned int n)
+{
+	u32 users = atomic_load(&console.users[n]);
+
+	while (users)
+		if (atomic_cmpxchg(&console.users[n], &users, users + 1))
+			return true;
+	return false;
+}
+
+static void hostfile_release(struct file *f)
+{
+	if (atomic_fetch_sub(&console.users[file_stdio(f)], 1) == 1)
+		plat_hfd_close_stdio(file_hfd(f));
 }
 
 static u32 hfd_ready(int hfd, u32 events)
@@ -196,31 +222,41 @@ static const struct file_ops hostfile_fops = {
 	.lseek = hostfile_lseek,
 	.ioctl = hostfile_ioctl,
 	.poll = hostfile_poll,
+	.release = hostfile_release,
 };
+
+static int hostfile_set(struct file *f, unsigned int n)
+{
+	if (!stdio_get(n))
+		return -ENXIO;
+	f->ops = &hostfile_fops;
+	f->data = (void *)(uintptr_t)n;
+	return 0;
+}
 
 /* Opened again by name, /dev/stdout or /proc/self/fd/1: another file over the
  * same descriptor. */
 static int hostfile_open(struct inode *inode, struct file *f)
 {
-	f->ops = &hostfile_fops;
-	f->data = inode->data;
-	return 0;
+	return hostfile_set(f, (unsigned int)(uintptr_t)inode->data);
 }
 
 static const struct inode_ops hostfile_iops = {
 	.open = hostfile_open,
 };
 
-static int hostfile_new(int hfd, u32 flags, struct file **f)
+static int hostfile_new(unsigned int n, u32 flags, struct file **f)
 {
+	void *data = (void *)(uintptr_t)n;
 	int err;
 
-	err = file_new_anon("pipe", TYPE_FIFO | 0666, &hostfile_fops,
-			    (void *)(uintptr_t)hfd, flags, f);
+	err = file_new_anon("pipe", TYPE_FIFO | 0666, &hostfile_fops, data,
+			    flags, f);
 	if (err)
 		return err;
 	(*f)->inode->ops = &hostfile_iops;
-	(*f)->inode->data = (void *)(uintptr_t)hfd;
+	(*f)->inode->data = data;
+	atomic_fetch_add(&console.users[n], 1);
 	return 0;
 }
 
@@ -341,17 +377,10 @@ int console_start(void)
 
 int console_open(struct file *f)
 {
-	int hfd;
-
 	if (console.has_tty)
 		return tty_open(&console.tty, f);
-	hfd = stdio_hfd(f->can_write ? 1 : 0);
-	if (hfd < 0) {
-		f->ops = &null_fops;
-		return 0;
-	}
-	f->ops = &hostfile_fops;
-	f->data = (void *)(uintptr_t)hfd;
+	if (hostfile_set(f, f->can_write ? 1 : 0))
+		f->ops = &null_fops; /* absent or closed */
 	return 0;
 }
 
@@ -365,7 +394,7 @@ static int stdio_file(int n, struct file **f)
 	if (hfd < 0)
 		return path_open(AT_FDCWD, "/dev/null", O_RDWR, 0,
 				 LOOKUP_FOLLOW, f);
-	return hostfile_new(hfd, n == 0 ? O_RDONLY : O_WRONLY, f);
+	return hostfile_new((unsigned int)n, n == 0 ? O_RDONLY : O_WRONLY, f);
 }
 
 /* Into the current process's table. */

@@ -181,6 +181,9 @@ int plat_hfd_getsockopt(int hfd, int level, int name, void *v, u32 *len);
 int plat_hfd_sockname(int hfd, void *addr, u32 *len, bool peer);
 int plat_hfd_readable_bytes(int hfd); /* FIONREAD */
 void plat_hfd_close(int hfd);
+/* The same for stdio: others learn that it is closed, but its number is not
+ * given to anything else. */
+void plat_hfd_close_stdio(int hfd);
 
 struct plat_pollfd { /* as struct pollfd */
 	int hfd;

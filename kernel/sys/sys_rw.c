@@ -326,7 +326,8 @@ static int check_sendfile(struct file *in, struct file *out, bool has_offset)
 		return -EINVAL;
 	if (!has_position(in))
 		return has_offset ? -ESPIPE : -EINVAL;
-	return 0;
+	/* Copying on until the end would hold a terminal's lines back. */
+	return inode_is(in->inode, TYPE_REG) ? 0 : -EINVAL;
 }
 
 static s64 do_sendfile(struct file *in, struct file *out, uaddr_t offset_addr,

@@ -185,6 +185,10 @@ void trace_enter(struct trace_call *c, const struct frame *f,
 	fmt_buf_init(&c->out, c->line, sizeof(c->line) - 1);
 	fmt_buf_add(&c->out, "[%d] %s(", t->tid, row->name);
 	put_args(c, false, 0);
+	if (!strncmp(row->name, "exit", 4)) { /* never comes back */
+		fmt_buf_add(&c->out, ") = ?\n");
+		plat_trace(c->line, c->out.len);
+	}
 }
 
 /* Results that are addresses are declared `> ptr` or `> hex`. */

@@ -162,6 +162,17 @@ static void require_not_stdio(struct filter *f)
 	ret(f, SECCOMP_RET_KILL_PROCESS);
 }
 
+/* Only to close stdin, stdout, stderr without freeing their numbers. */
+static void rule_dup3(struct filter *f)
+{
+	load_arg(f, 1);
+	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, 0, 1);
+	ret(f, SECCOMP_RET_KILL_PROCESS);
+	load_arg(f, 2);
+	require(f, 02000000); /* O_CLOEXEC */
+	allow(f);
+}
+
 static void rule_shutdown(struct filter *f)
 {
 	require_not_stdio(f);

@@ -165,6 +165,11 @@ void plat_hfd_close(int hfd)
 	hostcall(__NR_close, hfd);
 }
 
+void plat_hfd_close_stdio(int hfd)
+{
+	hostcall(__NR_dup3, plat_state.image_fd, hfd, 02000000);
+}
+
 /* Time left until a deadline on CLOCK_MONOTONIC. */
 static struct host_timespec time_left(nsec_t deadline)
 {
