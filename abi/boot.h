@@ -37,7 +37,7 @@ enum boot_flags {
 	BOOT_STATS = 1 << 1, /* count system calls, leave boot_stats */
 	BOOT_TTY = 1 << 2,   /* stdio is a terminal in raw mode: console tty */
 	BOOT_STDIN = 1 << 3, /* descriptor 0 is connected (else /dev/null) */
-	BOOT_NO_PATCH = 1 << 4, /* never patch system-call sites */
+	BOOT_NO_PATCH = 1 << 4,	 /* never patch system-call sites */
 	BOOT_HOST_CPUS = 1 << 5, /* the host's CPU numbers are below ncpus */
 };
 

@@ -158,9 +158,9 @@ static void enter_cwd(struct process *p)
 	}
 	if (err) {
 		boot_refuse(126 << 8, "cannot enter %.200s: %s", name,
-			    err == -ENOTDIR ? "not a directory" :
-			    err == -EACCES  ? "permission denied" :
-					      "it cannot be made");
+			    err == -ENOTDIR  ? "not a directory"
+			    : err == -EACCES ? "permission denied"
+					     : "it cannot be made");
 	}
 	fs_context_set_cwd(p->fs, &path);
 	path_put(&path);

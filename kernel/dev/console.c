@@ -27,7 +27,7 @@ static struct {
 	bool has_tty;
 	struct mutex drain_lock; /* one writer to the outside at a time */
 	struct waitq room;	 /* the input thread waits here for space */
-	u32 users[3]; /* files over each outside descriptor */
+	u32 users[3];		 /* files over each outside descriptor */
 } console;
 
 static const struct file_ops hostfile_fops;

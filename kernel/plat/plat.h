@@ -21,10 +21,10 @@ struct plat_space; /* an address space (process: one host process) */
 enum plat_prot { PLAT_READ = 1, PLAT_WRITE = 2, PLAT_EXEC = 4 };
 
 enum plat_backing {
-	PLAT_ANON, /* private zero memory; offset ignored */
-	PLAT_CACHE, /* page-cache object at offset, shared */
+	PLAT_ANON,	/* private zero memory; offset ignored */
+	PLAT_CACHE,	/* page-cache object at offset, shared */
 	PLAT_CACHE_COW, /* the same, private copy on write */
-	PLAT_IMAGE, /* root image at offset, private copy on write */
+	PLAT_IMAGE,	/* root image at offset, private copy on write */
 };
 
 /* Map [addr, addr+len) over whatever is there. Untouched memory costs
@@ -40,8 +40,8 @@ int plat_move(uaddr_t from, u64 len, uaddr_t to, u64 new_len);
 
 enum plat_advice {
 	PLAT_DONTNEED, /* drop private pages: zero (or backing) on next touch */
-	PLAT_FREE, /* may drop private pages when memory is short */
-	PLAT_HUGE, /* prefer huge pages */
+	PLAT_FREE,     /* may drop private pages when memory is short */
+	PLAT_HUGE,     /* prefer huge pages */
 	PLAT_NOHUGE,
 	PLAT_WIPEONFORK,
 	PLAT_KEEPONFORK,
@@ -78,8 +78,9 @@ int plat_thread_fork(struct thread *t, void (*entry)(struct thread *),
 int plat_thread_spawn(struct thread *t, void (*entry)(struct thread *),
 		      struct plat_space **space);
 
-/* vfork: run t at entry(t) in the caller's space while the caller waits; return when
- * t calls plat_thread_unborrow(). `process` lends the host thread itself. */
+/* vfork: run t at entry(t) in the caller's space while the caller waits; return
+ * when t calls plat_thread_unborrow(). `process` lends the host thread itself.
+ */
 void plat_thread_borrow(struct thread *t, void (*entry)(struct thread *));
 /* Called by a borrowed t as its last act in this space; it either is dead or
  * has been started elsewhere by plat_thread_spawn() (its slot then belongs to
@@ -140,16 +141,19 @@ void plat_entropy(void *buf, size_t n);
 unsigned int plat_ncpus(void);
 unsigned int plat_cpu(void); /* the one running now */
 
-/* --- 4. Console and trace -------------------------------------------------- */
+/* --- 4. Console and trace --------------------------------------------------
+ */
 
 /* Kernel log line for the operator (no newline needed, no guest bytes raw). */
 void plat_log(const char *text, size_t n);
 /* Append to the trace the user asked for with --trace. */
 void plat_trace(const char *text, size_t n);
 
-/* --- 5. Block devices: with volumes ---------------------------------------- */
+/* --- 5. Block devices: with volumes ----------------------------------------
+ */
 
-/* --- 6. Outside descriptors ("hfd"): stdio and brokered sockets ------------ */
+/* --- 6. Outside descriptors ("hfd"): stdio and brokered sockets ------------
+ */
 /*
  * An hfd is a small number naming something outside, shared by all spaces.
  * These never block unless the name says so. Buffers are user or kernel
@@ -191,7 +195,8 @@ struct plat_pollfd { /* as struct pollfd */
 	s16 revents;
 };
 /* Block until one is ready (count), the deadline (0) or a kick (-EINTR). n may
- * be 0. plat_kick() between the caller's last check and the wait is not lost. */
+ * be 0. plat_kick() between the caller's last check and the wait is not lost.
+ */
 int plat_hfd_poll(struct plat_pollfd *fds, int n, nsec_t deadline);
 
 /* Outside readiness sets, for guest epoll. `events`, `data` as Linux's. */
@@ -209,10 +214,12 @@ int plat_bell_new(void);
 void plat_bell_ring(int bell);
 void plat_bell_hush(int bell);
 
-/* --- 7. The broker: messages of abi/broker.h to and from the monitor ------- */
+/* --- 7. The broker: messages of abi/broker.h to and from the monitor -------
+ */
 
 /* Send one request and wait for its reply; up to max_hfds descriptors handed
- * in are stored. The reply's length, or -errno (transport). Serialised inside. */
+ * in are stored. The reply's length, or -errno (transport). Serialised inside.
+ */
 int plat_broker_call(const void *request, size_t n, void *reply, size_t size,
 		     int *hfds, int max_hfds);
 /* Process 0 only: wait for an event from the monitor, the deadline, or a kick:
@@ -222,7 +229,8 @@ int plat_broker_event(void *event, size_t size, nsec_t deadline);
 /* Process 0 only: tell the monitor that its EVENT_STATS was served. */
 void plat_broker_ack(void);
 
-/* --- 8. Power --------------------------------------------------------------- */
+/* --- 8. Power ---------------------------------------------------------------
+ */
 
 /* End the instance: everything of it stops; the monitor reports `status`, a
  * wait status as wait4() encodes it. */
@@ -233,20 +241,21 @@ NORETURN void plat_refuse(int status, const char *why);
 /* End the instance as crashed; reason is one line. */
 NORETURN void plat_crash(const char *reason, struct frame *regs);
 
-/* --- Upcalls: what the platform calls ---------------------------------------- */
+/* --- Upcalls: what the platform calls ----------------------------------------
+ */
 
 /* The program executed a system call; f->orig_rax is its number. On return the
  * platform leaves the kernel by f. The core has done all pending work. */
 void on_syscall(struct frame *f);
 
 enum plat_fault_kind {
-	PLAT_FAULT_SEGV_MAPERR, /* nothing mapped there */
-	PLAT_FAULT_SEGV_ACCERR, /* mapped, not allowed */
+	PLAT_FAULT_SEGV_MAPERR,	 /* nothing mapped there */
+	PLAT_FAULT_SEGV_ACCERR,	 /* mapped, not allowed */
 	PLAT_FAULT_SEGV_GENERAL, /* general protection: no address */
-	PLAT_FAULT_BUS, /* past the end of the object */
+	PLAT_FAULT_BUS,		 /* past the end of the object */
 	PLAT_FAULT_ALIGN,
 	PLAT_FAULT_DIVIDE, /* integer divide or overflow */
-	PLAT_FAULT_FLOAT, /* SIGFPE of FPU/SSE; code in `detail` */
+	PLAT_FAULT_FLOAT,  /* SIGFPE of FPU/SSE; code in `detail` */
 	PLAT_FAULT_ILLEGAL,
 	PLAT_FAULT_BREAKPOINT,
 	PLAT_FAULT_STEP,
@@ -254,7 +263,7 @@ enum plat_fault_kind {
 struct plat_fault {
 	enum plat_fault_kind kind;
 	uaddr_t address;
-	int detail; /* host's si_code where it says more */
+	int detail;	/* host's si_code where it says more */
 	u64 error_code; /* x86: page-fault error code, trap number */
 	u64 trap_number;
 };

@@ -222,7 +222,8 @@ int kernel_thread_start(const char *name, void (*fn)(void *arg), void *arg);
 
 u64 rlimit_current(unsigned int which);
 
-/* --- Restartable sequences of the current thread (rseq.c) -------------------- */
+/* --- Restartable sequences of the current thread (rseq.c) --------------------
+ */
 
 /* rseq() with and without RSEQ_FLAG_UNREGISTER. */
 int rseq_register(uaddr_t area, u32 len, u32 sig);

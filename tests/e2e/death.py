@@ -7,6 +7,7 @@ instance is killed) or monitor (the monitor is). Each time the monitor must end
 within a second (an event is waited for, nothing sleeps), report the crash, and
 leave no process and no record.
 """
+import contextlib
 import http.client
 import os
 import random
@@ -120,6 +121,15 @@ def start_shell(name):
                                    stdout=subprocess.DEVNULL)
 
 
+def watch(pids):
+    """A pidfd of each process; the load forks, so one may be gone by now."""
+    fds = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            fds.append(os.pidfd_open(pid))
+    return fds
+
+
 def one_round(kind, name):
     start = start_nginx if kind == "nginx" or (
         kind == "monitor" and random.random() < 0.3) else start_shell
@@ -129,8 +139,7 @@ def one_round(kind, name):
     try:
         session = stat(session)[1]
         if kind == "monitor":
-            watched = [os.pidfd_open(pid) for pid in children(jiffy.pid)
-                       if stat(pid)]
+            watched = watch(children(jiffy.pid))
             jiffy.kill()
         else:
             victim = stop_one(jiffy.pid, time.monotonic() + 10)
