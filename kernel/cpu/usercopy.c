@@ -217,3 +217,16 @@ int user_atomic_op_u32(uaddr_t dst, int op, u32 operand, u32 *old)
 	*old = seen;
 	return 0;
 }
+
+int user_check_tail(uaddr_t src, u64 size, u64 known)
+{
+	u8 byte;
+
+	for (u64 i = known; i < size; i++) {
+		if (user_get(&byte, src + i))
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	return 0;
+}

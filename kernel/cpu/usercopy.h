@@ -33,6 +33,10 @@ s64 user_string_in(char *dst, uaddr_t src, size_t size);
  * -ENAMETOOLONG. */
 s64 user_string_len(uaddr_t src, size_t max);
 
+/* The bytes after the first `known` of a struct of `size`, larger than the
+ * kernel's, must be zero: 0, -E2BIG or -EFAULT. */
+int user_check_tail(uaddr_t src, u64 size, u64 known);
+
 /* Single words, atomic with respect to the program's own accesses. */
 int user_load_u32(u32 *value, uaddr_t src);
 int user_load_u64(u64 *value, uaddr_t src);

@@ -821,6 +821,7 @@ static void epoll_show(struct file *f, struct fmt_buf *out)
 
 static const struct file_ops epoll_fops = {
 	.name = "epoll",
+	.lseek = file_stay,
 	.poll = epoll_poll,
 	.release = epoll_release,
 	.show_fdinfo = epoll_show,

@@ -111,6 +111,7 @@ static void eventfd_show(struct file *f, struct fmt_buf *out)
 
 static const struct file_ops eventfd_fops = {
 	.name = "eventfd",
+	.lseek = file_stay,
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,

@@ -392,6 +392,7 @@ static void inotify_show(struct file *f, struct fmt_buf *out)
 
 static const struct file_ops inotify_fops = {
 	.name = "inotify",
+	.lseek = file_stay,
 	.read = inotify_read,
 	.poll = inotify_poll,
 	.ioctl = inotify_ioctl,

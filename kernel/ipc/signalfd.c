@@ -154,6 +154,7 @@ static void signalfd_show(struct file *f, struct fmt_buf *out)
 
 static const struct file_ops signalfd_fops = {
 	.name = "signalfd",
+	.lseek = file_stay,
 	.read = signalfd_read,
 	.poll = signalfd_poll,
 	.release = signalfd_release,

@@ -111,6 +111,7 @@ static void timerfd_release(struct file *f)
 
 static const struct file_ops timerfd_fops = {
 	.name = "timerfd",
+	.lseek = file_stay,
 	.read = timerfd_read,
 	.poll = timerfd_poll,
 	.release = timerfd_release,

@@ -123,6 +123,8 @@ int mm_sync(uaddr_t addr, u64 len, int flags);
 int mm_resident(uaddr_t addr, u64 len, uaddr_t vec);
 /* mlock and munlock of a range / of everything (flags MCL_*, 0: unlock). */
 int mm_lock(uaddr_t addr, u64 len, bool lock);
+/* Bring the pages of a range in, as for use: -ENOMEM if one cannot be. */
+int mm_populate(uaddr_t addr, u64 len);
 int mm_lock_all(int flags);
 /* The range is mapped without holes: 0, -ENOMEM. */
 int mm_check_range(uaddr_t addr, u64 len);

@@ -361,15 +361,17 @@ int mm_lock(uaddr_t addr, u64 len, bool lock)
 {
 	struct mm *mm = mm_current();
 	uaddr_t end;
-	int err;
+	int err = 0;
 
 	len += addr % PAGE_SIZE;
 	addr = PAGE_DOWN(addr);
-	err = round_range(addr, len, &end);
-	if (err)
+	end = addr + PAGE_UP(len);
+	if (end < addr)
 		return -EINVAL;
 	if (addr == end)
 		return 0;
+	if (!user_range_ok(addr, end - addr))
+		return -ENOMEM;
 	mutex_lock(&mm->lock);
 	if (lock)
 		err = mm_check_locked(mm, (end - addr) >> PAGE_SHIFT);
@@ -379,6 +381,27 @@ int mm_lock(uaddr_t addr, u64 len, bool lock)
 		err = lock_range(mm, addr, end, lock);
 	mutex_unlock(&mm->lock);
 	return err;
+}
+
+int mm_populate(uaddr_t addr, u64 len)
+{
+	struct mm *mm = mm_current();
+	uaddr_t end = PAGE_UP(addr + len), next;
+	bool write, hole = false;
+	struct area *a;
+
+	for (addr = PAGE_DOWN(addr); addr < end; addr = next) {
+		mutex_lock(&mm->lock);
+		a = range_next(mm, addr, end, &hole);
+		hole = hole || !a || !(a->flags & AREA_PROT);
+		next = hole ? end : MIN(a->end, end);
+		write = !hole && (a->flags & AREA_WRITE) &&
+			!(a->flags & AREA_SHARED);
+		mutex_unlock(&mm->lock);
+		if (hole || populate(addr, next, write))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 int mm_lock_all(int flags)

@@ -51,20 +51,6 @@ SYSCALL5(clone, u64, flags, uaddr_t, stack, uaddr_t, parent_tid, uaddr_t,
 
 #define CLONE3_FLAGS (0xffffffffUL | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
 
-/* Bytes of a newer, larger struct must be zero. */
-static int check_tail(uaddr_t args, u64 size, u64 known)
-{
-	u8 byte;
-
-	for (u64 i = known; i < size; i++) {
-		if (user_get(&byte, args + i))
-			return -EFAULT;
-		if (byte)
-			return -E2BIG;
-	}
-	return 0;
-}
-
 static long clone3_check(const struct clone_args *a)
 {
 	if (a->set_tid || a->set_tid_size)
@@ -98,7 +84,7 @@ SYSCALL2(clone3, uaddr_t, args, u64, size)
 	memset(&a, 0, sizeof(a));
 	if (user_copy_in(&a, args, MIN(size, sizeof(a))))
 		return -EFAULT;
-	err = check_tail(args, size, sizeof(a));
+	err = user_check_tail(args, size, sizeof(a));
 	if (!err)
 		err = clone3_check(&a);
 	if (err)

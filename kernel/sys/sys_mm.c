@@ -107,16 +107,23 @@ SYSCALL3(mincore, uaddr_t, addr, u64, len, uaddr_t, vec)
 	return mm_resident(addr, len, vec);
 }
 
+static long lock_range(uaddr_t addr, u64 len, int flags)
+{
+	int err = mm_lock(addr, len, true);
+
+	return err || (flags & MLOCK_ONFAULT) ? err : mm_populate(addr, len);
+}
+
 SYSCALL2(mlock, uaddr_t, addr, u64, len)
 {
-	return mm_lock(addr, len, true);
+	return lock_range(addr, len, 0);
 }
 
 SYSCALL3(mlock2, uaddr_t, addr, u64, len, int, flags)
 {
 	if (flags & ~MLOCK_ONFAULT)
 		return -EINVAL;
-	return mm_lock(addr, len, true);
+	return lock_range(addr, len, flags);
 }
 
 SYSCALL2(munlock, uaddr_t, addr, u64, len)

@@ -86,7 +86,7 @@ SYSCALL3(write, int, fd, uaddr_t, buf, u64, len)
 static bool has_position(const struct file *f)
 {
 	return f->has_pos ||
-	       (f->ops->lseek && !inode_is(f->inode, TYPE_FIFO) &&
+	       (f->ops->lseek && f->ops->lseek != file_stay && !inode_is(f->inode, TYPE_FIFO) &&
 		!inode_is(f->inode, TYPE_SOCK));
 }
 

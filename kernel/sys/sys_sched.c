@@ -273,8 +273,13 @@ SYSCALL3(sched_setattr, s32, tid, uaddr_t, attr_at, u32, flags)
 		return -EFAULT;
 	if (size == 0)
 		size = sizeof(a);
-	if (size < sizeof(a) || size > PAGE_SIZE)
-		return -E2BIG;
+	err = size < sizeof(a) || size > PAGE_SIZE
+		      ? -E2BIG
+		      : user_check_tail(attr_at, size, sizeof(a));
+	if (err == -E2BIG)
+		(void)user_store_u32(attr_at, sizeof(a));
+	if (err)
+		return err;
 	if (user_get(&a, attr_at))
 		return -EFAULT;
 	if (a.sched_flags & ~(u64)ATTR_FLAGS_KNOWN)

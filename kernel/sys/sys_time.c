@@ -136,9 +136,18 @@ SYSCALL2(clock_settime, s32, clock, uaddr_t, ts)
 	return syscall_unsupported("clock_settime", (u32)clock, EPERM);
 }
 
-SYSCALL2(settimeofday, uaddr_t, tv, uaddr_t, tz)
+SYSCALL2(settimeofday, uaddr_t, tv_at, uaddr_t, tz_at)
 {
-	return syscall_unsupported("settimeofday", tv ? 1 : tz ? 2 : 0, EPERM);
+	struct linux_timeval tv;
+	u32 tz[2];
+
+	if (tv_at && user_get(&tv, tv_at))
+		return -EFAULT;
+	if (tv_at && (tv.sec < 0 || tv.usec < 0 || tv.usec > 1000000))
+		return -EINVAL;
+	if (tz_at && user_get(&tz, tz_at))
+		return -EFAULT;
+	return syscall_unsupported("settimeofday", tv_at ? 1 : 2, EPERM);
 }
 
 struct linux_timex { /* 208 bytes */
@@ -156,6 +165,7 @@ _Static_assert(sizeof(struct linux_timex) == 208, "Linux ABI");
 
 #define STA_UNSYNC 0x40
 #define TIME_ERROR 5
+#define ADJ_OFFSET_SS_READ 0xa001 /* what adjtime(3) has left: nothing */
 
 static long read_timex(uaddr_t at)
 {
@@ -165,9 +175,10 @@ static long read_timex(uaddr_t at)
 
 	if (user_load_u32(&modes, at))
 		return -EFAULT;
-	if (modes)
+	if (modes && modes != ADJ_OFFSET_SS_READ)
 		return syscall_unsupported("adjtimex modes", modes, EPERM);
 	memset(&tx, 0, sizeof(tx));
+	tx.modes = modes;
 	tx.maxerror = 16000000;
 	tx.esterror = 16000000;
 	tx.status = STA_UNSYNC;
@@ -187,9 +198,13 @@ SYSCALL1(adjtimex, uaddr_t, tx)
 
 SYSCALL2(clock_adjtime, s32, clock, uaddr_t, tx)
 {
-	if (clock != CLOCK_REALTIME)
-		return -EINVAL;
-	return read_timex(tx);
+	nsec_t now;
+
+	if (clock == CLOCK_REALTIME)
+		return read_timex(tx);
+	if (user_load_u32(&(u32){ 0 }, tx))
+		return -EFAULT;
+	return clock_read(clock, &now) ? -EINVAL : -EOPNOTSUPP;
 }
 
 /* --- Interval timers ----------------------------------------------------- */

@@ -29,7 +29,7 @@ struct file_ops {
 	 * (-ERESTARTSYS when a signal interrupted before anything moved). */
 	s64 (*read)(struct file *f, struct uio *u, u64 *pos);
 	s64 (*write)(struct file *f, struct uio *u, u64 *pos);
-	s64 (*lseek)(struct file *f, s64 offset, int whence);
+	s64 (*lseek)(struct file *f, s64 offset, int whence); /* or file_stay */
 	long (*ioctl)(struct file *f, u32 cmd, uaddr_t arg);
 	/* Events ready now; registers with pt unless it is NULL (poll.h). */
 	u32 (*poll)(struct file *f, struct poll_table *pt);
@@ -94,6 +94,8 @@ void file_put(struct file *f); /* may sleep, may run release() */
 /* pread/pwrite/read/write of the kernel's own (exec, sendfile). */
 s64 file_read_kernel(struct file *f, void *buf, u64 len, u64 pos);
 s64 file_read(struct file *f, struct uio *u, u64 *pos);
+/* lseek of files like eventfd: 0, and nothing else happens. */
+s64 file_stay(struct file *f, s64 offset, int whence);
 s64 file_write(struct file *f, struct uio *u, u64 *pos);
 
 /* --- Descriptor tables ---------------------------------------------------- */

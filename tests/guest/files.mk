@@ -9,7 +9,8 @@
 # the one whose kernel counts are compared (argument: rounds, 20 unless told).
 
 GUEST_TESTS := elf_start rseq mem fork exec signal sigframe fd path inode \
-	thread futex pipe event poll unix inet time cred shm procfs tty hostile leak
+	thread futex pipe event poll unix inet time timer cred admin sched shm \
+	sysv memlock xattr inotify procfs tty hostile leak
 
 GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
 	fd pipe hostile

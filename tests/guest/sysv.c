@@ -228,8 +228,7 @@ static void check_msg(void)
 	is_int(msgrcv(id, &m, 64, -2, 0), 4, "the lowest type up to 2");
 	is_int(m.type, 1, "is 1");
 	is_errno(msgrcv(id, &m, 64, 9, IPC_NOWAIT), ENOMSG, "none of type 9");
-	is_int(msgrcv(id, &m, 64, 1, MSG_EXCEPT | IPC_NOWAIT), 4,
-	       "MSG_EXCEPT");
+	is_int(msgrcv(id, &m, 64, 1, MSG_EXCEPT | IPC_NOWAIT), 4, "MSG_EXCEPT");
 	is_int(m.type, 2, "any type but 1");
 	is_errno(msgrcv(id, &m, 64, 0, IPC_NOWAIT), ENOMSG, "empty");
 	is_int(msgsnd(id, &m, 0, 0), 0, "an empty message");
@@ -249,7 +248,7 @@ static void check_msg(void)
 	is_errno(msgsnd(-1, &m, 1, 0), EINVAL, "to id -1");
 	is_errno(msgrcv(-1, &m, 1, 0, 0), EINVAL, "from id -1");
 	is_efault(syscall(SYS_msgsnd, id, bp, 4, 0), "from bad addresses");
-	for (unsigned i = 0; i < ARRAY_SIZE(tap_bad); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(tap_bad); i++) /* each is lost */
 		(void)!msgsnd(id, &m, 1, IPC_NOWAIT);
 	is_efault(syscall(SYS_msgrcv, id, bp, 8, 0, IPC_NOWAIT),
 		  "to bad addresses");
