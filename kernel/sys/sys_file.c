@@ -423,12 +423,20 @@ SYSCALL1(syncfs, int, fd)
 
 SYSCALL4(sync_file_range, int, fd, s64, offset, s64, len, u32, flags)
 {
+	struct fdref r = fd_get(fd);
+	long err = 0;
 	s64 end;
 
+	if (!r.file)
+		return -EBADF;
 	if ((flags & ~7U) || offset < 0 || len < 0 ||
 	    ckd_add(&end, offset, len))
-		return -EINVAL;
-	return do_fsync(fd, true) == -EBADF ? -EBADF : 0;
+		err = -EINVAL;
+	else if (!inode_is(r.file->inode, TYPE_REG) &&
+		 !inode_is(r.file->inode, TYPE_DIR))
+		err = -ESPIPE;
+	fd_put(r);
+	return err ? err : do_fsync(fd, true) == -EBADF ? -EBADF : 0;
 }
 
 /* Advice about data that is in memory anyway. */

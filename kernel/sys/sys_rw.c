@@ -132,9 +132,9 @@ SYSCALL4(pwrite64, int, fd, uaddr_t, buf, u64, len, s64, offset)
 
 /* --- Vectors ---------------------------------------------------------------------------- */
 
-/* offset NULL: at the file's position. */
+/* offset NULL: at the file's position. flags: RWF_*. */
 static long do_vector(int fd, uaddr_t iov_addr, u64 niov, const s64 *offset,
-		      bool is_write)
+		      bool is_write, int flags)
 {
 	struct plat_iovec fast[FAST_IOV], *alloc = NULL;
 	struct fdref r = fd_get(fd);
@@ -146,9 +146,11 @@ static long do_vector(int fd, uaddr_t iov_addr, u64 niov, const s64 *offset,
 	n = niov > UIO_MAX_IOV ? -EINVAL :
 				 uio_import(&u, iov_addr, (u32)niov, fast,
 					    &alloc);
-	if (n == 0)
+	if (n == 0) {
+		u.append = flags & FLAG_APPEND;
 		n = offset ? move_at(r, &u, *offset, is_write) :
 			     move_at_pos(r, &u, is_write);
+	}
 	if (alloc)
 		kfree(alloc);
 	fd_put(r);
@@ -157,22 +159,22 @@ static long do_vector(int fd, uaddr_t iov_addr, u64 niov, const s64 *offset,
 
 SYSCALL3(readv, int, fd, uaddr_t, iov, u64, niov)
 {
-	return do_vector(fd, iov, niov, NULL, false);
+	return do_vector(fd, iov, niov, NULL, false, 0);
 }
 
 SYSCALL3(writev, int, fd, uaddr_t, iov, u64, niov)
 {
-	return do_vector(fd, iov, niov, NULL, true);
+	return do_vector(fd, iov, niov, NULL, true, 0);
 }
 
 SYSCALL4(preadv, int, fd, uaddr_t, iov, u64, niov, s64, offset)
 {
-	return do_vector(fd, iov, niov, &offset, false);
+	return do_vector(fd, iov, niov, &offset, false, 0);
 }
 
 SYSCALL4(pwritev, int, fd, uaddr_t, iov, u64, niov, s64, offset)
 {
-	return do_vector(fd, iov, niov, &offset, true);
+	return do_vector(fd, iov, niov, &offset, true, 0);
 }
 
 /* Data in memory never makes a reader wait, so NOWAIT, HIPRI and the sync
@@ -190,8 +192,7 @@ static long check_flags(int fd, int flags)
 	r = fd_get(fd);
 	if (!r.file)
 		return -EBADF;
-	if (r.file->ops != &regular_fops ||
-	    ((flags & FLAG_APPEND) && !(r.file->flags & O_APPEND)))
+	if (r.file->ops != &regular_fops)
 		err = syscall_unsupported("preadv2 flags", (u64)flags,
 					  EOPNOTSUPP);
 	fd_put(r);
@@ -205,7 +206,8 @@ SYSCALL6(preadv2, int, fd, uaddr_t, iov, u64, niov, s64, offset, u64,
 
 	if (err)
 		return err;
-	return do_vector(fd, iov, niov, offset == -1 ? NULL : &offset, false);
+	return do_vector(fd, iov, niov, offset == -1 ? NULL : &offset, false,
+			 flags);
 }
 
 SYSCALL6(pwritev2, int, fd, uaddr_t, iov, u64, niov, s64, offset, u64,
@@ -215,7 +217,8 @@ SYSCALL6(pwritev2, int, fd, uaddr_t, iov, u64, niov, s64, offset, u64,
 
 	if (err)
 		return err;
-	return do_vector(fd, iov, niov, offset == -1 ? NULL : &offset, true);
+	return do_vector(fd, iov, niov, offset == -1 ? NULL : &offset, true,
+			 flags);
 }
 
 SYSCALL3(lseek, int, fd, s64, offset, int, whence)

@@ -167,7 +167,7 @@ static s64 regular_write(struct file *f, struct uio *u, u64 *pos)
 	if (u->left == 0)
 		return 0;
 	rw_write_lock(&i->lock);
-	if (f->flags & O_APPEND)
+	if ((f->flags & O_APPEND) || u->append)
 		*pos = inode_size(i);
 	n = i->object ? write_locked(i, u, *pos) : -EIO;
 	rw_write_unlock(&i->lock);

@@ -13,6 +13,7 @@ struct uio {
 	const struct plat_iovec *iov; /* current one first */
 	u32 niov;
 	bool is_kernel;	       /* bases are kernel addresses */
+	bool append;	       /* a write goes to the end, as with O_APPEND */
 	u64 done;	       /* bytes already used of iov[0] */
 	u64 left;	       /* bytes left in all */
 	struct plat_iovec one; /* storage for the single-buffer case */
