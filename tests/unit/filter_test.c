@@ -108,6 +108,7 @@ static uint32_t verdict(uint32_t nr, const uint64_t *args)
 #define rule_tgkill 1
 #define rule_clone 1
 #define rule_prctl 1
+#define rule_dup3 1
 #define rule_shutdown 1
 #define rule_accept 1
 #define rule_setsockopt 1
@@ -238,6 +239,9 @@ static const struct {
 	{ __NR_accept4, { 5, 0, 0, 02004000 }, true },
 	{ __NR_accept4, { 5, 0, 0, 0 }, false },
 	{ __NR_accept4, { 0, 0, 0, 02004000 }, false },
+	{ __NR_dup3, { 9, 2, 02000000 }, true },
+	{ __NR_dup3, { 9, 3, 02000000 }, false },
+	{ __NR_dup3, { 9, 2, 0 }, false },
 	{ __NR_shutdown, { 5, 2 }, true },
 	{ __NR_shutdown, { 1, 2 }, false },
 	{ __NR_setsockopt, { 5, 1, 2 }, true },	  /* REUSEADDR */
