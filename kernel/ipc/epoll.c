@@ -30,7 +30,7 @@
 #include "kernel/vfs/vfs.h"
 
 #define WATCH_QUEUES 4 /* wait queues a file may name */
-#define WATCH_HFDS 8 /* outside descriptors a file may name */
+#define WATCH_HFDS 8   /* outside descriptors a file may name */
 #define NESTING_MAX 5
 #define BELL_DATA UINT64_MAX
 #define EPOLL_ALWAYS (EV_ERR | EV_HUP)
@@ -44,13 +44,13 @@ struct watch_source {
 };
 
 struct watch {
-	struct list node; /* in its bucket */
-	struct list file_node; /* in file->epoll_watches, watches_lock */
+	struct list node;	/* in its bucket */
+	struct list file_node;	/* in file->epoll_watches, watches_lock */
 	struct list ready_node; /* in set->ready, ready_lock */
 	struct epoll *set;
 	struct file *file; /* not referenced: epoll_file_gone() comes first */
 	int fd;
-	u32 events; /* wanted, with EPOLL flags */
+	u32 events;	  /* wanted, with EPOLL flags */
 	bool is_disabled; /* one-shot that has fired; ready_lock */
 	u64 data;
 	struct watch_source sources[WATCH_QUEUES];
@@ -58,7 +58,7 @@ struct watch {
 	int hfds[WATCH_HFDS];
 	u32 nhfds;
 	u32 slot, generation; /* in set->slots, if nhfds */
-	u32 out_index; /* where it stands in the output being made */
+	u32 out_index;	      /* where it stands in the output being made */
 	u64 out_call;
 	u32 pass; /* of the last epoll_file_rearm() that did it; 0 none */
 };
@@ -73,21 +73,21 @@ struct epoll {
 	u32 nslots;
 	u32 next_generation;
 	int hset, bell; /* -1: none yet */
-	u64 call; /* number of the collection under way */
-	u32 depth; /* nesting below it, under nesting_lock */
+	u64 call;	/* number of the collection under way */
+	u32 depth;	/* nesting below it, under nesting_lock */
 
 	struct mutex ready_lock;
 	struct list ready;
 	u32 nsleepers; /* in hset: ring the bell for them */
 	bool is_rung;
-	struct waitq wait; /* epoll_wait() */
+	struct waitq wait;	/* epoll_wait() */
 	struct waitq poll_wait; /* whoever polls the set */
 };
 
 static struct {
-	struct mutex files; /* every file->epoll_watches */
+	struct mutex files;   /* every file->epoll_watches */
 	struct mutex nesting; /* adding a set to a set */
-	u32 pass; /* epoll_file_rearm() calls, times two */
+	u32 pass;	      /* epoll_file_rearm() calls, times two */
 } locks;
 
 static const struct file_ops epoll_fops;
@@ -97,7 +97,8 @@ bool file_is_epoll(const struct file *f)
 	return f->ops == &epoll_fops;
 }
 
-/* --- Readiness ------------------------------------------------------------- */
+/* --- Readiness -------------------------------------------------------------
+ */
 
 static void wake_waiters(struct epoll *e)
 {
@@ -189,7 +190,8 @@ static u32 watch_poll(struct watch *w)
 	return file_poll(w->file, &pt) & pt.wanted;
 }
 
-/* --- Outside descriptors ----------------------------------------------------- */
+/* --- Outside descriptors -----------------------------------------------------
+ */
 
 static int set_open_hset(struct epoll *e)
 {
@@ -201,8 +203,8 @@ static int set_open_hset(struct epoll *e)
 	if (e->hset < 0)
 		return e->hset;
 	e->bell = plat_bell_new();
-	err = e->bell < 0 ? e->bell :
-			    plat_hset_add(e->hset, e->bell, EV_IN, BELL_DATA);
+	err = e->bell < 0 ? e->bell
+			  : plat_hset_add(e->hset, e->bell, EV_IN, BELL_DATA);
 	if (!err)
 		return 0;
 	if (e->bell >= 0)
@@ -224,8 +226,7 @@ static int set_take_slot(struct epoll *e, struct watch *w)
 		slots = krealloc(e->slots, n * sizeof(*slots));
 		if (!slots)
 			return -ENOMEM;
-		memset(slots + e->nslots, 0,
-		       (n - e->nslots) * sizeof(*slots));
+		memset(slots + e->nslots, 0, (n - e->nslots) * sizeof(*slots));
 		e->slots = slots;
 		e->nslots = n;
 	}
@@ -277,7 +278,8 @@ static void watch_modify_hfd(struct poll_table *pt, int hfd, u32 events)
 	watch_add_hfd(pt, hfd, events);
 }
 
-/* --- Watches ------------------------------------------------------------------- */
+/* --- Watches
+ * ------------------------------------------------------------------- */
 
 static struct list *set_bucket(struct epoll *e, const struct file *f, int fd)
 {
@@ -291,7 +293,7 @@ static struct watch *set_find(struct epoll *e, const struct file *f, int fd)
 	struct list *b = set_bucket(e, f, fd);
 	struct watch *w;
 
-	list_for_each(w, b, node) {
+	list_for_each (w, b, node) {
 		if (w->file == f && w->fd == fd)
 			return w;
 	}
@@ -313,7 +315,7 @@ static int set_resize(struct epoll *e, u32 n)
 	for (u32 i = 0; i < n; i++)
 		list_init(&e->buckets[i]);
 	for (u32 i = 0; i < nold; i++) {
-		list_for_each_safe(w, tmp, &old[i], node) {
+		list_for_each_safe (w, tmp, &old[i], node) {
 			list_del(&w->node);
 			list_append(set_bucket(e, w->file, w->fd), &w->node);
 		}
@@ -420,7 +422,8 @@ static int watch_modify(struct watch *w, const struct linux_epoll_event *ev)
 	return 0;
 }
 
-/* --- Nesting ---------------------------------------------------------------------- */
+/* --- Nesting
+ * ---------------------------------------------------------------------- */
 
 /* Would adding set `inner` to `outer` make a loop or too deep a nest? Walks the
  * sets below inner; iterative with an explicit stack. nesting lock held. */
@@ -445,7 +448,7 @@ static int check_nesting(struct epoll *outer, struct epoll *inner)
 			return -EINVAL;
 		mutex_lock(&e->lock);
 		for (u32 i = 0; i < e->nbuckets; i++) {
-			list_for_each(w, &e->buckets[i], node) {
+			list_for_each (w, &e->buckets[i], node) {
 				if (!file_is_epoll(w->file))
 					continue;
 				if (n == ARRAY_SIZE(stack)) {
@@ -461,7 +464,8 @@ static int check_nesting(struct epoll *outer, struct epoll *inner)
 	return 0;
 }
 
-/* --- Interface ------------------------------------------------------------------------ */
+/* --- Interface
+ * ------------------------------------------------------------------------ */
 
 static int control_locked(struct epoll *e, int op, int fd, struct file *f,
 			  const struct linux_epoll_event *ev)
@@ -713,7 +717,7 @@ static u32 epoll_poll(struct file *f, struct poll_table *pt)
 	list_splice(&taken, &e->ready);
 	mutex_unlock(&e->ready_lock);
 	/* Under set->lock no watch goes; entries leave `taken` only here. */
-	list_for_each_safe(w, tmp, &taken, ready_node) {
+	list_for_each_safe (w, tmp, &taken, ready_node) {
 		if (watch_poll(w)) {
 			ev = EV_IN | EV_RDNORM;
 			break;
@@ -737,7 +741,7 @@ static void epoll_release(struct file *f)
 
 	mutex_lock(&e->lock);
 	for (u32 i = 0; i < e->nbuckets; i++) {
-		list_for_each_safe(w, tmp, &e->buckets[i], node)
+		list_for_each_safe (w, tmp, &e->buckets[i], node)
 			watch_free(w);
 	}
 	mutex_unlock(&e->lock);
@@ -761,7 +765,7 @@ static struct watch *file_next_watch(struct file *f, u32 pass)
 		bool is_locked = false;
 
 		mutex_lock(&locks.files);
-		list_for_each(w, &f->epoll_watches, file_node) {
+		list_for_each (w, &f->epoll_watches, file_node) {
 			if (pass && w->pass == pass)
 				continue;
 			found = w;
@@ -812,7 +816,7 @@ static void epoll_show(struct file *f, struct fmt_buf *out)
 
 	mutex_lock(&e->lock);
 	for (u32 i = 0; i < e->nbuckets; i++) {
-		list_for_each(w, &e->buckets[i], node)
+		list_for_each (w, &e->buckets[i], node)
 			fmt_buf_add(out, "tfd: %8d events: %8x data: %16lx\n",
 				    w->fd, w->events, w->data);
 	}

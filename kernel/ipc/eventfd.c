@@ -58,9 +58,9 @@ static s64 eventfd_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 	e->count -= value;
 	mutex_unlock(&e->lock);
 	waitq_wake_events(&e->wait, EV_OUT | EV_WRNORM, ~0U);
-	return uio_put(u, &value, sizeof(value)) == sizeof(value) ?
-		       (s64)sizeof(value) :
-		       -EFAULT;
+	return uio_put(u, &value, sizeof(value)) == sizeof(value)
+		       ? (s64)sizeof(value)
+		       : -EFAULT;
 }
 
 static s64 eventfd_write(struct file *f, struct uio *u, u64 *pos UNUSED)
@@ -129,8 +129,8 @@ int eventfd_new(u32 initial, bool is_semaphore, u32 flags, struct file **f)
 	e->count = initial;
 	e->is_semaphore = is_semaphore;
 	waitq_init(&e->wait);
-	err = file_new_anon("[eventfd]", 0600, &eventfd_fops, e,
-			    O_RDWR | flags, f);
+	err = file_new_anon("[eventfd]", 0600, &eventfd_fops, e, O_RDWR | flags,
+			    f);
 	if (err)
 		kfree(e);
 	return err;

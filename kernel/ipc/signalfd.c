@@ -131,9 +131,8 @@ static u32 signalfd_poll(struct file *f, struct poll_table *pt)
 
 	if (pt && watch_process(s, p))
 		poll_wait(pt, signal_waitq(p));
-	return signal_pending_set() & atomic_load(&s->mask) ?
-		       EV_IN | EV_RDNORM :
-		       0;
+	return signal_pending_set() & atomic_load(&s->mask) ? EV_IN | EV_RDNORM
+							    : 0;
 }
 
 static void signalfd_release(struct file *f)

@@ -18,9 +18,9 @@ struct timerfd {
 	struct mutex lock;
 	struct ktimer timer;
 	int clock;
-	nsec_t next; /* monotonic time of the next expiry, 0 disarmed */
+	nsec_t next;	 /* monotonic time of the next expiry, 0 disarmed */
 	nsec_t interval; /* 0: one shot */
-	u64 ticks; /* expirations since the last read */
+	u64 ticks;	 /* expirations since the last read */
 	struct waitq wait;
 };
 
@@ -74,18 +74,18 @@ static s64 timerfd_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 		mutex_unlock(&t->lock);
 		if (ticks)
 			break;
-		err = atomic_load(&f->flags) & O_NONBLOCK ?
-			      -EAGAIN :
-			      thread_sleep(NSEC_MAX, true);
+		err = atomic_load(&f->flags) & O_NONBLOCK
+			      ? -EAGAIN
+			      : thread_sleep(NSEC_MAX, true);
 		if (err)
 			break;
 	}
 	waitq_remove(&w);
 	if (!ticks)
 		return err == -EINTR ? -ERESTARTSYS : err;
-	return uio_put(u, &ticks, sizeof(ticks)) == sizeof(ticks) ?
-		       (s64)sizeof(ticks) :
-		       -EFAULT;
+	return uio_put(u, &ticks, sizeof(ticks)) == sizeof(ticks)
+		       ? (s64)sizeof(ticks)
+		       : -EFAULT;
 }
 
 static u32 timerfd_poll(struct file *f, struct poll_table *pt)
@@ -127,8 +127,8 @@ int timerfd_new(int clock, u32 flags, struct file **f)
 	t->clock = clock;
 	waitq_init(&t->wait);
 	timer_init(&t->timer, timerfd_expired);
-	err = file_new_anon("[timerfd]", 0600, &timerfd_fops, t,
-			    O_RDWR | flags, f);
+	err = file_new_anon("[timerfd]", 0600, &timerfd_fops, t, O_RDWR | flags,
+			    f);
 	if (err)
 		kfree(t);
 	return err;

@@ -14,11 +14,16 @@
 
 #define FAST_IOV 8
 enum {
-	FLAG_HIPRI = 1, FLAG_DSYNC = 2, FLAG_SYNC = 4, FLAG_NOWAIT = 8,
-	FLAG_APPEND = 16, FLAG_KNOWN = 31, /* RWF_* */
+	FLAG_HIPRI = 1,
+	FLAG_DSYNC = 2,
+	FLAG_SYNC = 4,
+	FLAG_NOWAIT = 8,
+	FLAG_APPEND = 16,
+	FLAG_KNOWN = 31, /* RWF_* */
 };
 
-/* --- One buffer --------------------------------------------------------------------- */
+/* --- One buffer
+ * --------------------------------------------------------------------- */
 
 /* The file's own position is shared by all who have the file. */
 static bool pos_lock(struct fdref r)
@@ -39,8 +44,8 @@ static void pos_unlock(struct fdref r, bool is_locked)
 static s64 move_at_pos(struct fdref r, struct uio *u, bool is_write)
 {
 	bool is_locked = pos_lock(r);
-	s64 n = is_write ? file_write(r.file, u, &r.file->pos) :
-			   file_read(r.file, u, &r.file->pos);
+	s64 n = is_write ? file_write(r.file, u, &r.file->pos)
+			 : file_read(r.file, u, &r.file->pos);
 
 	pos_unlock(r, is_locked);
 	return n;
@@ -85,9 +90,9 @@ SYSCALL3(write, int, fd, uaddr_t, buf, u64, len)
 /* Streams have no position: -ESPIPE. */
 static bool has_position(const struct file *f)
 {
-	return f->has_pos ||
-	       (f->ops->lseek && f->ops->lseek != file_stay && !inode_is(f->inode, TYPE_FIFO) &&
-		!inode_is(f->inode, TYPE_SOCK));
+	return f->has_pos || (f->ops->lseek && f->ops->lseek != file_stay &&
+			      !inode_is(f->inode, TYPE_FIFO) &&
+			      !inode_is(f->inode, TYPE_SOCK));
 }
 
 static s64 move_at(struct fdref r, struct uio *u, s64 offset, bool is_write)
@@ -98,8 +103,8 @@ static s64 move_at(struct fdref r, struct uio *u, s64 offset, bool is_write)
 		return -EINVAL;
 	if (!has_position(r.file))
 		return -ESPIPE;
-	return is_write ? file_write(r.file, u, &pos) :
-			  file_read(r.file, u, &pos);
+	return is_write ? file_write(r.file, u, &pos)
+			: file_read(r.file, u, &pos);
 }
 
 static long do_pmove(int fd, uaddr_t buf, u64 len, s64 offset, bool is_write)
@@ -130,7 +135,9 @@ SYSCALL4(pwrite64, int, fd, uaddr_t, buf, u64, len, s64, offset)
 	return do_pmove(fd, buf, len, offset, true);
 }
 
-/* --- Vectors ---------------------------------------------------------------------------- */
+/* --- Vectors
+ * ----------------------------------------------------------------------------
+ */
 
 /* offset NULL: at the file's position. flags: RWF_*. */
 static long do_vector(int fd, uaddr_t iov_addr, u64 niov, const s64 *offset,
@@ -143,13 +150,13 @@ static long do_vector(int fd, uaddr_t iov_addr, u64 niov, const s64 *offset,
 
 	if (unlikely(!r.file))
 		return -EBADF;
-	n = niov > UIO_MAX_IOV ? -EINVAL :
-				 uio_import(&u, iov_addr, (u32)niov, fast,
-					    &alloc);
+	n = niov > UIO_MAX_IOV
+		    ? -EINVAL
+		    : uio_import(&u, iov_addr, (u32)niov, fast, &alloc);
 	if (n == 0) {
 		u.append = flags & FLAG_APPEND;
-		n = offset ? move_at(r, &u, *offset, is_write) :
-			     move_at_pos(r, &u, is_write);
+		n = offset ? move_at(r, &u, *offset, is_write)
+			   : move_at_pos(r, &u, is_write);
 	}
 	if (alloc)
 		kfree(alloc);
@@ -230,14 +237,15 @@ SYSCALL3(lseek, int, fd, s64, offset, int, whence)
 	if (!r.file)
 		return -EBADF;
 	is_locked = pos_lock(r);
-	n = r.file->ops->lseek ? r.file->ops->lseek(r.file, offset, whence) :
-				 -ESPIPE;
+	n = r.file->ops->lseek ? r.file->ops->lseek(r.file, offset, whence)
+			       : -ESPIPE;
 	pos_unlock(r, is_locked);
 	fd_put(r);
 	return n;
 }
 
-/* --- From file to file ---------------------------------------------------------------------- */
+/* --- From file to file
+ * ---------------------------------------------------------------------- */
 
 #define COPY_PAGES 16
 
@@ -271,8 +279,7 @@ static s64 copy_direct(struct file *out, struct object *o, u64 *in_pos,
 	src = object_address(o, *in_pos, &run);
 	if (!src)
 		return -EIO;
-	n = write_kernel(out, src, MIN(MIN(len, run), size - *in_pos),
-			 out_pos);
+	n = write_kernel(out, src, MIN(MIN(len, run), size - *in_pos), out_pos);
 	if (n > 0)
 		*in_pos += (u64)n;
 	return n;
@@ -307,8 +314,8 @@ static s64 copy_file(struct file *in, struct file *out, u64 *in_pos,
 		return -ENOMEM;
 	while (done < len) {
 		n = is_direct ? copy_direct(out, in->inode->object, in_pos,
-					    out_pos, len - done) :
-				copy_buffered(in, out, in_pos, out_pos,
+					    out_pos, len - done)
+			      : copy_buffered(in, out, in_pos, out_pos,
 					      len - done, buf);
 		if (n <= 0)
 			break;
@@ -359,9 +366,9 @@ static s64 do_sendfile(struct file *in, struct file *out, uaddr_t offset_addr,
 SYSCALL4(sendfile, int, out_fd, int, in_fd, uaddr_t, offset, u64, len)
 {
 	struct fdref in = fd_get(in_fd), out = fd_get(out_fd);
-	s64 n = in.file && out.file ?
-			do_sendfile(in.file, out.file, offset, len) :
-			-EBADF;
+	s64 n = in.file && out.file
+			? do_sendfile(in.file, out.file, offset, len)
+			: -EBADF;
 
 	fd_put(in);
 	fd_put(out);

@@ -96,8 +96,8 @@ void file_put(struct file *f)
 		     f->has_write))
 		file_release_rest(f);
 	if (!f->is_path_only) {
-		vfs_notify(f->path.dentry, f->can_write ? NOTIFY_CLOSE_WRITE :
-							  NOTIFY_CLOSE_NOWRITE);
+		vfs_notify(f->path.dentry, f->can_write ? NOTIFY_CLOSE_WRITE
+							: NOTIFY_CLOSE_NOWRITE);
 		if (f->ops->release)
 			f->ops->release(f);
 	}
@@ -105,7 +105,8 @@ void file_put(struct file *f)
 	file_free(f);
 }
 
-/* --- Reading and writing ------------------------------------------------------- */
+/* --- Reading and writing
+ * ------------------------------------------------------- */
 
 s64 file_stay(UNUSED struct file *f, UNUSED s64 offset, UNUSED int whence)
 {

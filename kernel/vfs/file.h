@@ -23,7 +23,8 @@ struct path {
 };
 
 struct file_ops {
-	const char *name; /* "pipe", "eventfd": shown by /proc/PID/fd, crashes */
+	const char
+		*name; /* "pipe", "eventfd": shown by /proc/PID/fd, crashes */
 	/* pos is the file's own offset or pread's; streams ignore it. Blocking
 	 * rules come from file->flags & O_NONBLOCK. Bytes, or -errno
 	 * (-ERESTARTSYS when a signal interrupted before anything moved). */
@@ -57,7 +58,7 @@ struct file_ops {
 
 struct file {
 	struct ref ref; /* try-get: type-stable memory, see fd.c */
-	u32 flags; /* O_* status flags and access mode, atomic */
+	u32 flags;	/* O_* status flags and access mode, atomic */
 	const struct file_ops *ops;
 	struct path path; /* references held; dentry NULL never: anon files have
 			   * one in the anonymous mount */
@@ -65,13 +66,13 @@ struct file {
 	u64 pos;
 	struct mutex pos_lock;
 	void *data; /* of the ops */
-	s32 owner; /* F_SETOWN: pid, or -pgid */
+	s32 owner;  /* F_SETOWN: pid, or -pgid */
 	s32 owner_sig;
 	struct list epoll_watches; /* ipc/epoll.c, under its lock */
-	bool can_read, can_write; /* from the access mode and O_PATH */
-	bool is_path_only; /* O_PATH */
-	bool has_pos; /* regular files, directories: pos_lock is taken */
-	bool has_write; /* counts in inode->writers */
+	bool can_read, can_write;  /* from the access mode and O_PATH */
+	bool is_path_only;	   /* O_PATH */
+	bool has_pos;	    /* regular files, directories: pos_lock is taken */
+	bool has_write;	    /* counts in inode->writers */
 	bool atime_checked; /* relatime's day rule was looked at */
 	struct file *pool_next; /* fd.c: free list */
 };
@@ -114,7 +115,7 @@ struct fdref {
 	struct file *file; /* NULL: bad descriptor */
 	bool has_ref;
 };
-struct fdref fd_get(int fd); /* not O_PATH ones */
+struct fdref fd_get(int fd);	 /* not O_PATH ones */
 struct fdref fd_get_any(int fd); /* also O_PATH ones */
 void fd_put_slow(struct fdref r);
 static inline void fd_put(struct fdref r)
