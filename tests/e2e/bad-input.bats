@@ -97,7 +97,7 @@ refuse() {
 @test "no such user, no such directory" {
 	refuse 126 "no such user in the image: nobody-here" \
 		"$JIFFY" run -u nobody-here bad
-	refuse 126 "cannot enter directory /bin/text" "$JIFFY" run -w /bin/text bad
+	refuse 126 "cannot enter /bin/text: not a directory" "$JIFFY" run -w /bin/text bad
 }
 
 @test "an image that is cut off, overwritten or gone" {
