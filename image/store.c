@@ -74,7 +74,9 @@ int store_open(struct store *s, struct err *e)
 	if (r < 0)
 		return r;
 	s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->fd >= 0 && faccessat(s->fd, "instances", F_OK, 0) == 0)
+	/* `instances` may have been put elsewhere before the rest was made. */
+	if (s->fd >= 0 && faccessat(s->fd, "instances", F_OK, 0) == 0 &&
+	    faccessat(s->fd, "tmp", F_OK, 0) == 0)
 		return 0;
 	if (s->fd >= 0)
 		close(s->fd);

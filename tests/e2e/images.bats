@@ -502,3 +502,11 @@ stuck_installer() {
 	refuse "leaves the image" "$JIFFY" build --copy app:/srv/../.. dir:d
 	assert_clean
 }
+
+@test "the instances' directory may be elsewhere from the start" {
+	mkdir -p "$JIFFY_HOME" "$W/elsewhere" "$W/tree"
+	ln -s "$W/elsewhere" "$JIFFY_HOME/instances"
+	echo x >"$W/tree/file"
+	"$JIFFY" build -t moved "dir:$W/tree"
+	[ -e "$(root_of moved)" ]
+}
