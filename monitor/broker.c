@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -256,25 +255,9 @@ static int op_winsize(struct call *c)
 /* The kernel cannot look into /proc. Only at its own host processes. */
 static int op_memory(struct instance *in, struct call *c)
 {
-	unsigned long size, resident, shared;
-	char path[48];
-	FILE *f;
-	int n;
-
 	if (getpgid((pid_t)c->req.arg) != in->group)
 		return ESRCH;
-	snprintf(path, sizeof(path), "/proc/%u/statm", c->req.arg);
-	f = fopen(path, "re");
-	if (!f)
-		return errno;
-	n = fscanf(f, "%lu %lu %lu", &size, &resident, &shared);
-	fclose(f);
-	if (n != 3)
-		return ESRCH;
-	resident = resident > shared ? resident - shared : 0;
-	c->reply.arg =
-		(uint32_t)(resident *
-			   ((unsigned long)sysconf(_SC_PAGESIZE) / 1024));
+	c->reply.arg = (uint32_t)(limit_private_bytes((int)c->req.arg) / 1024);
 	return 0;
 }
 

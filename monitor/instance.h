@@ -102,6 +102,8 @@ void state_close(struct instance *in);
 /* limit.c: memory now in use; ends the instance when over its limit; returns
  * milliseconds until it wants to look again, -1 never. */
 int limit_check(struct instance *in);
+/* Private bytes a host process has touched; 0 if there is none such. */
+uint64_t limit_private_bytes(int pid);
 uint64_t limit_usage(const struct instance *in, uint64_t *pss);
 
 /* report.c: crash report and --stats. */

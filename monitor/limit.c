@@ -43,7 +43,7 @@ static ssize_t read_proc(int pid, const char *name, char *buf, size_t size)
 	return n;
 }
 
-static uint64_t private_bytes(int pid)
+uint64_t limit_private_bytes(int pid)
 {
 	unsigned long long size, resident, shared;
 	char buf[256];
@@ -96,7 +96,7 @@ uint64_t limit_usage(const struct instance *in, uint64_t *pss)
 
 	if (pss)
 		*pss = objects + sum_children(anonymous_pss);
-	return objects + sum_children(private_bytes);
+	return objects + sum_children(limit_private_bytes);
 }
 
 int limit_check(struct instance *in)

@@ -408,8 +408,6 @@ int pipe_new(u32 flags, struct file *ends[2])
 	}
 	ends[0]->inode->fifo = p; /* opened again by /proc/PID/fd/N */
 	pipe_attach(p, ends[0]);
-	/* As a FIFO has it: /proc/PID/fd/N can be opened again. */
-	ends[0]->inode->fifo = p;
 	err = file_new_peer(ends[0], &pipe_fops, p, O_WRONLY | flags, &ends[1]);
 	if (err) {
 		file_put(ends[0]);

@@ -38,15 +38,8 @@ SYSCALL6(mmap, uaddr_t, addr, u64, len, int, prot, int, flags, int, fd, u64,
 	return ret;
 }
 
-/* A program has a little less of the address space than on Linux; a range that
- * would be right there is, beyond the end here, simply not mapped. */
-#define LINUX_TASK_SIZE 0x7ffffffff000UL
-
 SYSCALL2(munmap, uaddr_t, addr, u64, len)
 {
-	if (len <= LINUX_TASK_SIZE && addr <= LINUX_TASK_SIZE - len &&
-	    addr < USER_END && addr + len > USER_END)
-		len = USER_END - addr;
 	rseq_drop_range(addr, len);
 	return mm_unmap(addr, len);
 }

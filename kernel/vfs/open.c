@@ -356,12 +356,11 @@ int path_open(int dirfd, const char *name, u32 flags, u32 mode, u32 lookup,
 {
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	if ((flags & O_TMPFILE) & ~(u32)O_DIRECTORY)
-		if ((flags & O_TMPFILE) != O_TMPFILE)
-			return -EINVAL;
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		return open_tmpfile(dirfd, name, flags, mode,
 				    lookup | LOOKUP_FOLLOW, f);
+	if (flags & O_TMPFILE & ~(u32)O_DIRECTORY)
+		return -EINVAL;
 	if (flags & O_CREAT) {
 		if (flags & O_DIRECTORY)
 			return -EINVAL;
