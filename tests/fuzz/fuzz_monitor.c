@@ -83,6 +83,11 @@ uint64_t limit_usage(UNUSED const struct instance *in, uint64_t *pss)
 	return 0;
 }
 
+uint64_t limit_private_bytes(UNUSED int pid)
+{
+	return 0;
+}
+
 void instance_end(struct instance *in, enum instance_end end, int status,
 		  const char *fmt, ...)
 {
