@@ -33,7 +33,8 @@ $(foreach t,$(sort $(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(t))))
 FUZZ_BINARIES := $(addprefix $(O)/fuzz/,$(sort $(FUZZ_TARGETS)))
 
 .PHONY: check check-run check-build check-unit check-guest check-e2e check-fuzz check-all lint \
-	check-headers check-layers check-format check-docs format fuzz
+	check-headers check-layers check-format check-docs format fuzz \
+	check-suites nightly soak
 
 # What tests need is built first and in parallel; a thing that does not build is
 # a failure of its own, or its tests would be missed without a word.
@@ -48,7 +49,7 @@ check-run:
 		echo "fail build" >>$(RESULTS)
 	@$(MAKE) --no-print-directory -k -j$(CHECK_JOBS) --output-sync=target \
 		BUILT=1 lint check-unit check-fuzz || true
-	@$(MAKE) --no-print-directory -k check-guest check-e2e || true
+	@$(MAKE) --no-print-directory -k check-guest check-e2e check-suites || true
 
 check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES)
 
@@ -62,6 +63,24 @@ check-guest: all guest-root ## guest tests: Linux first, then as instances
 
 check-e2e: all guest-root ## whole programs under `jiffy run`
 	@tools/run-e2e $(RESULTS) $(O)
+
+SUITES ?= $(notdir $(patsubst %/suite,%,$(wildcard tests/suites/*/suite)))
+
+check-suites: all ## the quick part of the suites that others wrote
+	@tools/run-suite -q $(RESULTS) $(O) $(SUITES)
+
+nightly: all ## SUITES in full, NIGHTLY_SECONDS (4 h) at most; goes on if run again
+	@tools/install-packages suites
+	@mkdir -p $(O)/check && : >$(O)/check/nightly
+	@tools/run-suite -s $(or $(NIGHTLY_SECONDS),14400) $(O)/check/nightly \
+		$(O) $(SUITES)
+	@tools/suite-report $(O)
+	@tools/summary $(O)/check/nightly
+
+soak: all guest-root ## the long ones: starts and stops, mixed stress
+	@mkdir -p $(O)/check && : >$(O)/check/soak
+	@tools/run-soak $(O)/check/soak $(O)
+	@tools/summary $(O)/check/soak
 
 check-fuzz: $(FUZZ_BINARIES) ## a few seconds of every fuzz target
 	@tools/run-fuzz $(RESULTS) 5 $(FUZZ_BINARIES)
