@@ -635,3 +635,16 @@ const struct fs_type proc_type = {
 	.unmount = pseudo_unmount,
 	.statfs = pseudo_statfs,
 };
+
+struct process *procfs_process(const struct file *f)
+{
+	const struct pseudo_node *n;
+
+	if (f->inode->fs->type != &proc_type)
+		return NULL;
+	n = pseudo_file_node(f);
+	if (n->dir != &procfs_pid_dir || n->tid)
+		return NULL;
+	process_get(n->proc);
+	return n->proc;
+}

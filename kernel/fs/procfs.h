@@ -14,6 +14,13 @@ void procfs_net_register(const char *name, void (*show)(struct fmt_buf *out));
 void procfs_sysvipc_register(const char *name,
 			     void (*show)(struct fmt_buf *out));
 
+struct file;
+struct process;
+
+/* The process whose directory /proc/PID is open as f, with a reference; NULL: f
+ * is something else. */
+struct process *procfs_process(const struct file *f);
+
 /* Bytes of memory the instance has and has free, as meminfo reports them. */
 u64 memory_total(void);
 u64 memory_used(void);

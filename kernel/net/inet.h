@@ -33,7 +33,7 @@ struct inet_sock {
 	bool is_bound;			/* in the table */
 	bool has_user_port;		/* bound by bind(), not by us */
 	bool is_v6only;
-	bool is_connecting; /* hsock: result of connect() not seen yet */
+	bool is_connecting; /* the result of connect() was not seen yet */
 	int hfd; /* outside: listening, connected or bound; -1 none */
 	struct udp_peer *peers; /* UDP_PEERS of them, NULL: none yet */
 	u64 peer_clock;

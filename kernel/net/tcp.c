@@ -19,6 +19,13 @@ static bool is_connected(const struct sock *sk)
 	return atomic_load_acquire(&sk->state) == SS_CONNECTED;
 }
 
+/* A connect failed after it had returned, and nobody called it again. */
+static bool was_refused(struct sock *sk)
+{
+	return atomic_load_acquire(&sk->state) == SS_CLOSED &&
+	       atomic_load(&inet_of(sk)->is_connecting);
+}
+
 /* --- Connecting
  * ------------------------------------------------------------------ */
 
@@ -110,6 +117,33 @@ static int connect_inside(struct sock *sk, const struct inet_addr *to,
 	return err;
 }
 
+/* A non-blocking connect is answered later, even here where the answer is
+ * known at once: programs wait for it to become writable, and the next connect
+ * tells how it went. */
+static int connect_later(struct sock *sk, int err)
+{
+	if (err && err != -ECONNREFUSED && err != -ETIMEDOUT)
+		return err;
+	if (err) {
+		sock_set_error(sk, -err);
+		sock_wake_all(sk);
+	}
+	inet_of(sk)->is_connecting = true;
+	return -EINPROGRESS;
+}
+
+/* The connect that follows one which was answered later. */
+static int connect_again(struct sock *sk)
+{
+	int err;
+
+	inet_of(sk)->is_connecting = false;
+	if (is_connected(sk))
+		return 0;
+	err = sock_take_error(sk);
+	return err ? err : -ECONNABORTED;
+}
+
 int tcp_connect(struct sock *sk, const struct sock_addr *a, bool nonblock)
 {
 	struct inet_addr dest;
@@ -122,6 +156,8 @@ int tcp_connect(struct sock *sk, const struct sock_addr *a, bool nonblock)
 		err = -EAFNOSUPPORT;
 	if (err)
 		return err;
+	if (inet_of(sk)->is_connecting)
+		return connect_again(sk);
 	switch (atomic_load_acquire(&sk->state)) {
 	case SS_CLOSED:
 		break;
@@ -136,8 +172,10 @@ int tcp_connect(struct sock *sk, const struct sock_addr *a, bool nonblock)
 	if (inet_is_multicast(&dest) ||
 	    (inet_of(sk)->is_v6only && inet_is_v4(&dest)))
 		return -ENETUNREACH;
-	if (inet_is_local(&dest))
-		return connect_inside(sk, &dest, nonblock);
+	if (inet_is_local(&dest)) {
+		err = connect_inside(sk, &dest, nonblock);
+		return nonblock ? connect_later(sk, err) : err;
+	}
 	return hsock_connect(sk, &dest, nonblock);
 }
 
@@ -263,7 +301,9 @@ static s64 not_connected(struct sock *sk, bool is_write, u32 flags)
 
 	if (err)
 		return err;
-	return is_write ? sock_broken(flags) : -ENOTCONN;
+	if (is_write)
+		return sock_broken(flags);
+	return was_refused(sk) ? 0 : -ENOTCONN;
 }
 
 static s64 tcp_send(struct sock *sk, struct sock_msg *m)
@@ -330,6 +370,8 @@ static u32 tcp_poll(struct sock *sk, struct poll_table *pt)
 	}
 	if (atomic_load(&sk->error))
 		ev |= EV_ERR;
+	if (was_refused(sk))
+		ev |= EV_READ | EV_RDHUP;
 	if (state != SS_CONNECTED)
 		return ev | EV_WRITE | EV_HUP;
 	ev |= conn_ready(sk);

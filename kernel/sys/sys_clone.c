@@ -3,6 +3,7 @@
  * fork, vfork, clone, clone3; pidfds; namespaces are refused.
  */
 #include "kernel/cpu/usercopy.h"
+#include "kernel/fs/procfs.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/sched.h"
@@ -165,6 +166,8 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, uaddr_t, info_at, u32, flags)
 	if (!r.file)
 		return -EBADF;
 	p = pidfd_process(r.file);
+	if (!p)
+		p = procfs_process(r.file);
 	fd_put(r);
 	if (!p)
 		return -EBADF;

@@ -133,7 +133,7 @@ static int signal_denied(void)
 static void check_signals(void)
 {
 	siginfo_t info = { .si_signo = SIGUSR1, .si_code = SI_QUEUE }, got;
-	int me = getpid(), fd = (int)syscall(SYS_pidfd_open, me, 0);
+	int me = getpid(), fd = (int)syscall(SYS_pidfd_open, me, 0), dir;
 	sigset_t set;
 
 	tap_group("rt_tgsigqueueinfo and pidfd_send_signal");
@@ -174,6 +174,15 @@ static void check_signals(void)
 		 "another kind of descriptor");
 	is_efault(syscall(SYS_pidfd_send_signal, fd, SIGUSR1, bp, 0),
 		  "information at bad addresses");
+	dir = open("/proc/self", O_DIRECTORY);
+	is_int(syscall(SYS_pidfd_send_signal, dir, SIGUSR1, NULL, 0), 0,
+	       "by a directory of /proc");
+	is_int(sigwaitinfo(&set, &got), SIGUSR1, "taken");
+	close(dir);
+	dir = open("/proc/self/task", O_DIRECTORY);
+	is_errno(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0), EBADF,
+		 "not by one below");
+	close(dir);
 	is_int(tap_user_child(signal_denied), 0, "not to other users");
 	close(fd);
 }

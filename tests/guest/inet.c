@@ -88,6 +88,13 @@ static bool ready(int fd, int events)
 	return poll(&p, 1, 10000) == 1;
 }
 
+static int poll_events(int fd, int events)
+{
+	struct pollfd p = { .fd = fd, .events = (short)events };
+
+	return poll(&p, 1, 10000) == 1 ? p.revents : -1;
+}
+
 static int get_int(int fd, int level, int opt)
 {
 	int v = -12345;
@@ -200,17 +207,18 @@ static void check_bind(void)
 
 static void check_nonblock(void)
 {
-	int l = listener(AF_INET), port = port_of(l), c, s, err;
+	int l = listener(AF_INET), port = port_of(l), c, s;
 	char b;
 
 	tap_group("non-blocking");
 	fcntl(l, F_SETFL, O_NONBLOCK);
 	is_errno(accept(l, NULL, NULL), EAGAIN, "accept of nobody");
 	c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	err = connect_to(c, AF_INET, port) < 0 ? errno : 0;
-	ok(err == EINPROGRESS || err == 0, "connect is in progress or done");
+	is_errno(connect_to(c, AF_INET, port), EINPROGRESS, "in progress");
 	ok(ready(c, POLLOUT), "writable when done");
 	is_int(get_int(c, SOL_SOCKET, SO_ERROR), 0, "SO_ERROR 0");
+	is_int(connect_to(c, AF_INET, port), 0, "and connect says so once");
+	is_errno(connect_to(c, AF_INET, port), EISCONN, "connected");
 	ok(ready(l, POLLIN), "the listener is readable");
 	s = accept4(l, NULL, NULL, SOCK_NONBLOCK);
 	is_errno(read(s, &b, 1), EAGAIN, "nothing to read");
@@ -218,13 +226,16 @@ static void check_nonblock(void)
 	close(c);
 	close(l);
 	c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	err = connect_to(c, AF_INET, port) < 0 ? errno : 0;
-	if (err == EINPROGRESS) {
-		ready(c, POLLOUT);
-		err = get_int(c, SOL_SOCKET, SO_ERROR);
-	}
-	is_int(err, ECONNREFUSED, "a refused one");
-	is_int(get_int(c, SOL_SOCKET, SO_ERROR), 0, "SO_ERROR is told once");
+	is_errno(connect_to(c, AF_INET, port), EINPROGRESS, "refused later");
+	is_int(poll_events(c, POLLIN | POLLOUT),
+	       POLLIN | POLLOUT | POLLERR | POLLHUP, "its events");
+	is_int(get_int(c, SOL_SOCKET, SO_ERROR), ECONNREFUSED, "SO_ERROR");
+	is_int(get_int(c, SOL_SOCKET, SO_ERROR), 0, "is told once");
+	is_int(read(c, &b, 1), 0, "then the end of input");
+	is_errno(connect_to(c, AF_INET, port), ECONNABORTED, "and so is this");
+	is_errno(connect_to(c, AF_INET, port), EINPROGRESS, "tried again");
+	ready(c, POLLOUT);
+	is_errno(connect_to(c, AF_INET, port), ECONNREFUSED, "refused again");
 	close(c);
 }
 
