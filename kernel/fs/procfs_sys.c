@@ -6,6 +6,7 @@
  */
 #include "kernel/dev/random.h"
 #include "kernel/fs/procfs_int.h"
+#include "kernel/ipc/mqueue.h"
 #include "kernel/linux/capability.h"
 #include "kernel/vfs/counts.h"
 #include "kernel/version.h"
@@ -111,11 +112,11 @@ static const struct pseudo_row sys_rows[] = {
 	V("fs/inotify/max_user_instances", 8192),
 	V("fs/inotify/max_user_watches", 524288),
 	V("fs/lease-break-time", 45),
-	V("fs/mqueue/msg_default", 10),
-	V("fs/mqueue/msg_max", 10),
-	V("fs/mqueue/msgsize_default", 8192),
-	V("fs/mqueue/msgsize_max", 8192),
-	V("fs/mqueue/queues_max", 256),
+	V("fs/mqueue/msg_default", MQ_MSG_DEFAULT),
+	V("fs/mqueue/msg_max", MQ_MSG_MAX),
+	V("fs/mqueue/msgsize_default", MQ_MSGSIZE_DEFAULT),
+	V("fs/mqueue/msgsize_max", MQ_MSGSIZE_MAX),
+	V("fs/mqueue/queues_max", MQ_QUEUES_MAX),
 	V("fs/nr_open", 1048576),
 	V("fs/overflowgid", 65534),
 	V("fs/overflowuid", 65534),

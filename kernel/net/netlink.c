@@ -246,23 +246,43 @@ static int answer(struct reply *r, const struct nlmsghdr *h)
 					EOPNOTSUPP);
 }
 
-static int queue_reply(struct sock *sk, struct reply *r)
+static int queue_bytes(struct sock *sk, void *data, u32 len)
 {
+	struct list none;
 	struct uio u;
 	struct msg *m;
+	bool is_closed;
 	int err;
 
-	if (r->len == 0)
-		return 0;
-	uio_init_kernel(&u, r->buf, r->len);
-	err = msg_new(&u, r->len, &m);
+	uio_init_kernel(&u, data, len);
+	err = msg_new(&u, len, &m);
 	if (err)
 		return err;
 	mutex_lock(&sk->rx_lock);
-	msg_queue(sk, m, NULL);
+	is_closed = sk->rx_closed;
+	if (!is_closed)
+		msg_queue(sk, m, NULL);
 	mutex_unlock(&sk->rx_lock);
-	waitq_wake_events(&sk->rwait, EV_READ, 1);
+	list_init(&none);
+	if (is_closed)
+		msg_free(m, &none);
+	else
+		waitq_wake_events(&sk->rwait, EV_READ, 1);
 	return 0;
+}
+
+static int queue_reply(struct sock *sk, struct reply *r)
+{
+	return r->len ? queue_bytes(sk, r->buf, r->len) : 0;
+}
+
+void netlink_deliver(struct sock *sk, const void *data, u32 len)
+{
+	u8 copy[64];
+
+	kassert(len <= sizeof(copy));
+	memcpy(copy, data, len);
+	(void)queue_bytes(sk, copy, len);
 }
 
 static int handle(struct sock *sk, struct reply *r, const u8 *req, u32 len)

@@ -218,6 +218,9 @@ int unix_create(u32 type, u32 protocol, struct sock **sk);
 int inet_create4(u32 type, u32 protocol, struct sock **sk);
 int inet_create6(u32 type, u32 protocol, struct sock **sk);
 int netlink_create(u32 type, u32 protocol, struct sock **sk);
+/* Put len bytes of the kernel's own into a netlink socket's queue; nothing if
+ * it is closed. */
+void netlink_deliver(struct sock *sk, const void *data, u32 len);
 int unix_socketpair(u32 type, u32 protocol, struct sock *pair[2]);
 /* ioctls on network interfaces, for any socket. -ENOTTY: not one of them. */
 long netdev_ioctl(u32 cmd, uaddr_t arg);

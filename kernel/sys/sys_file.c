@@ -350,10 +350,12 @@ static long do_fallocate(struct file *f, int mode, s64 offset, s64 len)
 		return -ESPIPE;
 	if (inode_is(f->inode, TYPE_DIR))
 		return -EISDIR;
-	if (!f->ops->fallocate)
+	if (!inode_is(f->inode, TYPE_REG))
 		return -ENODEV;
 	if (ckd_add(&end, offset, len))
 		return -EFBIG;
+	if (!f->ops->fallocate)
+		return -EOPNOTSUPP;
 	return f->ops->fallocate(f, mode, (u64)offset, (u64)len);
 }
 

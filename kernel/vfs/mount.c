@@ -258,6 +258,16 @@ int mount_add(const struct fs_type *type, const char *source,
 	return attach(m, at);
 }
 
+struct mount *mount_internal(struct fs *fs, const char *source)
+{
+	struct mount *m = mount_new(fs, fs->root, source,
+				    LINUX_MS_NOSUID | LINUX_MS_NODEV);
+
+	if (m)
+		m->is_boot = true;
+	return m;
+}
+
 /* A mount that is no part of the tree: home of pipes, sockets, memfds. */
 static int mount_add_anon(void)
 {
@@ -266,12 +276,8 @@ static int mount_add_anon(void)
 
 	if (err)
 		return err;
-	mount_anon = mount_new(fs, fs->root, "none",
-			       LINUX_MS_NOSUID | LINUX_MS_NODEV);
-	if (!mount_anon)
-		return -ENOMEM;
-	mount_anon->is_boot = true;
-	return 0;
+	mount_anon = mount_internal(fs, "none");
+	return mount_anon ? 0 : -ENOMEM;
 }
 
 int mount_init(void)

@@ -19,6 +19,9 @@ const struct fs_type *fs_type_find(const char *name);
 /* For /proc/filesystems: NULL at the end; types without mount() are not
  * served. */
 const struct fs_type *fs_type_at(u32 i);
+/* A mount of fs (reference taken over) that is no part of the tree and stays.
+ * NULL: no memory. */
+struct mount *mount_internal(struct fs *fs, const char *source);
 bool mount_is_busy(struct mount *m);
 
 #endif
