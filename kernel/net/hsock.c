@@ -332,11 +332,25 @@ static u32 hsock_poll(struct sock *sk, struct poll_table *pt)
 	return 0;
 }
 
+enum { TCP_STATE_CLOSE = 7 }; /* in tcp_info */
+
+static bool is_over(struct inet_sock *isk)
+{
+	u8 state = 0;
+	u32 len = sizeof(state); /* the first member of struct tcp_info */
+
+	return !plat_hfd_getsockopt(isk->hfd, SOL_TCP, TCP_INFO, &state,
+				    &len) &&
+	       state == TCP_STATE_CLOSE;
+}
+
 static int hsock_name_get(struct sock *sk, bool peer, struct sock_addr *a)
 {
 	struct inet_sock *isk = inet_of(sk);
 
 	if (peer && atomic_load(&isk->is_connecting) && connect_result(isk))
+		return -ENOTCONN;
+	if (peer && is_over(isk))
 		return -ENOTCONN;
 	inet_addr_format(peer ? &isk->remote : &isk->local, sk->domain, a);
 	return 0;

@@ -197,7 +197,8 @@ int inet_name_get(struct sock *sk, bool peer, struct sock_addr *a)
 	int err = 0;
 
 	mutex_lock(&sk->lock);
-	if (peer && (sk->state != SS_CONNECTED || isk->remote.port == 0))
+	if (peer && (sk->state != SS_CONNECTED || isk->remote.port == 0 ||
+		     (sk->type == SOCK_STREAM && tcp_is_over(sk))))
 		err = -ENOTCONN;
 	else
 		inet_addr_format(peer ? &isk->remote : &isk->local, sk->domain,

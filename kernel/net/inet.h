@@ -140,6 +140,8 @@ void inet_option_changed(struct sock *sk, int name);
 extern const struct sock_ops tcp_ops, udp_ops, hsock_ops;
 /* tcp.c: an hsock whose connect failed is a fresh socket again. */
 int tcp_connect(struct sock *sk, const struct sock_addr *a, bool nonblock);
+/* Both sides of this connection inside have ended it, or one has reset it. */
+bool tcp_is_over(struct sock *sk);
 /* hsock.c: sk, unconnected TCP, connects to dest outside. sk.lock held by
  * nobody. */
 int hsock_connect(struct sock *sk, const struct inet_addr *dest, bool nonblock);

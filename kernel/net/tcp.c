@@ -19,6 +19,14 @@ static bool is_connected(const struct sock *sk)
 	return atomic_load_acquire(&sk->state) == SS_CONNECTED;
 }
 
+bool tcp_is_over(struct sock *sk)
+{
+	struct sock *peer = sk->peer;
+
+	return atomic_load(&sk->shut) == SHUT_BITS && peer &&
+	       (peer->rx_closed || (atomic_load(&peer->shut) & SHUT_BIT_WR));
+}
+
 /* A connect failed after it had returned, and nobody called it again. */
 static bool was_refused(struct sock *sk)
 {
@@ -338,6 +346,8 @@ static int tcp_shutdown(struct sock *sk, int how)
 
 	switch (atomic_load_acquire(&sk->state)) {
 	case SS_CONNECTED:
+		if (tcp_is_over(sk))
+			return -ENOTCONN;
 		conn_shutdown(sk, bits[how]);
 		return 0;
 	case SS_LISTEN:

@@ -243,6 +243,8 @@ static void check_reset(void)
 {
 	int fds[2];
 	struct linger lg = { 1, 0 };
+	union addr a;
+	socklen_t len = sizeof(a);
 	char b;
 
 	tap_group("resets");
@@ -261,6 +263,37 @@ static void check_reset(void)
 	close(fds[1]);
 	ready(fds[0], POLLIN);
 	is_errno(read(fds[0], &b, 1), ECONNRESET, "closed with data unread");
+	close(fds[0]);
+	tcp_pair(AF_INET, fds);
+	(void)!write(fds[0], "late", 4);
+	setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+	close(fds[0]);
+	ready(fds[1], POLLHUP);
+	is_errno(getpeername(fds[1], &a.sa, &len), ENOTCONN, "no peer");
+	is_errno(shutdown(fds[1], SHUT_WR), ENOTCONN, "no shutdown");
+	is_int(read(fds[1], &b, 1), 1, "what came before can be read");
+	is_int(get_int(fds[1], SOL_SOCKET, SO_ERROR), ECONNRESET, "SO_ERROR");
+	close(fds[1]);
+}
+
+static void check_ends(void)
+{
+	int fds[2];
+	union addr a;
+	socklen_t len = sizeof(a);
+	char b;
+
+	tap_group("ends");
+	signal(SIGPIPE, SIG_IGN);
+	tcp_pair(AF_INET, fds);
+	shutdown(fds[0], SHUT_RDWR);
+	is_int(getpeername(fds[0], &a.sa, &len), 0, "still one side");
+	is_int(read(fds[1], &b, 1), 0, "the end");
+	is_int(getpeername(fds[1], &a.sa, &len), 0, "still one side");
+	close(fds[1]);
+	ready(fds[0], POLLHUP);
+	is_errno(getpeername(fds[0], &a.sa, &len), ENOTCONN, "both have ended");
+	is_errno(shutdown(fds[0], SHUT_RDWR), ENOTCONN, "no shutdown");
 	close(fds[0]);
 	tcp_pair(AF_INET, fds);
 	shutdown(fds[0], SHUT_WR);
@@ -489,6 +522,7 @@ int main(void)
 	check_bind();
 	check_nonblock();
 	check_reset();
+	check_ends();
 	check_options();
 	check_udp(AF_INET, "UDP over IPv4");
 	check_udp(AF_INET6, "UDP over IPv6");
