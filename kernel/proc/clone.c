@@ -267,6 +267,8 @@ static int process_place(struct process *p, struct process *from,
 		p->exit_signal = as_sibling ? from->exit_signal
 					    : (u32)req->exit_signal;
 		list_append(&p->parent->children, &p->sibling);
+		p->has_subreaper = p->parent->has_subreaper ||
+				   p->parent->is_subreaper;
 		p->pgid = from->pgid;
 		p->sid = from->sid;
 		p->session = from->session;

@@ -100,7 +100,8 @@ static struct process *find_reaper(struct process *p)
 {
 	struct process *r;
 
-	for (r = p->parent; r && r->pid > 1; r = r->parent) {
+	for (r = p->has_subreaper ? p->parent : NULL; r && r->pid > 1;
+	     r = r->parent) {
 		if (r->is_subreaper && !r->is_zombie && !r->is_exiting)
 			return r;
 	}
@@ -109,6 +110,35 @@ static struct process *find_reaper(struct process *p)
 		return process_kernel;
 	process_put(r); /* pid 1 is reaped by nobody */
 	return r;
+}
+
+/* The process after c below top: children first, then siblings, then the
+ * siblings of its parents. Tree lock held. */
+static struct process *tree_next(struct process *c, struct process *top,
+				 bool skip_children)
+{
+	if (!skip_children && !list_empty(&c->children))
+		return list_first(&c->children, struct process, sibling);
+	while (c != top && c->sibling.next == &c->parent->children)
+		c = c->parent;
+	return c == top ? NULL
+			: list_entry(c->sibling.next, struct process, sibling);
+}
+
+void process_set_subreaper(bool on)
+{
+	struct process *top = process_current(), *c;
+
+	process_tree_lock();
+	top->is_subreaper = on;
+	c = on ? tree_next(top, top, false) : NULL;
+	while (c) {
+		bool known = c->has_subreaper;
+
+		c->has_subreaper = true;
+		c = tree_next(c, top, known);
+	}
+	process_tree_unlock();
 }
 
 static bool group_has_stopped(s32 pgid)
@@ -208,9 +238,11 @@ static void send_pdeathsig(struct process *child)
 /* Tree lock held. */
 static void reparent_children(struct process *p)
 {
-	struct process *reaper = find_reaper(p);
-	struct process *c, *next;
+	struct process *reaper, *c, *next;
 
+	if (list_empty(&p->children))
+		return;
+	reaper = find_reaper(p);
 	list_for_each_safe (c, next, &p->children, sibling) {
 		list_del(&c->sibling);
 		list_append(&reaper->children, &c->sibling);

@@ -56,6 +56,7 @@ struct process {
 	s32 exit_status;    /* as wait4() gives it */
 	bool did_exec;
 	bool is_subreaper;
+	bool has_subreaper; /* above it, or there was one */
 	u32 exit_signal;
 
 	struct mutex lock; /* threads list, rlimits, names */
@@ -153,6 +154,8 @@ static inline struct process *process_current(void)
 /* The lock of the process tree: parents, children, groups, sessions. */
 void process_tree_lock(void);
 void process_tree_unlock(void);
+/* Orphans below the current process come to it (PR_SET_CHILD_SUBREAPER). */
+void process_set_subreaper(bool on);
 /* Tree lock held: does the group exist in session s (NULL: anywhere)? */
 bool process_group_exists(s32 pgid, const struct session *s);
 /* Tree lock held: no member has a parent outside the group in its session.

@@ -181,7 +181,7 @@ SYSCALL5(prctl, int, option, u64, a2, u64, a3, u64, a4, u64, a5)
 		p->is_dumpable = a2;
 		return 0;
 	case PR_SET_CHILD_SUBREAPER:
-		p->is_subreaper = a2 != 0;
+		process_set_subreaper(a2 != 0);
 		return 0;
 	case PR_GET_CHILD_SUBREAPER:
 		return user_store_u32(a2, p->is_subreaper);

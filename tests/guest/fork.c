@@ -298,6 +298,32 @@ static int orphan_child(void)
 	return 0;
 }
 
+/* The same for one who was born before. */
+static int late_subreaper_child(void)
+{
+	int go[2], status;
+	pid_t a;
+	char c;
+
+	must(pipe(go) == 0);
+	a = tap_fork();
+	if (a == 0) {
+		a = getpid();
+		if (tap_fork() == 0) {
+			while (getppid() == a)
+				sched_yield();
+			_exit(7);
+		}
+		must(read(go[0], &c, 1) == 1);
+		_exit(0);
+	}
+	must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	must(write(go[1], "x", 1) == 1);
+	must(tap_wait(a) == 0);
+	must(wait(&status) > 0 && WEXITSTATUS(status) == 7);
+	return 0;
+}
+
 static volatile int chld_count, chld_status, chld_code;
 
 static void on_chld(int sig, siginfo_t *si, void *uc)
@@ -383,6 +409,7 @@ static void check_sigchld(void)
 	is_int(tap_child(nocldwait_child), 0, "SA_NOCLDWAIT");
 	is_int(tap_child(ignored_child), 0, "SIGCHLD ignored");
 	is_int(tap_child(orphan_child), 0, "orphans go to the subreaper");
+	is_int(tap_child(late_subreaper_child), 0, "even if born before it");
 }
 
 static int volatile vfork_word;
