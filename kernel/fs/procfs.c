@@ -52,7 +52,9 @@ struct fs_context *procfs_fs(struct process *p)
 	struct fs_context *c;
 
 	mutex_lock(&p->lock);
-	c = p->fs ? fs_context_get(p->fs) : NULL;
+	c = p->leader && p->leader->fs ? p->leader->fs : p->fs;
+	if (c)
+		c = fs_context_get(c);
 	mutex_unlock(&p->lock);
 	return c;
 }

@@ -19,4 +19,9 @@ struct linux_sched_attr { /* sched_setattr(2), version 0 */
 };
 _Static_assert(sizeof(struct linux_sched_attr) == 48, "Linux ABI");
 
+/* The flags of clone that ask for a namespace. */
+#define CLONE_NAMESPACES                                                \
+	(CLONE_NEWTIME | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | \
+	 CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
 #endif

@@ -28,10 +28,11 @@ static bool has_space(const struct sock *sk, const struct sock *peer)
 	return stream_used(&peer->rx) <= limit / (sock_is_inet(sk) ? 2 : 4);
 }
 
-/* A TCP peer is gone: what is written is lost, and the answer is a reset. */
+/* A TCP peer is gone: what is written is lost, and the answer is a reset. No
+ * more is lost than fits before the answer is there. */
 static s64 send_into_void(struct sock *sk, struct sock_msg *m)
 {
-	u64 n = m->uio.left;
+	u64 n = MIN(m->uio.left, conn_limit(sk));
 	bool had_fin = atomic_load(&sk->shut) & SHUT_BIT_RD;
 
 	uio_advance(&m->uio, n);

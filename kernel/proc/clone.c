@@ -19,10 +19,6 @@
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
 
-#define CLONE_NAMESPACES                                                \
-	(CLONE_NEWTIME | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | \
-	 CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
-
 /* --- First steps of the child -------------------------------------------- */
 
 void thread_enter_user(struct thread *t)
@@ -150,6 +146,33 @@ static void store_parent_tid(const struct clone_request *req, s32 tid)
 		(void)user_store_u32(req->parent_tid, (u32)tid);
 }
 
+/* With CLONE_FS the caller's, else a copy. */
+static int thread_copy_fs(struct thread *t, u64 flags)
+{
+	const struct thread *self = current();
+
+	if (!(flags & CLONE_FS))
+		t->fs = fs_context_copy(fs_context_current());
+	else if (self->fs)
+		t->fs = fs_context_get(self->fs);
+	return t->fs || (flags & CLONE_FS) ? 0 : -ENOMEM;
+}
+
+int process_unshare_fs(void)
+{
+	struct thread *t = current();
+	struct fs_context *c = fs_context_current();
+	bool is_alone = atomic_load(&t->proc->nlive) == 1;
+
+	if (atomic_load(&c->ref.count) == 1 && (is_alone || t->fs))
+		return 0;
+	c = fs_context_copy(c);
+	if (!c)
+		return -ENOMEM;
+	thread_set_fs(t, c, is_alone);
+	return 0;
+}
+
 static long clone_thread(struct frame *f, const struct clone_request *req)
 {
 	struct process *p = process_current();
@@ -159,7 +182,9 @@ static long clone_thread(struct frame *f, const struct clone_request *req)
 
 	if (!t)
 		return -ENOMEM;
-	err = thread_equip(t, f, req);
+	err = thread_copy_fs(t, req->flags);
+	if (!err)
+		err = thread_equip(t, f, req);
 	if (err) {
 		thread_free(t);
 		return err;
@@ -239,8 +264,8 @@ static int process_copy_parts(struct process *p, struct process *from,
 	} else {
 		p->files = fdtable_copy(from->files);
 	}
-	p->fs = flags & CLONE_FS ? fs_context_get(from->fs)
-				 : fs_context_copy(from->fs);
+	p->fs = flags & CLONE_FS ? fs_context_get(fs_context_current())
+				 : fs_context_copy(fs_context_current());
 	if (!p->files || !p->fs)
 		return -ENOMEM;
 	if (!(flags & CLONE_VM))

@@ -323,6 +323,8 @@ static int adopt(struct exec_state *st, struct thread *t)
 		mutex_unlock(&p->lock);
 		fdtable_put(old_files);
 	}
+	if (t->fs)
+		thread_set_fs(t, t->fs, true);
 	p->did_exec = true; /* before closing tells anyone */
 	fdtable_close_on_exec(p->files);
 	signal_exec_reset(p, t);

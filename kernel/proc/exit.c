@@ -322,6 +322,8 @@ static NORETURN void thread_finish(s32 status)
 
 	t->exit_code = status;
 	thread_release_user(t);
+	if (t->fs)
+		thread_set_fs(t, NULL, false);
 	pid_unlink_thread(t);
 	last = process_remove_thread(p, t);
 	/* Nobody queues memory work for it any more: finish what there is. */

@@ -36,6 +36,9 @@ void thread_free(struct thread *t);
 int process_add_thread(struct process *p, struct thread *t);
 /* True if it was the last one alive. */
 bool process_remove_thread(struct process *p, struct thread *t);
+/* Give the calling thread a root and directory of its own, or, for_all, make
+ * them the process's. Takes fs over; NULL: none of its own. */
+void thread_set_fs(struct thread *t, struct fs_context *fs, bool for_all);
 /* Take p's own parts away (files, fs, mm ...), as the last thread of p. */
 void process_release_parts(struct process *p);
 /* The executable: held with writes denied. -ETXTBSY if open for writing. */

@@ -64,6 +64,8 @@ void thread_free(struct thread *t)
 
 	signal_drop_pending(NULL, &t->pending);
 	cred_put(t->cred);
+	if (t->fs)
+		fs_context_put(t->fs);
 	kfree(t);
 	process_put(p);
 }
@@ -276,6 +278,24 @@ void exe_copy(struct process *to, struct process *from)
 	}
 	mutex_unlock(&from->lock);
 	to->exe = f;
+}
+
+void thread_set_fs(struct thread *t, struct fs_context *fs, bool for_all)
+{
+	struct process *p = t->proc;
+	struct fs_context *old = t->fs, *old_shared = NULL;
+
+	mutex_lock(&p->lock);
+	t->fs = for_all ? NULL : fs;
+	if (for_all && fs) {
+		old_shared = p->fs;
+		p->fs = fs;
+	}
+	mutex_unlock(&p->lock);
+	if (old && old != fs)
+		fs_context_put(old);
+	if (old_shared)
+		fs_context_put(old_shared);
 }
 
 /* --- The end of a process's parts ---------------------------------------- */

@@ -85,7 +85,7 @@ struct process {
 
 	struct mm *mm;
 	struct fdtable *files;
-	struct fs_context *fs;
+	struct fs_context *fs;	/* of threads that have none of their own */
 	bool files_shared;	/* with another process (CLONE_FILES) */
 	struct waitq exit_wait; /* pidfds: woken when it becomes a zombie */
 	nsec_t cpu_time; /* final, once a zombie; else ask the platform */
@@ -150,6 +150,17 @@ static inline struct process *process_current(void)
 {
 	return current()->proc;
 }
+
+/* Root, directory and umask that the caller uses. */
+static inline struct fs_context *fs_context_current(void)
+{
+	struct thread *t = current();
+
+	return t->fs ? t->fs : t->proc->fs;
+}
+
+/* unshare(CLONE_FS): a copy of them for the caller alone. 0 or -ENOMEM. */
+int process_unshare_fs(void);
 
 /* The lock of the process tree: parents, children, groups, sessions. */
 void process_tree_lock(void);

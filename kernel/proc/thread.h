@@ -11,6 +11,7 @@
 #include "kernel/proc/signal.h"
 #include "lib/list.h"
 
+struct fs_context;
 struct process;
 struct plat_slot; /* the platform's part: stacks and cpu block */
 
@@ -69,6 +70,8 @@ struct thread {
 	char comm[16];
 	struct cred *cred; /* own reference; replaced by the thread itself */
 	u32 uid;	   /* copy of cred->uid, for others to read */
+	struct fs_context *fs; /* its own (unshare), NULL: the process's;
+				* written under process.lock */
 	u32 pdeathsig;
 	s32 exit_code;		     /* wait status */
 	s32 exit_signal;	     /* to the parent, for the leader */

@@ -105,20 +105,20 @@ SYSCALL2(clone3, uaddr_t, args, u64, size)
 SYSCALL1(unshare, u64, flags)
 {
 	const u64 shared_by_threads = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND;
+	const u64 unsharable = shared_by_threads | CLONE_FS | CLONE_FILES |
+			       CLONE_SYSVSEM;
 	struct process *p = process_current();
 
 	/* What is not shared needs no unsharing. */
-	if (flags &
-	    ~(shared_by_threads | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM))
+	if (flags & ~(unsharable | CLONE_NAMESPACES))
+		return -EINVAL;
+	if (flags & CLONE_NAMESPACES)
 		return syscall_unsupported("unshare", flags, EPERM);
 	if ((flags & shared_by_threads) && p->nlive > 1)
 		return -EINVAL;
-	if ((flags & (CLONE_FS | CLONE_FILES)) &&
-	    (p->nlive > 1 || p->files_shared ||
-	     atomic_load(&p->fs->ref.count) > 1))
-		return syscall_unsupported("unshare among threads", flags,
-					   EINVAL);
-	return 0;
+	if ((flags & CLONE_FILES) && (p->nlive > 1 || p->files_shared))
+		return syscall_unsupported("unshare of files", flags, EINVAL);
+	return flags & CLONE_FS ? process_unshare_fs() : 0;
 }
 
 /* --- pidfds -------------------------------------------------------------- */

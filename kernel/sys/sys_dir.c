@@ -56,7 +56,7 @@ static long set_cwd(const struct path *p)
 		return -ENOTDIR;
 	err = inode_permission(p->dentry->inode, MAY_EXEC);
 	if (!err)
-		fs_context_set_cwd(process_current()->fs, p);
+		fs_context_set_cwd(fs_context_current(), p);
 	return err;
 }
 
@@ -97,14 +97,14 @@ SYSCALL1(chroot, uaddr_t, name)
 	if (!err && !vfs_capable(CAP_SYS_CHROOT))
 		err = -EPERM;
 	if (!err)
-		fs_context_set_root(process_current()->fs, &p);
+		fs_context_set_root(fs_context_current(), &p);
 	path_put(&p);
 	return err;
 }
 
 SYSCALL1(umask, u32, mask)
 {
-	return (long)atomic_xchg(&process_current()->fs->umask, mask & 0777);
+	return (long)atomic_xchg(&fs_context_current()->umask, mask & 0777);
 }
 
 /* --- Making and removing ------------------------------------------------- */

@@ -147,7 +147,7 @@ SYSCALL2(umount2, uaddr_t, target, int, flags)
 SYSCALL2(pivot_root, uaddr_t, new_name, uaddr_t, old_name)
 {
 	const u32 lookup = LOOKUP_FOLLOW | LOOKUP_DIRECTORY;
-	struct fs_context *fs = process_current()->fs;
+	struct fs_context *fs = fs_context_current();
 	struct path new, old;
 	long err;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Root, current directory and umask of a process (shared with CLONE_FS).
+ * Root, current directory and umask of a process or thread (shared with
+ * CLONE_FS).
  */
 #include "kernel/vfs/vfs_int.h"
 
@@ -79,7 +80,7 @@ void fs_context_set_root(struct fs_context *c, const struct path *p)
 
 static struct fs_context *context_current(void)
 {
-	return current() && process_current() ? process_current()->fs : NULL;
+	return current() && process_current() ? fs_context_current() : NULL;
 }
 
 static void boot_root(struct path *p)

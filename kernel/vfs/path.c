@@ -25,7 +25,7 @@ static void start_root(struct walk *w, const struct fs_context *c)
 
 static const struct fs_context *context(void)
 {
-	return current() && process_current() ? process_current()->fs : NULL;
+	return current() && process_current() ? fs_context_current() : NULL;
 }
 
 /* Where the walk begins; with references unless w->fast. */

@@ -239,6 +239,25 @@ static void check_nonblock(void)
 	close(c);
 }
 
+/* To a peer that is gone: the reset is noticed within the one call. */
+static void check_void(void)
+{
+	const size_t big = 64 << 20;
+	char *buf = calloc(1, big);
+	ssize_t n;
+	int fds[2];
+
+	tcp_pair(AF_INET, fds);
+	close(fds[1]);
+	ready(fds[0], POLLIN);
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	n = write(fds[0], buf, big);
+	ok(n > 0 && (size_t)n < big, "a big write to a closed peer is short");
+	is_errno(write(fds[0], buf, big), EPIPE, "the next one fails");
+	close(fds[0]);
+	free(buf);
+}
+
 static void check_reset(void)
 {
 	int fds[2];
@@ -302,6 +321,7 @@ static void check_ends(void)
 	is_int(read(fds[1], &b, 1), 0, "read after SHUT_RD");
 	close(fds[0]);
 	close(fds[1]);
+	check_void();
 	signal(SIGPIPE, SIG_DFL);
 }
 

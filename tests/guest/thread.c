@@ -508,6 +508,55 @@ static void check_self(void)
 	pthread_attr_destroy(&at);
 }
 
+/* A thread that parts with the others: its directory and umask are its own,
+ * also for what it starts. */
+static void *unshare_thread(void *arg)
+{
+	long bad = unshare(CLONE_FS) != 0, status = -1;
+	char cwd[64];
+	pid_t pid;
+
+	bad += chdir("/proc") != 0;
+	bad += umask(077) != 022;
+	pid = fork();
+	if (pid == 0)
+		_exit(getcwd(cwd, sizeof(cwd)) && !strcmp(cwd, "/proc") &&
+		      umask(0) == 077);
+	waitpid(pid, (int *)&status, 0);
+	bad += WEXITSTATUS(status) != 1;
+	(void)arg;
+	return (void *)bad;
+}
+
+static void *mask_thread(void *arg)
+{
+	(void)arg;
+	return (void *)(long)umask(027);
+}
+
+static void check_unshare(void)
+{
+	char before[256] = "", after[256] = "";
+	pthread_t t;
+	void *res;
+
+	tap_group("unshare");
+	umask(022);
+	(void)!getcwd(before, sizeof(before));
+	pthread_create(&t, NULL, unshare_thread, NULL);
+	pthread_join(t, &res);
+	ok(res == NULL, "CLONE_FS in one of two threads");
+	(void)!getcwd(after, sizeof(after));
+	ok(!strcmp(before, after), "the others stay where they are");
+	is_int(umask(022), 022, "and keep their umask");
+	pthread_create(&t, NULL, mask_thread, NULL);
+	pthread_join(t, &res);
+	is_int((long)res, 022, "a thread shares the umask by default");
+	is_int(umask(022), 027, "in both directions");
+	is_int(unshare(CLONE_FS), 0, "CLONE_FS where nothing is shared");
+	is_errno(unshare(0x4), EINVAL, "flags that do not exist");
+}
+
 int main(void)
 {
 	tap_start();
@@ -518,5 +567,6 @@ int main(void)
 	check_robust();
 	check_clone();
 	check_self();
+	check_unshare();
 	return tap_done();
 }
