@@ -73,6 +73,8 @@ enum {
 	MSG_CMSG_CLOEXEC = 0x40000000,
 };
 
+enum { IFNAMSIZ = 16 };
+
 struct linux_iovec {
 	u64 base;
 	u64 len;

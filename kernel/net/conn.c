@@ -16,8 +16,8 @@ u64 conn_limit(const struct sock *sk)
 {
 	if (!sock_is_inet(sk))
 		return sk->sndbuf;
-	return sk->sndbuf == SOCK_BUF_DEFAULT ? CONN_INET_LIMIT
-					      : (u64)sk->sndbuf + sk->rcvbuf;
+	return sk->sndbuf == TCP_SNDBUF_DEFAULT ? CONN_INET_LIMIT
+						: (u64)sk->sndbuf + sk->rcvbuf;
 }
 
 /* Is there enough room to call sk writable? The peer's rx_lock is held. */
@@ -134,8 +134,7 @@ static s64 recv_locked(struct sock *sk, struct sock_msg *m, struct list *dead)
 		.scm = wants_scm ? &m->scm : NULL,
 		.dead = dead,
 		.is_first = true,
-		.with_creds = wants_scm &&
-			      (atomic_load(&sk->flags) & SF_PASSCRED),
+		.with_creds = wants_scm && (atomic_load(&sk->flags) & SF_PASS),
 		.is_peek = m->flags & MSG_PEEK,
 	};
 	u64 target = m->flags & MSG_WAITALL ? m->uio.left

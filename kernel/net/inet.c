@@ -27,6 +27,10 @@ int inet_new(u16 domain, u16 type, const struct sock_ops *ops, struct sock **sk)
 	inet_addr_any(domain, &isk->local);
 	isk->remote = isk->local;
 	isk->hfd = -1;
+	if (type == SOCK_STREAM) {
+		isk->sk.sndbuf = TCP_SNDBUF_DEFAULT;
+		isk->sk.rcvbuf = TCP_RCVBUF_DEFAULT;
+	}
 	inet_opt_init(isk);
 	return 0;
 }
@@ -77,6 +81,7 @@ void inet_inherit(struct inet_sock *child, const struct inet_sock *parent)
 	child->sk.priority = parent->sk.priority;
 	child->is_v6only = parent->is_v6only;
 	child->opts_set = parent->opts_set;
+	child->wants = parent->wants;
 	memcpy(child->opts, parent->opts, sizeof(child->opts));
 }
 

@@ -17,6 +17,7 @@ struct inet_addr {
 	u32 scope;
 };
 
+struct udp_cork;
 enum { INET_NOPTS = 64, UDP_PEERS = 4 };
 
 struct udp_peer { /* a connected UDP socket outside */
@@ -37,8 +38,27 @@ struct inet_sock {
 	int hfd; /* outside: listening, connected or bound; -1 none */
 	struct udp_peer *peers; /* UDP_PEERS of them, NULL: none yet */
 	u64 peer_clock;
-	u64 opts_set;	      /* bit per row that was set */
-	s32 opts[INET_NOPTS]; /* by row of the option table */
+	u64 opts_set;	    /* bit per row that was set */
+	u32 wants;	    /* enum inet_wants: what recvmsg() adds */
+	struct list groups; /* multicast: mcast.c; next NULL: none yet */
+	struct list errors; /* struct msg; under rx_lock; udp_msg.c */
+	u32 nerrors;
+	struct udp_cork *cork; /* datagram in the making (udp.c), sk.lock */
+	u32 mcast_ifindex, mcast_ip; /* IP_MULTICAST_IF; 0: any */
+	s32 opts[INET_NOPTS];	     /* by row of the option table */
+};
+
+/* Ancillary data the program asked for, by option. */
+enum inet_wants {
+	WANT_PKTINFO = 1,
+	WANT_TTL = 2,
+	WANT_TOS = 4,
+	WANT_ORIGDST = 8,
+	WANT_PKTINFO6 = 16,
+	WANT_HOPLIMIT = 32,
+	WANT_TCLASS = 64,
+	WANT_ORIGDST6 = 128,
+	WANT_INQ = 256,
 };
 
 static inline struct inet_sock *inet_of(struct sock *sk)
@@ -69,6 +89,8 @@ bool inet_is_local(const struct inet_addr *a);
 bool inet_is_multicast(const struct inet_addr *a); /* or broadcast */
 bool inet_is_resolver(const struct inet_addr *a);
 bool inet_ip_equal(const struct inet_addr *a, const struct inet_addr *b);
+/* The interface by which what is for `to`, inside, comes in. */
+u32 inet_ifindex(const struct inet_addr *to);
 /* May a socket bind to it? 0, -EADDRNOTAVAIL. */
 int inet_check_bind(const struct inet_addr *a);
 /* The address a socket has towards dest, when bound to none. */
@@ -95,6 +117,11 @@ struct inet_sock *port_find_listener(struct port_table *t,
 struct inet_sock *port_find_receiver(struct port_table *t,
 				     const struct inet_addr *dest,
 				     const struct inet_addr *from);
+/* All that are to get a datagram for a group or for everybody that comes in on
+ * this interface: up to max of them, with references. */
+u32 port_find_all(struct port_table *t, const struct inet_addr *dest,
+		  const struct inet_addr *from, u32 ifindex,
+		  struct inet_sock **found, u32 max);
 void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk));
 u32 port_count(struct port_table *t);
@@ -133,6 +160,20 @@ s32 inet_opt_value(const struct inet_sock *isk, int level, int name);
 void inet_opt_replay(struct inet_sock *isk);
 /* SOL_SOCKET options that the host should know. */
 void inet_option_changed(struct sock *sk, int name);
+
+/* --- mcast.c
+ * ---------------------------------------------------------------------------
+ */
+
+/* Is isk to get what is sent to the group on this interface? */
+bool mcast_is_member(struct inet_sock *isk, const struct inet_addr *group,
+		     u32 ifindex);
+void mcast_leave_all(struct inet_sock *isk);
+/* Options about groups; 1: not one of them. */
+int mcast_setsockopt(struct inet_sock *isk, int level, int name,
+		     const void *value, u32 len);
+int mcast_getsockopt(struct inet_sock *isk, int level, int name, void *value,
+		     u32 *len);
 
 /* --- tcp.c, udp.c, hsock.c
  * ---------------------------------------------------------- */

@@ -81,9 +81,14 @@ bool inet_ip_equal(const struct inet_addr *a, const struct inet_addr *b)
 	return memcmp(a->ip, b->ip, 16) == 0;
 }
 
+u32 inet_ifindex(const struct inet_addr *to UNUSED)
+{
+	return 1; /* Linux: whatever the machine sends to itself, by lo */
+}
+
 int inet_check_bind(const struct inet_addr *a)
 {
-	return inet_is_local(a) ? 0 : -EADDRNOTAVAIL;
+	return inet_is_local(a) || inet_is_multicast(a) ? 0 : -EADDRNOTAVAIL;
 }
 
 void inet_choose_source(const struct inet_addr *dest, struct inet_addr *src)

@@ -12,12 +12,15 @@
 #include "kernel/sys/syscall.h"
 
 enum opt_flags {
-	OPT_BOOL = 1,  /* any int, stored as 0 or 1 */
-	OPT_HOST = 2,  /* the host's socket should have it */
-	OPT_TCP = 4,   /* only on stream sockets */
-	OPT_GET = 8,   /* cannot be set */
-	OPT_BYTE = 16, /* a single byte is accepted and given */
-	OPT_UDP = 32,  /* only on datagram sockets */
+	OPT_BOOL = 1,	 /* any int, stored as 0 or 1 */
+	OPT_HOST = 2,	 /* the host's socket should have it */
+	OPT_TCP = 4,	 /* only on stream sockets */
+	OPT_GET = 8,	 /* cannot be set */
+	OPT_BYTE = 16,	 /* a single byte is accepted and given */
+	OPT_UDP = 32,	 /* only on datagram sockets */
+	OPT_EMPTY = 64,	 /* too short is 0 */
+	OPT_RESET = 128, /* -1 sets it back to what it was at first */
+	OPT_NOSET = 256, /* setting it is not for this type: EINVAL */
 };
 
 struct opt_row {
@@ -41,6 +44,7 @@ struct opt_row {
 		SOL_IPV6, n, f, range, init \
 	}
 #define RANGE(a, b) a, b
+#define SWITCH OPT_BOOL | OPT_EMPTY
 
 /* clang-format off */
 static const struct opt_row rows[] = {
@@ -51,48 +55,66 @@ static const struct opt_row rows[] = {
 	TCP(TCP_KEEPINTVL,	OPT_HOST, RANGE(1, 32767), 75),
 	TCP(TCP_KEEPCNT,	OPT_HOST, RANGE(1, 127), 9),
 	TCP(TCP_USER_TIMEOUT,	OPT_HOST, RANGE(0, INT32_MAX), 0),
-	TCP(TCP_MAXSEG,		0, RANGE(0, 32767), 536),
+	TCP(TCP_MAXSEG,		0, RANGE(88, 32767), 536),
 	TCP(TCP_SYNCNT,		0, RANGE(1, 127), 6),
 	TCP(TCP_LINGER2,	0, ANY, 60),
 	TCP(TCP_DEFER_ACCEPT,	0, ANY, 0),
-	TCP(TCP_WINDOW_CLAMP,	0, RANGE(0, INT32_MAX), 0),
-	TCP(TCP_FASTOPEN,	0, RANGE(0, 65535), 0),
-	TCP(TCP_FASTOPEN_CONNECT, OPT_BOOL, BOOL, 0),
-	TCP(TCP_NOTSENT_LOWAT,	0, ANY, -1),
+	TCP(TCP_WINDOW_CLAMP,	0, ANY, 0),
+	TCP(TCP_FASTOPEN,	0, RANGE(0, INT32_MAX), 0),
+	TCP(TCP_FASTOPEN_CONNECT, 0, BOOL, 0),
+	TCP(TCP_FASTOPEN_NO_COOKIE, 0, BOOL, 0),
+	TCP(TCP_NOTSENT_LOWAT,	OPT_HOST, ANY, 0),
 	TCP(TCP_SAVE_SYN,	0, RANGE(0, 2), 0),
-	IP(IP_TOS,		0, RANGE(0, 255), 0),
-	IP(IP_TTL,		0, RANGE(-1, 255), -1),
-	IP(IP_PKTINFO,		OPT_BOOL, BOOL, 0),
-	IP(IP_RECVTTL,		OPT_BOOL, BOOL, 0),
-	IP(IP_RECVTOS,		OPT_BOOL, BOOL, 0),
-	IP(IP_RECVERR,		OPT_BOOL, BOOL, 0),
-	IP(IP_RECVOPTS,		OPT_BOOL, BOOL, 0),
-	IP(IP_RETOPTS,		OPT_BOOL, BOOL, 0),
-	IP(IP_MTU_DISCOVER,	0, RANGE(0, 5), 1),
+	TCP(TCP_THIN_LINEAR_TIMEOUTS, 0, BOOL, 0),
+	TCP(TCP_INQ,		0, BOOL, 0),
+	TCP(TCP_TX_DELAY,	OPT_GET, ANY, 0),
+	IP(IP_TOS,		OPT_EMPTY, ANY, 0),
+	IP(IP_TTL,		OPT_RESET, RANGE(1, 255), 64),
+	IP(IP_HDRINCL,		OPT_GET, ANY, 0),
+	IP(IP_ROUTER_ALERT,	OPT_NOSET, ANY, 0),
+	IP(IP_PKTINFO,		SWITCH, BOOL, 0),
+	IP(IP_RECVTTL,		SWITCH, BOOL, 0),
+	IP(IP_RECVTOS,		SWITCH, BOOL, 0),
+	IP(IP_RECVERR,		SWITCH, BOOL, 0),
+	IP(IP_RECVERR_RFC4884,	OPT_EMPTY, BOOL, 0),
+	IP(IP_RECVOPTS,		SWITCH, BOOL, 0),
+	IP(IP_RETOPTS,		SWITCH, BOOL, 0),
+	IP(IP_PASSSEC,		SWITCH, BOOL, 0),
+	IP(IP_MTU_DISCOVER,	OPT_EMPTY, RANGE(0, 5), 1),
 	IP(IP_FREEBIND,		OPT_BOOL, BOOL, 0),
-	IP(IP_BIND_ADDRESS_NO_PORT, OPT_BOOL, BOOL, 0),
-	IP(IP_RECVORIGDSTADDR,	OPT_BOOL, BOOL, 0),
-	IP(IP_MULTICAST_TTL,	OPT_UDP, RANGE(-1, 255), 1),
+	IP(IP_TRANSPARENT,	OPT_GET, ANY, 0),
+	IP(IP_NODEFRAG,		OPT_GET, ANY, 0),
+	IP(IP_RECVFRAGSIZE,	OPT_NOSET, ANY, 0),
+	IP(IP_MINTTL,		OPT_GET, ANY, 0),
+	IP(IP_BIND_ADDRESS_NO_PORT, OPT_BOOL | OPT_EMPTY, BOOL, 0),
+	IP(IP_RECVORIGDSTADDR,	SWITCH, BOOL, 0),
+	IP(IP_MULTICAST_TTL,	OPT_UDP | OPT_RESET, RANGE(0, 255), 1),
 	IP(IP_MULTICAST_LOOP,	OPT_BOOL, BOOL, 1),
-	IP(IP_MULTICAST_ALL,	OPT_BOOL, BOOL, 1),
+	IP(IP_MULTICAST_ALL,	0, BOOL, 1),
 	IP(IP_MTU,		OPT_GET, ANY, 65535),
 	IP6(IPV6_V6ONLY,	OPT_BOOL, BOOL, 0),
+	IP6(IPV6_2292PKTINFO,	OPT_BOOL, BOOL, 0),
+	IP6(IPV6_2292HOPLIMIT,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_RECVPKTINFO,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_RECVHOPLIMIT,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_RECVTCLASS,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_RECVERR,	OPT_BOOL, BOOL, 0),
-	IP6(IPV6_UNICAST_HOPS,	0, RANGE(-1, 255), 64),
-	IP6(IPV6_MULTICAST_HOPS, 0, RANGE(-1, 255), 1),
-	IP6(IPV6_MULTICAST_LOOP, OPT_BOOL, BOOL, 1),
-	IP6(IPV6_TCLASS,	0, RANGE(-1, 255), 0),
+	IP6(IPV6_RECVERR_RFC4884, 0, BOOL, 0),
+	IP6(IPV6_RECVORIGDSTADDR, OPT_BOOL, BOOL, 0),
+	IP6(IPV6_UNICAST_HOPS,	OPT_RESET, RANGE(0, 255), 64),
+	IP6(IPV6_MULTICAST_HOPS, OPT_UDP | OPT_RESET, RANGE(0, 255), 1),
+	IP6(IPV6_MULTICAST_LOOP, 0, BOOL, 1),
+	IP6(IPV6_MULTICAST_ALL,	OPT_BOOL, BOOL, 1),
+	IP6(IPV6_TCLASS,	OPT_RESET, RANGE(0, 255), 0),
 	IP6(IPV6_MTU_DISCOVER,	0, RANGE(0, 5), 1),
-	IP6(IPV6_DONTFRAG,	OPT_BOOL, BOOL, 0),
+	IP6(IPV6_DONTFRAG,	OPT_BOOL | OPT_EMPTY, BOOL, 0),
 	IP6(IPV6_FREEBIND,	OPT_BOOL, BOOL, 0),
-	IP6(IPV6_AUTOFLOWLABEL, OPT_BOOL, BOOL, 1),
-	IP6(IPV6_ADDR_PREFERENCES, 0, ANY, 2),
-	IP6(IPV6_MTU,		OPT_GET, ANY, 65536),
+	IP6(IPV6_AUTOFLOWLABEL, OPT_BOOL | OPT_EMPTY, BOOL, 1),
 	{ SOL_UDP, UDP_CORK,	OPT_BOOL | OPT_UDP, BOOL, 0 },
 };
+#undef TCP
+#undef IP
+#undef IP6
 /* clang-format on */
 
 _Static_assert(ARRAY_SIZE(rows) <= INET_NOPTS, "opts_set has a bit per row");
@@ -113,7 +135,11 @@ void inet_opt_init(struct inet_sock *isk)
 
 static s32 row_value(const struct inet_sock *isk, int i)
 {
-	return isk->opts_set >> i & 1 ? isk->opts[i] : rows[i].initial;
+	if (isk->opts_set >> i & 1)
+		return isk->opts[i];
+	if (rows[i].level == SOL_IP && rows[i].name == IP_MULTICAST_ALL)
+		return isk->sk.domain == AF_INET;
+	return rows[i].initial;
 }
 
 s32 inet_opt_value(const struct inet_sock *isk, int level, int name)
@@ -157,11 +183,11 @@ void inet_opt_replay(struct inet_sock *isk)
 		plat_hfd_setsockopt(isk->hfd, SOL_SOCKET, SO_LINGER, &l,
 				    sizeof(l));
 	size = (s32)isk->sk.rcvbuf / 2;
-	if (isk->sk.rcvbuf != SOCK_BUF_DEFAULT)
+	if (isk->sk.rcvbuf != TCP_RCVBUF_DEFAULT)
 		plat_hfd_setsockopt(isk->hfd, SOL_SOCKET, SO_RCVBUF, &size,
 				    sizeof(size));
 	size = (s32)isk->sk.sndbuf / 2;
-	if (isk->sk.sndbuf != SOCK_BUF_DEFAULT)
+	if (isk->sk.sndbuf != TCP_SNDBUF_DEFAULT)
 		plat_hfd_setsockopt(isk->hfd, SOL_SOCKET, SO_SNDBUF, &size,
 				    sizeof(size));
 }
@@ -211,39 +237,125 @@ static const char *level_name(int level)
 	}
 }
 
+static int set_congestion(const void *value, u32 len)
+{
+	u64 n = strnlen(value, len);
+
+	if (len == 0)
+		return -EINVAL;
+	if ((n == 5 && memcmp(value, "cubic", 5) == 0) ||
+	    (n == 4 && memcmp(value, "reno", 4) == 0))
+		return 0;
+	return -ENOENT;
+}
+
+static int set_v6only(struct inet_sock *isk, const void *value, u32 len)
+{
+	s32 on;
+	int err = sockopt_int(value, len, &on);
+
+	if (err || isk->is_bound)
+		return err ? err : -EINVAL;
+	isk->is_v6only = on != 0;
+	return 1; /* the table keeps the value */
+}
+
 /* Options that are not integers of the table. 1: not one of them. */
 static int set_special(struct sock *sk, int level, int name, const void *value,
 		       u32 len)
 {
-	struct inet_sock *isk = inet_of(sk);
-	s32 on;
-
-	if (level == SOL_TCP && name == TCP_CONGESTION &&
-	    sk->type == SOCK_STREAM) {
-		u64 n = strnlen(value, len);
-
-		if ((n == 5 && memcmp(value, "cubic", 5) == 0) ||
-		    (n == 4 && memcmp(value, "reno", 4) == 0))
-			return 0;
-		return -ENOENT;
+	if (level == SOL_TCP && sk->type == SOCK_STREAM) {
+		switch (name) {
+		case TCP_CONGESTION:
+			return set_congestion(value, len);
+		case TCP_ULP: /* no protocol above TCP */
+			return len ? -ENOENT : -EINVAL;
+		case TCP_REPAIR:
+		case TCP_REPAIR_QUEUE:
+		case TCP_QUEUE_SEQ:
+		case TCP_TIMESTAMP:
+		case TCP_REPAIR_WINDOW:
+			return len < sizeof(s32) ? -EINVAL : -EPERM;
+		default:
+			return len < sizeof(s32) ? -EINVAL : 1;
+		}
 	}
-	if (level == SOL_IPV6 && name == IPV6_V6ONLY &&
-	    sk->domain == AF_INET6) {
-		int err = sockopt_int(value, len, &on);
+	if (level == SOL_UDP && sk->type == SOCK_DGRAM && len < sizeof(s32))
+		return -EINVAL;
+	if (level == SOL_IPV6 && name == IPV6_V6ONLY && sk->domain == AF_INET6)
+		return set_v6only(inet_of(sk), value, len);
+	if (level == SOL_IP && name == IP_TRANSPARENT)
+		return len ? -EPERM : -EINVAL;
+	if (level == SOL_IP && name == IP_OPTIONS && len == 0)
+		return 0;
+	return mcast_setsockopt(inet_of(sk), level, name, value, len);
+}
 
-		if (err || isk->is_bound)
-			return err ? err : -EINVAL;
-		isk->is_v6only = on != 0;
-		return 1; /* the table keeps the value */
+/* What Linux stores of a value that is within the limits, per option. */
+static int adjust(struct sock *sk, const struct opt_row *r, s32 *v)
+{
+	s32 n = 1;
+
+	if (r->level == SOL_IP && r->name == IP_TOS) {
+		*v &= 0xff;
+		if (sk->type == SOCK_STREAM)
+			*v &= ~3;
+	} else if (r->level == SOL_IPV6 && r->name == IPV6_TCLASS) {
+		if (sk->type == SOCK_STREAM)
+			*v &= ~3;
+	} else if (r->level != SOL_TCP) {
+		return 0;
+	} else if (r->name == TCP_LINGER2) {
+		*v = *v < 0 ? -1 : *v > 120 ? 120 : *v == 0 ? 60 : *v;
+	} else if (r->name == TCP_DEFER_ACCEPT) {
+		/* Seconds become retransmissions, which double: 1, 3, 7... */
+		while (*v > n && n < (1 << 30))
+			n = n < 127 ? 2 * n + 1 : n + 120;
+		*v = *v <= 0 ? 0 : n;
+	} else if (r->name == TCP_WINDOW_CLAMP) {
+		if (*v == 0)
+			return sk->state == SS_CLOSED ? 0 : -EINVAL;
+		*v = *v < 1152 ? 1152 : *v;
+	} else if (r->name == TCP_FASTOPEN) {
+		*v = MIN(*v, SOCK_MAX_BACKLOG);
 	}
-	if ((level == SOL_IP &&
-	     (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP ||
-	      name == MCAST_JOIN_GROUP)) ||
-	    (level == SOL_IPV6 &&
-	     (name == IPV6_ADD_MEMBERSHIP || name == MCAST_JOIN_GROUP)))
-		return (int)syscall_unsupported("multicast group", (u64)name,
-						ENODEV);
-	return 1;
+	return 0;
+}
+
+static int parse_value(const struct opt_row *r, const void *value, u32 len,
+		       s32 *v)
+{
+	if (len >= sizeof(s32) || !(r->flags & (OPT_BYTE | OPT_EMPTY)))
+		return sockopt_int(value, len, v);
+	if (len == 0 && !(r->flags & OPT_EMPTY))
+		return -EINVAL;
+	*v = len && (r->flags & OPT_BYTE) ? *(const u8 *)value : 0;
+	return 0;
+}
+
+static void update_wants(struct inet_sock *isk)
+{
+	static const struct {
+		s16 level, name;
+		u16 want;
+	} map[] = {
+		{ SOL_IP, IP_PKTINFO, WANT_PKTINFO },
+		{ SOL_IP, IP_RECVTTL, WANT_TTL },
+		{ SOL_IP, IP_RECVTOS, WANT_TOS },
+		{ SOL_IP, IP_RECVORIGDSTADDR, WANT_ORIGDST },
+		{ SOL_IPV6, IPV6_RECVPKTINFO, WANT_PKTINFO6 },
+		{ SOL_IPV6, IPV6_RECVHOPLIMIT, WANT_HOPLIMIT },
+		{ SOL_IPV6, IPV6_RECVTCLASS, WANT_TCLASS },
+		{ SOL_IPV6, IPV6_RECVORIGDSTADDR, WANT_ORIGDST6 },
+		{ SOL_TCP, TCP_INQ, WANT_INQ },
+	};
+	u32 wants = 0;
+
+	for (u32 i = 0; i < ARRAY_SIZE(map); i++) {
+		if (inet_opt_value(isk, map[i].level, map[i].name))
+			wants |= map[i].want;
+	}
+	isk->wants = wants;
 }
 
 int inet_setsockopt(struct sock *sk, int level, int name, const void *value,
@@ -251,6 +363,7 @@ int inet_setsockopt(struct sock *sk, int level, int name, const void *value,
 {
 	struct inet_sock *isk = inet_of(sk);
 	int i, err = set_special(sk, level, name, value, len);
+	const struct opt_row *r;
 	s32 v;
 
 	if (err <= 0)
@@ -259,18 +372,25 @@ int inet_setsockopt(struct sock *sk, int level, int name, const void *value,
 	if (i < 0 || !row_applies(sk, &rows[i]) || (rows[i].flags & OPT_GET))
 		return (int)syscall_unsupported(level_name(level), (u64)name,
 						ENOPROTOOPT);
-	if ((rows[i].flags & OPT_BYTE) && len >= 1 && len < 4)
-		v = *(const u8 *)value;
-	else if ((err = sockopt_int(value, len, &v)) != 0)
+	r = &rows[i];
+	err = r->flags & OPT_NOSET ? -EINVAL : parse_value(r, value, len, &v);
+	if (err)
 		return err;
-	if (rows[i].flags & OPT_BOOL)
+	if (r->flags & OPT_BOOL)
 		v = v != 0;
-	if (v < rows[i].min || v > rows[i].max)
+	else if ((v == -1 && (r->flags & OPT_RESET)) ||
+		 (v == 0 && level == SOL_TCP && name == TCP_MAXSEG))
+		v = r->initial;
+	else if (v < r->min || v > r->max)
 		return -EINVAL;
+	err = adjust(sk, r, &v);
+	if (err)
+		return err;
 	mutex_lock(&sk->lock);
 	isk->opts[i] = v;
 	isk->opts_set |= 1UL << i;
-	if ((rows[i].flags & OPT_HOST) && isk->hfd >= 0)
+	update_wants(isk);
+	if ((r->flags & OPT_HOST) && isk->hfd >= 0)
 		plat_hfd_setsockopt(isk->hfd, level, name, &v, sizeof(v));
 	mutex_unlock(&sk->lock);
 	return 0;
@@ -314,25 +434,61 @@ static int get_tcp_info(struct sock *sk, void *value, u32 *len)
 	return 0;
 }
 
+/* Empty answers: there is nothing of the kind. */
+static int get_nothing(u32 *len)
+{
+	*len = 0;
+	return 0;
+}
+
+static int get_tcp_special(struct sock *sk, int name, void *value, u32 *len)
+{
+	char cubic[16] = "cubic";
+
+	switch (name) {
+	case TCP_INFO:
+		return get_tcp_info(sk, value, len);
+	case TCP_CONGESTION:
+		*len = MIN(*len, (u32)sizeof(cubic));
+		memcpy(value, cubic, *len);
+		return 0;
+	case TCP_ULP:
+	case TCP_SAVED_SYN:
+	case TCP_FASTOPEN_KEY:
+		return get_nothing(len);
+	case TCP_REPAIR_QUEUE:
+	case TCP_QUEUE_SEQ:
+	case TCP_REPAIR_WINDOW:
+		return -EINVAL;
+	default:
+		return 1;
+	}
+}
+
 static int get_special(struct sock *sk, int level, int name, void *value,
 		       u32 *len)
 {
-	if (level == SOL_TCP && sk->type == SOCK_STREAM) {
-		if (name == TCP_INFO)
-			return get_tcp_info(sk, value, len);
-		if (name == TCP_CONGESTION) {
-			char cubic[16] = "cubic";
+	if (level == SOL_TCP && sk->type == SOCK_STREAM)
+		return get_tcp_special(sk, name, value, len);
+	if (level == SOL_IP && (name == IP_OPTIONS || name == IP_PKTOPTIONS))
+		return get_nothing(len);
+	if (level == SOL_IPV6 && sk->domain == AF_INET6 &&
+	    (name == IPV6_HOPOPTS || name == IPV6_RTHDRDSTOPTS ||
+	     name == IPV6_RTHDR || name == IPV6_DSTOPTS ||
+	     name == IPV6_2292PKTOPTIONS))
+		return get_nothing(len);
+	return mcast_getsockopt(inet_of(sk), level, name, value, len);
+}
 
-			*len = MIN(*len, (u32)sizeof(cubic));
-			memcpy(value, cubic, *len);
-			return 0;
-		}
-	}
-	if (level == SOL_IP && name == IP_OPTIONS) {
-		*len = 0;
-		return 0;
-	}
-	return 1;
+/* Linux has one error for a level that is not the socket's and one for an
+ * option that the level does not have. */
+static int no_option(const struct sock *sk, int level)
+{
+	int own = sk->type == SOCK_STREAM ? SOL_TCP : SOL_UDP;
+
+	return sk->domain == AF_INET && level != SOL_IP && level != own
+		       ? EOPNOTSUPP
+		       : ENOPROTOOPT;
 }
 
 int inet_getsockopt(struct sock *sk, int level, int name, void *value, u32 *len)
@@ -346,16 +502,14 @@ int inet_getsockopt(struct sock *sk, int level, int name, void *value, u32 *len)
 	i = find_row(level, name);
 	if (i < 0 || !row_applies(sk, &rows[i]))
 		return (int)syscall_unsupported("getsockopt", (u64)name,
-						ENOPROTOOPT);
+						no_option(sk, level));
 	v = row_value(isk, i);
-	if (level == SOL_IP && name == IP_TTL && v == -1)
-		v = 64;
 	if (level == SOL_TCP && name == TCP_MAXSEG && sk->state != SS_CLOSED)
 		v = 32768;
 	if (level == SOL_IP && name == IP_MTU && sk->state != SS_CONNECTED)
 		return -ENOTCONN;
-	if ((rows[i].flags & OPT_BYTE) && *len >= 1 && *len < 4 && v >= 0 &&
-	    v <= 255) {
+	if ((rows[i].flags & OPT_BYTE) && level == SOL_IP && *len >= 1 &&
+	    *len < 4 && v >= 0 && v <= 255) {
 		*(u8 *)value = (u8)v;
 		*len = 1;
 		return 0;

@@ -5,8 +5,10 @@
 #include "kernel/net/msg.h"
 
 #include "kernel/kernel.h"
+#include "kernel/linux/netstamp.h"
 #include "kernel/mm/heap.h"
 #include "kernel/net/unix.h"
+#include "kernel/plat/plat.h"
 
 #define MSG_OVERHEAD 512 /* charged beside the data, about as Linux does */
 
@@ -57,6 +59,9 @@ bool msg_charge_ok(struct sock *sender, u64 n UNUSED)
 void msg_queue(struct sock *sk, struct msg *m, struct sock *sender)
 {
 	m->size = msg_charge(m->len);
+	if (unlikely((atomic_load(&sk->flags) & SF_TIMESTAMPS) ||
+		     sk->timestamping))
+		m->stamp = plat_clock(PLAT_REALTIME);
 	if (sender) {
 		sock_get(sender);
 		m->sender = sender;
@@ -112,6 +117,44 @@ s64 msg_copy(const struct msg *m, struct sock_msg *out)
 	if (n < m->len)
 		out->out_flags |= MSG_TRUNC;
 	return out->flags & MSG_TRUNC ? (s64)m->len : (s64)n;
+}
+
+static void put_stamp(struct sock_msg *out, u32 flags, nsec_t stamp)
+{
+	bool is_new = flags & SF_TIMESTAMP_NEW;
+	s64 v[2] = { stamp / NSEC_PER_SEC, stamp % NSEC_PER_SEC };
+	int type = is_new ? SO_TIMESTAMPNS_NEW : SO_TIMESTAMPNS_OLD;
+
+	if (flags & SF_TIMESTAMP) {
+		v[1] /= NSEC_PER_USEC;
+		type = is_new ? SO_TIMESTAMP_NEW : SO_TIMESTAMP_OLD;
+	}
+	control_put(out->control, SOL_SOCKET, type, v, sizeof(v));
+}
+
+void msg_put_stamps(struct sock *sk, struct sock_msg *out, nsec_t stamp)
+{
+	const s32 wanted = SOF_TIMESTAMPING_RX_SOFTWARE |
+			   SOF_TIMESTAMPING_SOFTWARE;
+	u32 flags = atomic_load(&sk->flags), drops;
+
+	if (likely(!(flags & (SF_TIMESTAMPS | SF_RXQ_OVFL)) &&
+		   !sk->timestamping))
+		return;
+	if (stamp == 0)
+		stamp = plat_clock(PLAT_REALTIME);
+	if (flags & SF_TIMESTAMPS)
+		put_stamp(out, flags, stamp);
+	if ((sk->timestamping & wanted) == wanted) {
+		s64 v[6] = { stamp / NSEC_PER_SEC, stamp % NSEC_PER_SEC };
+
+		control_put(out->control, SOL_SOCKET, SO_TIMESTAMPING_OLD, v,
+			    sizeof(v));
+	}
+	drops = atomic_load(&sk->ndrops);
+	if ((flags & SF_RXQ_OVFL) && drops)
+		control_put(out->control, SOL_SOCKET, SO_RXQ_OVFL, &drops,
+			    sizeof(drops));
 }
 
 void msg_purge(struct sock *sk)

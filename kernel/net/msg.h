@@ -16,7 +16,10 @@ struct msg {
 	u32 len, size;	     /* of data; what is charged */
 	u8 from_ip[16];	     /* inet: source and destination */
 	u8 to_ip[16];
-	u16 from_port;
+	u16 from_port, to_port;
+	u8 ttl, tos;
+	u32 ifindex;
+	nsec_t stamp; /* when it was queued, or 0: nobody asked */
 	u8 data[];
 };
 
@@ -36,6 +39,8 @@ void msg_queue(struct sock *sk, struct msg *m, struct sock *sender);
 int msg_wait(struct sock *sk, u32 flags, struct msg **m);
 /* Copy a message out; the result of recvmsg, sets MSG_TRUNC. */
 s64 msg_copy(const struct msg *m, struct sock_msg *out);
+/* Tell the receiver when it came and what was lost before, if it wants. */
+void msg_put_stamps(struct sock *sk, struct sock_msg *out, nsec_t stamp);
 /* Drop all that is queued. */
 void msg_purge(struct sock *sk);
 

@@ -10,13 +10,12 @@
 #include "kernel/linux/socket.h"
 #include "kernel/net/sock.h"
 
-#define IFNAMSIZ 16
-
 enum {
 	IFF_UP = 0x1,
 	IFF_BROADCAST = 0x2,
 	IFF_LOOPBACK = 0x8,
 	IFF_RUNNING = 0x40,
+	IFF_MULTICAST = 0x1000,
 	IFF_LOWER_UP = 0x10000,
 	ARPHRD_ETHER = 1,
 	ARPHRD_LOOPBACK = 772,
@@ -32,7 +31,8 @@ static const struct netdev devices[NETDEV_COUNT] = {
 	  .has_v6_loopback = true },
 	{ .name = "jiffy0",
 	  .index = 2,
-	  .flags = IFF_UP | IFF_BROADCAST | IFF_RUNNING | IFF_LOWER_UP,
+	  .flags = IFF_UP | IFF_BROADCAST | IFF_RUNNING | IFF_MULTICAST |
+		   IFF_LOWER_UP,
 	  .mtu = 1500,
 	  .type = ARPHRD_ETHER,
 	  .mac = { 0x02, 0x4a, 0x46, 0, 0, 1 },
@@ -63,6 +63,15 @@ struct linux_ifconf {
 const struct netdev *netdev_at(u32 i)
 {
 	return &devices[i];
+}
+
+u32 netdev_index_of(const char *name)
+{
+	for (u32 i = 0; i < NETDEV_COUNT; i++) {
+		if (strcmp(devices[i].name, name) == 0)
+			return devices[i].index;
+	}
+	return 0;
 }
 
 u32 netdev_ip(const struct netdev *d)

@@ -21,9 +21,11 @@ struct netdev {
 	bool has_v6_loopback;
 };
 
-enum { NETDEV_COUNT = 2 };
+enum { NETDEV_COUNT = 2, JIFFY_IFINDEX = 2 /* to the outside */ };
 /* By position 0..NETDEV_COUNT-1. */
 const struct netdev *netdev_at(u32 i);
+/* By name: the index, 0: none. */
+u32 netdev_index_of(const char *name);
 u32 netdev_ip(const struct netdev *d);	     /* IPv4, network order */
 void netdev_show(struct fmt_buf *out);	     /* /proc/net/dev */
 void netdev_show_v6(struct fmt_buf *out);    /* /proc/net/if_inet6 */

@@ -242,6 +242,34 @@ struct inet_sock *port_find_receiver(struct port_table *t,
 	return found;
 }
 
+static bool takes_group(struct inet_sock *s, const struct inet_addr *dest,
+			const struct inet_addr *from, u32 ifindex)
+{
+	if (!fit_receiver(s, dest, from))
+		return false;
+	if (inet_is_v4(dest) && dest->ip[12] == 255)
+		return true;
+	return mcast_is_member(s, dest, ifindex);
+}
+
+u32 port_find_all(struct port_table *t, const struct inet_addr *dest,
+		  const struct inet_addr *from, u32 ifindex,
+		  struct inet_sock **found, u32 max)
+{
+	struct inet_sock *s;
+	u32 n = 0;
+
+	table_lock(t);
+	list_for_each (s, bucket(t, dest->port), port_node) {
+		if (n < max && takes_group(s, dest, from, ifindex)) {
+			sock_get(&s->sk);
+			found[n++] = s;
+		}
+	}
+	mutex_unlock(&t->lock);
+	return n;
+}
+
 void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk))
 {

@@ -11,6 +11,7 @@
 #include "kernel/linux/ioctl.h"
 #include "kernel/mm/heap.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/pidfd.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
@@ -23,6 +24,7 @@ static const struct sock_family families[] = {
 };
 
 static u64 nsocks;
+static u64 next_cookie = 1;
 static const struct file_ops sock_fops;
 
 u64 sock_count(void)
@@ -64,6 +66,10 @@ int sock_alloc(size_t size, const struct sock_ops *ops, u32 domain, u32 type,
 	sk->sndbuf = SOCK_BUF_DEFAULT;
 	sk->rcvlowat = 1;
 	sk->incoming_cpu = -1;
+	sk->peek_off = -1;
+	sk->txrehash = 1;
+	sk->pacing_rate = ~0UL;
+	sk->cookie = atomic_fetch_add(&next_cookie, 1);
 	scm_current_cred(&sk->cred);
 	atomic_fetch_add(&nsocks, 1);
 	*out = sk;
@@ -399,6 +405,23 @@ static void put_rights(struct control_out *c, struct scm_files *f, bool cloexec)
 	kfree(f);
 }
 
+#define SCM_PIDFD 4
+
+static void put_pidfd(struct control_out *c, s32 pid, bool cloexec)
+{
+	struct process *p = pid > 0 ? process_find(pid) : NULL;
+	struct file *f = NULL;
+	int fd = p ? pidfd_new(p, 0, &f) : -ESRCH;
+
+	if (p)
+		process_put(p);
+	if (fd == 0)
+		fd = fd_install(f, 0, cloexec);
+	control_put(c, SOL_SOCKET, SCM_PIDFD, &fd, sizeof(fd));
+	if (fd < 0 && f)
+		file_put(f);
+}
+
 void control_put_scm(struct control_out *c, struct sock *sk, struct scm *scm,
 		     bool cloexec)
 {
@@ -408,6 +431,8 @@ void control_put_scm(struct control_out *c, struct sock *sk, struct scm *scm,
 		control_put(c, SOL_SOCKET, SCM_CREDENTIALS,
 			    scm->has_cred ? &scm->cred : &none, sizeof(none));
 	}
+	if (atomic_load(&sk->flags) & SF_PASSPIDFD)
+		put_pidfd(c, scm->has_cred ? scm->cred.pid : 0, cloexec);
 	if (scm->files) {
 		put_rights(c, scm->files, cloexec);
 		scm->files = NULL;

@@ -14,11 +14,14 @@
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/poll.h"
 
+struct cred;
 struct fmt_buf;
 struct object;
 struct sock;
 
-#define SOCK_BUF_DEFAULT 212992 /* net.core.[rw]mem_default and _max */
+#define SOCK_BUF_DEFAULT 212992	 /* net.core.[rw]mem_default and _max */
+#define TCP_SNDBUF_DEFAULT 16384 /* net.ipv4.tcp_wmem, tcp_rmem */
+#define TCP_RCVBUF_DEFAULT 131072
 #define EV_READ (EV_IN | EV_RDNORM)
 #define EV_WRITE (EV_OUT | EV_WRNORM)
 
@@ -107,7 +110,22 @@ enum sock_flags { /* boolean SOL_SOCKET options */
 		  SF_LINGER = 1 << 7,
 		  SF_DEBUG = 1 << 8,
 		  SF_NO_CHECK = 1 << 9,
+		  SF_TIMESTAMP = 1 << 10,     /* SO_TIMESTAMP, microseconds */
+		  SF_TIMESTAMPNS = 1 << 11,   /* SO_TIMESTAMPNS */
+		  SF_TIMESTAMP_NEW = 1 << 12, /* by the _NEW number */
+		  SF_PASSSEC = 1 << 13,
+		  SF_RXQ_OVFL = 1 << 14,
+		  SF_WIFI_STATUS = 1 << 15,
+		  SF_NOFCS = 1 << 16,
+		  SF_LOCK_FILTER = 1 << 17,
+		  SF_SELECT_ERR_QUEUE = 1 << 18,
+		  SF_PREFER_BUSY_POLL = 1 << 19,
+		  SF_RCVMARK = 1 << 20,
+		  SF_PASSPIDFD = 1 << 21,
 };
+#define SF_TIMESTAMPS (SF_TIMESTAMP | SF_TIMESTAMPNS)
+/* The sender's credentials are wanted. */
+#define SF_PASS (SF_PASSCRED | SF_PASSPIDFD)
 
 struct sock {
 	struct ref ref;		    /* the file, the peer, queues */
@@ -129,8 +147,14 @@ struct sock {
 	u32 naccept, backlog;
 	struct linux_ucred cred; /* of the owner */
 	struct linux_ucred peer_cred;
+	struct cred *peer_groups; /* the peer's: reference, AF_UNIX, or NULL */
 	u32 rcvbuf, sndbuf, rcvlowat;
 	s32 linger, priority, mark, busy_poll, incoming_cpu;
+	s32 busy_budget, buf_lock, txrehash;
+	s32 timestamping; /* SOF_TIMESTAMPING_* */
+	s32 peek_off;	  /* where MSG_PEEK looks next; -1: at the start */
+	u32 ndrops;	  /* messages lost for lack of room, atomic */
+	u64 pacing_rate, cookie;
 	nsec_t rcvtimeo, sndtimeo; /* 0: none */
 
 	/* What has arrived: stream or messages. */

@@ -6,33 +6,121 @@
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/capability.h"
+#include "kernel/linux/netstamp.h"
 #include "kernel/linux/time.h"
+#include "kernel/net/netdev.h"
 #include "kernel/net/sock.h"
 #include "kernel/proc/cred.h"
+#include "kernel/proc/pidfd.h"
+#include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 
 #define OPT_SIZE_MAX 256
 #define SNDBUF_MIN 4608
 #define RCVBUF_MIN 2304
+#define CGROUP_BPF_EXTENSIONS 64 /* SKF_AD_MAX */
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#define SO_PEERPIDFD 77
+#endif
 
-static const struct {
-	int name;
-	u32 flag;
-} bool_options[] = {
-	{ SO_REUSEADDR, SF_REUSEADDR }, { SO_REUSEPORT, SF_REUSEPORT },
-	{ SO_KEEPALIVE, SF_KEEPALIVE }, { SO_BROADCAST, SF_BROADCAST },
-	{ SO_PASSCRED, SF_PASSCRED },	{ SO_DONTROUTE, SF_DONTROUTE },
-	{ SO_OOBINLINE, SF_OOBINLINE }, { SO_DEBUG, SF_DEBUG },
-	{ SO_NO_CHECK, SF_NO_CHECK },
+/* Which sockets an option is for; others: EOPNOTSUPP. */
+enum {
+	FOR_UNIX = 1,
+	FOR_NETLINK = 2,
+	FOR_TCP = 4,
+	FOR_UDP = 8,
+	FOR_INET = FOR_TCP | FOR_UDP,
+	FOR_ALL = 15,
 };
 
-static u32 bool_flag(int name)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(bool_options); i++) {
-		if (bool_options[i].name == name)
-			return bool_options[i].flag;
+enum so_kind {
+	SO_FLAG,   /* a bit of sock.flags: `arg` */
+	SO_FIELD,  /* an s32 of struct sock at offset `arg` */
+	SO_HINT,   /* any value taken, nothing to do here, always 0 */
+	SO_ACTION, /* may be set, never read */
+	SO_CONST,  /* may be read only: `arg` */
+};
+
+struct so_row {
+	s16 name;
+	u8 kind;  /* enum so_kind */
+	u8 whose; /* FOR_* */
+	u32 arg;
+	s32 min, max;
+	s8 cap; /* needed to set it; -1 none */
+};
+
+#define FLAG(name, whose, flag)                                      \
+	{                                                            \
+		name, SO_FLAG, whose, flag, INT32_MIN, INT32_MAX, -1 \
 	}
-	return 0;
+#define FIELD(name, whose, field, min, max, cap)                               \
+	{                                                                      \
+		name, SO_FIELD, whose, offsetof(struct sock, field), min, max, \
+			cap                                                    \
+	}
+#define PLAIN(name, kind, arg, min, max)               \
+	{                                              \
+		name, kind, FOR_ALL, arg, min, max, -1 \
+	}
+
+/* Integer options of SOL_SOCKET without rules of their own. To add one: one
+ * row. */
+/* clang-format off */
+static const struct so_row rows[] = {
+	FLAG(SO_REUSEADDR,	FOR_ALL,	SF_REUSEADDR),
+	FLAG(SO_KEEPALIVE,	FOR_ALL,	SF_KEEPALIVE),
+	FLAG(SO_BROADCAST,	FOR_ALL,	SF_BROADCAST),
+	FLAG(SO_DONTROUTE,	FOR_ALL,	SF_DONTROUTE),
+	FLAG(SO_OOBINLINE,	FOR_ALL,	SF_OOBINLINE),
+	FLAG(SO_DEBUG,		FOR_ALL,	SF_DEBUG),
+	FLAG(SO_NO_CHECK,	FOR_ALL,	SF_NO_CHECK),
+	FLAG(SO_PASSCRED,	FOR_UNIX | FOR_NETLINK, SF_PASSCRED),
+	FLAG(SO_PASSPIDFD,	FOR_UNIX,	SF_PASSPIDFD),
+	FLAG(SO_PASSSEC,	FOR_UNIX | FOR_NETLINK, SF_PASSSEC),
+	FLAG(SO_RXQ_OVFL,	FOR_ALL,	SF_RXQ_OVFL),
+	FLAG(SO_WIFI_STATUS,	FOR_ALL,	SF_WIFI_STATUS),
+	FLAG(SO_NOFCS,		FOR_ALL,	SF_NOFCS),
+	FLAG(SO_SELECT_ERR_QUEUE, FOR_ALL,	SF_SELECT_ERR_QUEUE),
+	FLAG(SO_RCVMARK,	FOR_ALL,	SF_RCVMARK),
+	FLAG(SO_PREFER_BUSY_POLL, FOR_ALL,	SF_PREFER_BUSY_POLL),
+	FIELD(SO_INCOMING_CPU,	FOR_ALL, incoming_cpu, INT32_MIN, INT32_MAX, -1),
+	FIELD(SO_MARK,		FOR_ALL, mark, INT32_MIN, INT32_MAX, CAP_NET_ADMIN),
+	FIELD(SO_BUSY_POLL,	FOR_ALL, busy_poll, 0, INT32_MAX, -1),
+	FIELD(SO_BUF_LOCK,	FOR_ALL, buf_lock, 0, 3, -1),
+	FIELD(SO_PEEK_OFF,	FOR_UNIX | FOR_INET, peek_off, INT32_MIN, INT32_MAX, -1),
+	PLAIN(SO_BSDCOMPAT,	SO_HINT, 0, INT32_MIN, INT32_MAX),
+	PLAIN(SO_CNX_ADVICE,	SO_ACTION, 0, INT32_MIN, INT32_MAX),
+	PLAIN(SO_BUSY_POLL_BUDGET, SO_ACTION, 0, 0, 65535),
+	PLAIN(SO_SNDLOWAT,	SO_CONST, 1, 0, 0),
+	PLAIN(SO_BPF_EXTENSIONS, SO_CONST, CGROUP_BPF_EXTENSIONS, 0, 0),
+	PLAIN(SO_INCOMING_NAPI_ID, SO_CONST, 0, 0, 0),
+	PLAIN(SO_RESERVE_MEM,	SO_CONST, 0, 0, 0),
+};
+/* clang-format on */
+
+static u32 kind_of(const struct sock *sk)
+{
+	if (sk->domain == AF_UNIX)
+		return FOR_UNIX;
+	if (sk->domain == AF_NETLINK)
+		return FOR_NETLINK;
+	return sk->type == SOCK_STREAM ? FOR_TCP : FOR_UDP;
+}
+
+static const struct so_row *find_row(int name)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].name == name)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static s32 *field_of(struct sock *sk, const struct so_row *r)
+{
+	return (s32 *)((char *)sk + r->arg);
 }
 
 int sockopt_int(const void *value, u32 len, s32 *out)
@@ -90,14 +178,72 @@ static int set_linger(struct sock *sk, const void *value, u32 len)
 	return 0;
 }
 
+static int set_row(struct sock *sk, const struct so_row *r, s32 v)
+{
+	if (!(r->whose & kind_of(sk)))
+		return -EOPNOTSUPP;
+	if (r->kind == SO_CONST)
+		return r->name == SO_RESERVE_MEM && v >= 0 ? -EOPNOTSUPP
+		       : r->name == SO_RESERVE_MEM	   ? -EINVAL
+							   : -ENOPROTOOPT;
+	if (r->cap >= 0 && !cred_capable(r->cap))
+		return -EPERM;
+	if (v < r->min || v > r->max)
+		return -EINVAL;
+	if (r->kind == SO_FLAG)
+		set_flag(sk, r->arg, v != 0);
+	else if (r->kind == SO_FIELD)
+		atomic_store(field_of(sk, r), v);
+	return 0;
+}
+
+static int set_timestamp(struct sock *sk, int name, s32 v)
+{
+	bool ns = name == SO_TIMESTAMPNS_OLD || name == SO_TIMESTAMPNS_NEW;
+	bool is_new = name == SO_TIMESTAMP_NEW || name == SO_TIMESTAMPNS_NEW;
+
+	set_flag(sk, SF_TIMESTAMPS | SF_TIMESTAMP_NEW, false);
+	if (v)
+		set_flag(sk,
+			 (ns ? SF_TIMESTAMPNS : SF_TIMESTAMP) |
+				 (is_new ? SF_TIMESTAMP_NEW : 0),
+			 true);
+	return 0;
+}
+
+/* Time stamps of what is received, taken here; none of what is sent: they
+ * would come by the error queue. */
+static int set_timestamping(struct sock *sk, const void *value, u32 len)
+{
+	s32 v;
+
+	memcpy(&v, value, sizeof(v));
+	if (len != sizeof(v) && len != 2 * sizeof(v))
+		return -EINVAL;
+	if (v & ~SOF_TIMESTAMPING_MASK)
+		return -EINVAL;
+	if (v & (SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE |
+		 SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK))
+		return (int)syscall_unsupported("SO_TIMESTAMPING of sending",
+						(u64)v, EOPNOTSUPP);
+	sk->timestamping = v;
+	return 0;
+}
+
 static int set_int(struct sock *sk, int name, s32 v)
 {
 	switch (name) {
+	case SO_REUSEPORT:
+		if (v && !(kind_of(sk) & FOR_INET))
+			return -EOPNOTSUPP;
+		set_flag(sk, SF_REUSEPORT, v != 0);
+		return 0;
 	case SO_SNDBUF:
 	case SO_SNDBUFFORCE:
 		if (name == SO_SNDBUFFORCE && !cred_capable(CAP_NET_ADMIN))
 			return -EPERM;
 		sk->sndbuf = buffer_size(v, name == SO_SNDBUFFORCE, SNDBUF_MIN);
+		sk->buf_lock |= SOCK_SNDBUF_LOCK;
 		waitq_wake(&sk->wwait);
 		return 0;
 	case SO_RCVBUF:
@@ -105,6 +251,7 @@ static int set_int(struct sock *sk, int name, s32 v)
 		if (name == SO_RCVBUFFORCE && !cred_capable(CAP_NET_ADMIN))
 			return -EPERM;
 		sk->rcvbuf = buffer_size(v, name == SO_RCVBUFFORCE, RCVBUF_MIN);
+		sk->buf_lock |= SOCK_RCVBUF_LOCK;
 		return 0;
 	case SO_RCVLOWAT:
 		sk->rcvlowat = v < 0 ? INT32_MAX : MAX((u32)v, 1U);
@@ -114,57 +261,92 @@ static int set_int(struct sock *sk, int name, s32 v)
 			return -EPERM;
 		sk->priority = v;
 		return 0;
-	case SO_MARK:
-		if (!cred_capable(CAP_NET_ADMIN))
+	case SO_TIMESTAMP_OLD:
+	case SO_TIMESTAMP_NEW:
+	case SO_TIMESTAMPNS_OLD:
+	case SO_TIMESTAMPNS_NEW:
+		return set_timestamp(sk, name, v);
+	case SO_LOCK_FILTER:
+		if (!v && (atomic_load(&sk->flags) & SF_LOCK_FILTER))
 			return -EPERM;
-		sk->mark = v;
+		set_flag(sk, SF_LOCK_FILTER, v != 0);
 		return 0;
-	case SO_INCOMING_CPU:
-		sk->incoming_cpu = v;
+	case SO_TXREHASH:
+		if (kind_of(sk) != FOR_TCP)
+			return -EOPNOTSUPP;
+		if (v < -1 || v > 1)
+			return -EINVAL;
+		sk->txrehash = v != 0;
 		return 0;
-	case SO_BUSY_POLL:
-		sk->busy_poll = v;
-		return v < 0 ? -EINVAL : 0;
 	case SO_ZEROCOPY: /* answers would come by the error queue */
+		if (!(kind_of(sk) & FOR_INET))
+			return -EOPNOTSUPP;
 		return v < 0 || v > 1 ? -EINVAL : v ? -EOPNOTSUPP : 0;
-	case SO_TYPE:
-	case SO_PROTOCOL:
-	case SO_DOMAIN:
-	case SO_ERROR:
-	case SO_SNDLOWAT:
-		return -ENOPROTOOPT;
+	case SO_DETACH_FILTER: /* there is none */
+		return -ENOENT;
 	default:
 		return (int)syscall_unsupported("setsockopt SOL_SOCKET",
 						(u64)name, ENOPROTOOPT);
 	}
 }
 
+/* The interfaces exist in name only, and nobody is bound to one. */
+static int bind_to_device(const void *value, u32 len)
+{
+	char name[IFNAMSIZ] = "";
+
+	memcpy(name, value, MIN(len, (u32)IFNAMSIZ - 1));
+	if (!name[0])
+		return 0;
+	if (!netdev_index_of(name))
+		return -ENODEV;
+	return (int)syscall_unsupported("SO_BINDTODEVICE", len, EPERM);
+}
+
+static int set_pacing(struct sock *sk, const void *value, u32 len)
+{
+	u32 rate;
+
+	if (len == sizeof(u64)) {
+		memcpy(&sk->pacing_rate, value, sizeof(u64));
+		return 0;
+	}
+	memcpy(&rate, value, sizeof(rate));
+	sk->pacing_rate = rate == ~0U ? ~0UL : rate;
+	return 0;
+}
+
 static int set_socket(struct sock *sk, int name, const void *value, u32 len)
 {
-	u32 flag = bool_flag(name);
+	const struct so_row *r;
 	s32 v;
 	int err;
 
-	if (name == SO_LINGER)
-		return set_linger(sk, value, len);
-	if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
-		return set_timeout(&sk->rcvtimeo, value, len);
-	if (name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
-		return set_timeout(&sk->sndtimeo, value, len);
-	if (name == SO_BINDTODEVICE || name == SO_ATTACH_FILTER ||
-	    name == SO_ATTACH_BPF || name == SO_ATTACH_REUSEPORT_CBPF)
-		return (int)syscall_unsupported("setsockopt SOL_SOCKET",
-						(u64)name, ENOPROTOOPT);
+	if (name == SO_BINDTODEVICE)
+		return bind_to_device(value, len);
 	err = sockopt_int(value, len, &v);
 	if (err)
 		return err;
-	if (name == SO_PASSCRED && sk->domain != AF_UNIX)
-		return -EOPNOTSUPP;
-	if (flag) {
-		set_flag(sk, flag, v != 0);
-		return 0;
+	r = find_row(name);
+	if (r)
+		return set_row(sk, r, v);
+	switch (name) {
+	case SO_LINGER:
+		return set_linger(sk, value, len);
+	case SO_RCVTIMEO_OLD:
+	case SO_RCVTIMEO_NEW:
+		return set_timeout(&sk->rcvtimeo, value, len);
+	case SO_SNDTIMEO_OLD:
+	case SO_SNDTIMEO_NEW:
+		return set_timeout(&sk->sndtimeo, value, len);
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		return set_timestamping(sk, value, len);
+	case SO_MAX_PACING_RATE:
+		return set_pacing(sk, value, len);
+	default:
+		return set_int(sk, name, v);
 	}
-	return set_int(sk, name, v);
 }
 
 int sock_setsockopt(struct sock *sk, int level, int name, uaddr_t value,
@@ -209,15 +391,41 @@ static int take_error(struct sock *sk)
 	return err < 0 ? -err : err;
 }
 
-static int get_int(struct sock *sk, int name, s32 *v)
+static int get_row(struct sock *sk, const struct so_row *r, s32 *v)
 {
-	u32 flag = bool_flag(name);
-
-	if (flag) {
-		*v = (atomic_load(&sk->flags) & flag) != 0;
+	if (!(r->whose & kind_of(sk)))
+		return -EOPNOTSUPP;
+	switch (r->kind) {
+	case SO_FLAG:
+		*v = (atomic_load(&sk->flags) & r->arg) != 0;
+		return 0;
+	case SO_FIELD:
+		*v = atomic_load(field_of(sk, r));
+		return 0;
+	case SO_ACTION:
+		return -ENOPROTOOPT;
+	default:
+		*v = (s32)r->arg;
 		return 0;
 	}
+}
+
+static s32 get_timestamp(const struct sock *sk, int name)
+{
+	bool ns = name == SO_TIMESTAMPNS_OLD || name == SO_TIMESTAMPNS_NEW;
+	bool is_new = name == SO_TIMESTAMP_NEW || name == SO_TIMESTAMPNS_NEW;
+	u32 flags = atomic_load(&sk->flags);
+
+	return (flags & (ns ? SF_TIMESTAMPNS : SF_TIMESTAMP)) &&
+	       is_new == !!(flags & SF_TIMESTAMP_NEW);
+}
+
+static int get_int(struct sock *sk, int name, s32 *v)
+{
 	switch (name) {
+	case SO_REUSEPORT:
+		*v = (atomic_load(&sk->flags) & SF_REUSEPORT) != 0;
+		return 0;
 	case SO_TYPE:
 		*v = sk->type;
 		return 0;
@@ -242,21 +450,21 @@ static int get_int(struct sock *sk, int name, s32 *v)
 	case SO_RCVLOWAT:
 		*v = (s32)sk->rcvlowat;
 		return 0;
-	case SO_SNDLOWAT:
-		*v = 1;
-		return 0;
 	case SO_PRIORITY:
 		*v = sk->priority;
 		return 0;
-	case SO_MARK:
-		*v = sk->mark;
+	case SO_TIMESTAMP_OLD:
+	case SO_TIMESTAMP_NEW:
+	case SO_TIMESTAMPNS_OLD:
+	case SO_TIMESTAMPNS_NEW:
+		*v = get_timestamp(sk, name);
 		return 0;
-	case SO_INCOMING_CPU:
-		*v = sk->incoming_cpu;
+	case SO_LOCK_FILTER:
+		*v = (atomic_load(&sk->flags) & SF_LOCK_FILTER) != 0;
 		return 0;
-	case SO_BUSY_POLL:
-		*v = sk->busy_poll;
-		return 0;
+	case SO_TXREHASH:
+		*v = sk->txrehash;
+		return kind_of(sk) == FOR_TCP ? 0 : -EOPNOTSUPP;
 	case SO_ZEROCOPY:
 		*v = 0;
 		return 0;
@@ -283,8 +491,90 @@ static int get_peer_cred(struct sock *sk, void *value, u32 *len)
 	return put(value, len, known ? &sk->peer_cred : &none, sizeof(none));
 }
 
+static int get_peer_groups(struct sock *sk, void *value, u32 *len)
+{
+	const struct cred *c = sk->peer_groups;
+	u32 size;
+
+	if (!c)
+		return -ENODATA;
+	size = c->ngroups * (u32)sizeof(u32);
+	if (*len < size) {
+		*len = size;
+		return -ERANGE;
+	}
+	if (size > OPT_SIZE_MAX)
+		return -ERANGE;
+	*len = size;
+	memcpy(value, c->groups, size);
+	return 0;
+}
+
+static int get_peer_pidfd(struct sock *sk)
+{
+	struct process *p;
+	struct file *f;
+	int fd, err;
+
+	if (sk->domain != AF_UNIX || sk->peer_cred.pid == 0 ||
+	    atomic_load_acquire(&sk->state) == SS_CLOSED)
+		return -ENODATA;
+	p = process_find(sk->peer_cred.pid);
+	if (!p)
+		return -ESRCH;
+	err = pidfd_new(p, 0, &f);
+	process_put(p);
+	if (err)
+		return err;
+	fd = fd_install(f, 0, true);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+static int get_peer_name(struct sock *sk, void *value, u32 *len)
+{
+	struct sock_addr a;
+	int err = sk->ops->name_get(sk, true, &a);
+
+	if (err)
+		return err == -ENOTCONN ? err : -ENOTCONN;
+	if (a.len < *len)
+		return -EINVAL;
+	memcpy(value, a.bytes, *len);
+	return 0;
+}
+
+static int get_meminfo(struct sock *sk, void *value, u32 *len)
+{
+	u32 v[9] = { (u32)sk->msg_bytes, sk->rcvbuf,
+		     (u32)atomic_load(&sk->wmem), sk->sndbuf };
+
+	v[8] = atomic_load(&sk->ndrops);
+	return put(value, len, v, sizeof(v));
+}
+
+static int get_exact(void *value, const u32 *len, u64 v)
+{
+	if (*len < sizeof(v))
+		return -EINVAL;
+	memcpy(value, &v, sizeof(v));
+	return 0;
+}
+
+static int get_pacing(struct sock *sk, void *value, u32 *len)
+{
+	u32 low = (u32)MIN(sk->pacing_rate, (u64)UINT32_MAX);
+
+	if (*len >= sizeof(u64))
+		return put(value, len, &sk->pacing_rate, sizeof(u64));
+	return put(value, len, &low, sizeof(low));
+}
+
 static int get_socket(struct sock *sk, int name, void *value, u32 *len)
 {
+	const struct so_row *r = find_row(name);
+	s32 stamping[2] = { sk->timestamping, 0 };
 	struct linux_linger l;
 	s32 v;
 	int err;
@@ -300,15 +590,37 @@ static int get_socket(struct sock *sk, int name, void *value, u32 *len)
 	case SO_SNDTIMEO_OLD:
 	case SO_SNDTIMEO_NEW:
 		return get_timeout(sk->sndtimeo, value, len);
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		return put(value, len, stamping, sizeof(stamping));
+	case SO_MAX_PACING_RATE:
+		return get_pacing(sk, value, len);
+	case SO_MEMINFO:
+		return get_meminfo(sk, value, len);
+	case SO_COOKIE:
+		err = get_exact(value, len, sk->cookie);
+		*len = sizeof(u64);
+		return err;
+	case SO_NETNS_COOKIE:
+		if (*len != sizeof(u64))
+			return -EINVAL;
+		return get_exact(value, len, 1);
 	case SO_PEERCRED:
 		return get_peer_cred(sk, value, len);
+	case SO_PEERGROUPS:
+		return get_peer_groups(sk, value, len);
+	case SO_PEERNAME:
+		return get_peer_name(sk, value, len);
 	case SO_PEERSEC:
 		return -ENOPROTOOPT; /* no security module */
 	case SO_BINDTODEVICE:
 		*len = 0;
 		return 0;
+	case SO_PEERPIDFD:
+		v = get_peer_pidfd(sk);
+		return v < 0 ? v : put(value, len, &v, sizeof(v));
 	default:
-		err = get_int(sk, name, &v);
+		err = r ? get_row(sk, r, &v) : get_int(sk, name, &v);
 		return err ? err : put(value, len, &v, sizeof(v));
 	}
 }
@@ -333,6 +645,8 @@ int sock_getsockopt(struct sock *sk, int level, int name, uaddr_t value,
 		err = sk->ops->getsockopt(sk, level, name, buf, &n);
 	else
 		err = sk->domain == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
+	if (err == -ERANGE)
+		return user_store_u32(len, n) ? -EFAULT : err;
 	if (err)
 		return err;
 	if (user_copy_out(value, buf, n) || user_store_u32(len, n))

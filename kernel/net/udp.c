@@ -10,14 +10,12 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
 #include "kernel/mm/heap.h"
-#include "kernel/net/inet.h"
-#include "kernel/net/msg.h"
+#include "kernel/net/netdev.h"
+#include "kernel/net/udp.h"
 #include "kernel/plat/plat.h"
 #include "kernel/sys/syscall.h"
 
-#define UDP_DATA_MAX 65507
 #define UDP_HFDS (UDP_PEERS + 1)
-#define JIFFY_IFINDEX 2 /* netdev.c: the interface to the outside */
 
 /* --- Outside peers
  * ----------------------------------------------------------------- */
@@ -181,32 +179,24 @@ static s64 send_outside(struct sock *sk, const struct inet_addr *to,
  * ----------------------------------------------------------------------------
  */
 
-static s64 send_inside(struct sock *sk, const struct inet_addr *to,
-		       const struct inet_addr *from, struct sock_msg *m)
+static void msg_address(struct msg *msg, const struct inet_addr *to,
+			const struct inet_addr *from, const struct udp_how *how)
 {
-	struct inet_sock *dest = port_find_receiver(&udp_ports, to, from);
-	u64 len = m->uio.left;
-	struct list none;
-	struct msg *msg;
-	bool queued = false;
-	int err;
-
-	if (!dest) {
-		/* Port unreachable comes back at once. */
-		if (inet_of(sk)->remote.port) {
-			sock_set_error(sk, ECONNREFUSED);
-			sock_wake_all(sk);
-		}
-		return (s64)len;
-	}
-	err = msg_new(&m->uio, len, &msg);
-	if (err) {
-		sock_put(&dest->sk);
-		return err;
-	}
 	memcpy(msg->from_ip, from->ip, 16);
 	msg->from_port = from->port;
 	memcpy(msg->to_ip, to->ip, 16);
+	msg->to_port = to->port;
+	msg->ttl = (u8)how->ttl;
+	msg->tos = (u8)how->tos;
+	msg->ifindex = how->ifindex;
+}
+
+/* Queue msg (taken over) at dest (reference taken over). */
+static void queue_at(struct inet_sock *dest, struct msg *msg)
+{
+	struct list none;
+	bool queued = false;
+
 	mutex_lock(&dest->sk.rx_lock);
 	if (!dest->sk.rx_closed && dest->sk.msg_bytes < dest->sk.rcvbuf) {
 		msg_queue(&dest->sk, msg, NULL);
@@ -216,16 +206,85 @@ static s64 send_inside(struct sock *sk, const struct inet_addr *to,
 	if (queued) {
 		waitq_wake_events(&dest->sk.rwait, EV_READ, 1);
 	} else { /* full: lost, as on any network */
+		atomic_fetch_add(&dest->sk.ndrops, 1);
 		list_init(&none);
 		msg_free(msg, &none);
 	}
 	sock_put(&dest->sk);
+}
+
+static s64 send_inside(struct sock *sk, const struct inet_addr *to,
+		       const struct inet_addr *from, struct udp_how *how,
+		       struct sock_msg *m)
+{
+	struct inet_sock *dest = port_find_receiver(&udp_ports, to, from);
+	u64 len = m->uio.left;
+	struct msg *msg;
+	int err;
+
+	err = msg_new(&m->uio, len, &msg);
+	if (err) {
+		if (dest)
+			sock_put(&dest->sk);
+		return err;
+	}
+	how->ifindex = inet_ifindex(to);
+	msg_address(msg, to, from, how);
+	if (dest)
+		queue_at(dest, msg);
+	else
+		udp_refused(inet_of(sk), to, msg); /* port unreachable */
 	return (s64)len;
+}
+
+static bool loops_back(struct sock *sk, const struct inet_addr *to)
+{
+	return inet_is_v4(to)
+		       ? inet_opt_value(inet_of(sk), SOL_IP, IP_MULTICAST_LOOP)
+		       : inet_opt_value(inet_of(sk), SOL_IPV6,
+					IPV6_MULTICAST_LOOP);
+}
+
+#define GROUP_MAX 64 /* receivers of one datagram */
+
+/* A group, or everybody: a copy to each member inside. There is nobody
+ * outside. */
+static s64 send_group(struct sock *sk, const struct inet_addr *to,
+		      const struct inet_addr *from, const struct udp_how *how,
+		      struct sock_msg *m)
+{
+	struct inet_sock *found[GROUP_MAX];
+	u64 len = m->uio.left;
+	struct msg *msg, *copy;
+	struct list none;
+	struct uio u;
+	u32 n;
+	int err = msg_new(&m->uio, len, &msg);
+
+	if (err)
+		return err;
+	n = how->ifindex == 1 || loops_back(sk, to)
+		    ? port_find_all(&udp_ports, to, from, how->ifindex, found,
+				    GROUP_MAX)
+		    : 0;
+	for (u32 i = 0; i < n; i++) {
+		uio_init_kernel(&u, msg->data, len);
+		if (msg_new(&u, len, &copy)) {
+			sock_put(&found[i]->sk);
+			continue;
+		}
+		msg_address(copy, to, from, how);
+		queue_at(found[i], copy);
+	}
+	list_init(&none);
+	msg_free(msg, &none);
+	return n == 0 && how->ifindex != 1 ? -ENETUNREACH : (s64)len;
 }
 
 /* Where to, and from where. */
 static int send_route(struct sock *sk, const struct sock_msg *m,
-		      struct inet_addr *to, struct inet_addr *from)
+		      struct inet_addr *to, struct inet_addr *from,
+		      struct udp_how *how)
 {
 	struct inet_sock *isk = inet_of(sk);
 	bool named = m->addr && m->addr->len && m->addr->family != AF_UNSPEC;
@@ -257,66 +316,148 @@ static int send_route(struct sock *sk, const struct sock_msg *m,
 		inet_choose_source(to, to);
 		to->port = port;
 	}
-	if (inet_is_any(from))
+	if (inet_is_multicast(to) && how->ifindex == 0)
+		how->ifindex = isk->mcast_ifindex ? isk->mcast_ifindex
+						  : JIFFY_IFINDEX;
+	if (!inet_is_any(&how->src))
+		memcpy(from->ip, how->src.ip, sizeof(from->ip));
+	else if (inet_is_multicast(to) &&
+		 (inet_is_any(from) || inet_is_multicast(from)))
+		inet_addr_v4(from, netdev_ip(netdev_at(how->ifindex - 1)),
+			     from->port);
+	else if (inet_is_any(from))
 		inet_choose_source(to, from);
 	return 0;
 }
 
-static s64 udp_send(struct sock *sk, struct sock_msg *m)
+static s64 send_now(struct sock *sk, struct sock_msg *m)
 {
 	struct inet_addr to, from;
-	int err;
+	struct udp_how how;
+	int err = udp_control_in(inet_of(sk), m, &how);
 
-	if (m->flags & MSG_OOB)
-		return -EOPNOTSUPP;
-	if (m->flags & MSG_MORE)
-		return syscall_unsupported("udp MSG_MORE", m->flags,
-					   EOPNOTSUPP);
-	if (m->uio.left > UDP_DATA_MAX)
-		return -EMSGSIZE;
-	err = sock_take_error(sk);
 	if (!err)
-		err = send_route(sk, m, &to, &from);
+		err = sock_take_error(sk);
+	if (!err)
+		err = send_route(sk, m, &to, &from, &how);
 	if (err)
 		return err;
 	if (atomic_load(&sk->shut) & SHUT_BIT_WR)
 		return sock_broken(m->flags);
-	if (inet_is_multicast(&to))
-		return inet_is_v4(&to) && to.ip[12] == 255 &&
-				       !(atomic_load(&sk->flags) & SF_BROADCAST)
-			       ? -EACCES
-			       : -ENETUNREACH;
-	return inet_is_local(&to) ? send_inside(sk, &to, &from, m)
+	udp_fill_how(inet_of(sk), &to, &how);
+	if (inet_is_multicast(&to)) {
+		if (inet_is_v4(&to) && to.ip[12] == 255 &&
+		    !(atomic_load(&sk->flags) & SF_BROADCAST))
+			return -EACCES;
+		return send_group(sk, &to, &from, &how, m);
+	}
+	return inet_is_local(&to) ? send_inside(sk, &to, &from, &how, m)
 				  : send_outside(sk, &to, m);
+}
+
+/* --- MSG_MORE and UDP_CORK: a datagram made by several calls
+ * -----------------------------------------------------------------------------
+ */
+
+struct udp_cork {
+	u32 len;
+	struct sock_addr addr; /* of the first call */
+	u8 data[UDP_DATA_MAX];
+};
+
+/* Append to the datagram in the making; 0 or the error, which drops it. */
+static int cork_add(struct inet_sock *isk, struct sock_msg *m)
+{
+	struct udp_cork *c;
+	u64 n = m->uio.left;
+	int err = 0;
+
+	mutex_lock(&isk->sk.lock);
+	c = isk->cork;
+	if (!c) {
+		c = isk->cork = kmalloc(sizeof(*c));
+		if (c) {
+			c->len = 0;
+			c->addr.len = 0;
+			if (m->addr)
+				c->addr = *m->addr;
+		}
+	}
+	if (!c)
+		err = -ENOBUFS;
+	else if (n > UDP_DATA_MAX - c->len)
+		err = -EMSGSIZE;
+	else if (n && uio_get(&m->uio, c->data + c->len, n) != (s64)n)
+		err = -EFAULT;
+	if (err) {
+		kfree(c);
+		isk->cork = NULL;
+	} else {
+		c->len += (u32)n;
+	}
+	mutex_unlock(&isk->sk.lock);
+	return err;
+}
+
+/* Send what was gathered. */
+static s64 cork_push(struct inet_sock *isk, u32 flags)
+{
+	struct sock_msg m;
+	struct udp_cork *c;
+	s64 ret;
+
+	mutex_lock(&isk->sk.lock);
+	c = isk->cork;
+	isk->cork = NULL;
+	mutex_unlock(&isk->sk.lock);
+	if (!c)
+		return 0;
+	memset(&m, 0, sizeof(m));
+	m.flags = flags;
+	m.addr = c->addr.len ? &c->addr : NULL;
+	uio_init_kernel(&m.uio, c->data, c->len);
+	ret = send_now(&isk->sk, &m);
+	kfree(c);
+	return ret;
+}
+
+static bool is_corked(struct inet_sock *isk)
+{
+	return isk->opts_set && inet_opt_value(isk, SOL_UDP, UDP_CORK);
+}
+
+static s64 udp_send(struct sock *sk, struct sock_msg *m)
+{
+	struct inet_sock *isk = inet_of(sk);
+	u64 len = m->uio.left;
+	s64 ret;
+
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (len > UDP_DATA_MAX)
+		return -EMSGSIZE;
+	if (likely(!(m->flags & MSG_MORE) && !atomic_load(&isk->cork) &&
+		   !is_corked(isk)))
+		return send_now(sk, m);
+	ret = cork_add(isk, m);
+	if (!ret && !(m->flags & MSG_MORE) && !is_corked(isk))
+		ret = cork_push(isk, m->flags);
+	return ret < 0 ? ret : (s64)len;
+}
+
+static int udp_setsockopt(struct sock *sk, int level, int name,
+			  const void *value, u32 len)
+{
+	int err = inet_setsockopt(sk, level, name, value, len);
+
+	if (!err && level == SOL_UDP && name == UDP_CORK &&
+	    !is_corked(inet_of(sk)))
+		cork_push(inet_of(sk), MSG_DONTWAIT | MSG_NOSIGNAL);
+	return err;
 }
 
 /* --- Receiving
  * ----------------------------------------------------------------------- */
-
-static void put_pktinfo(struct inet_sock *isk, struct sock_msg *m,
-			const u8 *to_ip, bool outside)
-{
-	struct in_pktinfo v4;
-	struct {
-		u8 ip[16];
-		u32 index;
-	} v6;
-
-	if (!m->control)
-		return;
-	if (inet_opt_value(isk, SOL_IP, IP_PKTINFO)) {
-		v4.ipi_ifindex = outside ? JIFFY_IFINDEX : 1;
-		memcpy(&v4.ipi_spec_dst, to_ip + 12, 4);
-		memcpy(&v4.ipi_addr, to_ip + 12, 4);
-		control_put(m->control, SOL_IP, IP_PKTINFO, &v4, sizeof(v4));
-	}
-	if (inet_opt_value(isk, SOL_IPV6, IPV6_RECVPKTINFO)) {
-		memcpy(v6.ip, to_ip, 16);
-		v6.index = outside ? JIFFY_IFINDEX : 1;
-		control_put(m->control, SOL_IPV6, IPV6_PKTINFO, &v6,
-			    sizeof(v6));
-	}
-}
 
 static s64 take_queued(struct sock *sk, struct sock_msg *m)
 {
@@ -336,7 +477,7 @@ static s64 take_queued(struct sock *sk, struct sock_msg *m)
 	from.port = msg->from_port;
 	if (m->addr)
 		inet_addr_format(&from, sk->domain, m->addr);
-	put_pktinfo(inet_of(sk), m, msg->to_ip, false);
+	udp_control_out(inet_of(sk), m, msg);
 	ret = msg_copy(msg, m);
 	if (m->flags & MSG_PEEK) {
 		mutex_unlock(&sk->rx_lock);
@@ -375,7 +516,7 @@ static s64 take_from(struct inet_sock *isk, int hfd, struct inet_addr *from,
 		inet_addr_format(from, isk->sk.domain, m->addr);
 	if (inet_is_any(&local))
 		inet_choose_source(from, &local);
-	put_pktinfo(isk, m, local.ip, true);
+	udp_control_outside(isk, m, local.ip);
 	if ((u64)n > m->uio.left) {
 		m->out_flags |= MSG_TRUNC;
 		if (!(m->flags & MSG_TRUNC))
@@ -475,8 +616,10 @@ static s64 udp_recv(struct sock *sk, struct sock_msg *m)
 {
 	s64 n;
 
-	if (m->flags & (MSG_OOB | MSG_ERRQUEUE))
-		return m->flags & MSG_OOB ? -EOPNOTSUPP : -EAGAIN;
+	if (m->flags & MSG_ERRQUEUE)
+		return udp_recv_error(inet_of(sk), m);
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
 	n = take_any(sk, m);
 	if (n != -EAGAIN || (m->flags & MSG_DONTWAIT))
 		return n;
@@ -508,15 +651,19 @@ static int udp_connect(struct sock *sk, const struct sock_addr *a,
 	err = inet_addr_parse(a, sk->domain, &to);
 	if (err)
 		return err;
-	if (inet_is_multicast(&to) || (isk->is_v6only && inet_is_v4(&to)))
+	if (isk->is_v6only && inet_is_v4(&to))
 		return -ENETUNREACH;
+	if (inet_is_v4(&to) && to.ip[12] == 255 &&
+	    !(atomic_load(&sk->flags) & SF_BROADCAST))
+		return -EACCES;
 	if (inet_is_any(&to)) {
 		u16 port = to.port;
 
 		inet_choose_source(&to, &to);
 		to.port = port;
 	}
-	if (!inet_is_local(&to) && isk->hfd < 0 && to.port) {
+	if (!inet_is_local(&to) && !inet_is_multicast(&to) && isk->hfd < 0 &&
+	    to.port) {
 		err = peer_open(isk, &to);
 		if (err)
 			return err;
@@ -561,7 +708,7 @@ static u32 udp_poll(struct sock *sk, struct poll_table *pt)
 	}
 	if (atomic_load(&sk->nmsgs))
 		ev |= EV_READ;
-	if (atomic_load(&sk->error))
+	if (atomic_load(&sk->error) || inet_of(sk)->nerrors)
 		ev |= EV_ERR;
 	if (shut & SHUT_BIT_RD)
 		ev |= EV_READ | EV_RDHUP;
@@ -602,6 +749,10 @@ static void udp_close(struct sock *sk)
 	sk->rx_closed = true;
 	mutex_unlock(&sk->rx_lock);
 	msg_purge(sk);
+	mcast_leave_all(isk);
+	udp_drop_errors(isk);
+	kfree(isk->cork);
+	isk->cork = NULL;
 	for (u32 i = 0; isk->peers && i < UDP_PEERS; i++) {
 		if (isk->peers[i].hfd >= 0)
 			plat_hfd_close(isk->peers[i].hfd);
@@ -621,7 +772,7 @@ const struct sock_ops udp_ops = {
 	.recv = udp_recv,
 	.shutdown = udp_shutdown,
 	.poll = udp_poll,
-	.setsockopt = inet_setsockopt,
+	.setsockopt = udp_setsockopt,
 	.getsockopt = inet_getsockopt,
 	.ioctl = udp_ioctl,
 	.close = udp_close,

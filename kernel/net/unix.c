@@ -9,6 +9,8 @@
 #include "kernel/mm/heap.h"
 #include "kernel/net/conn.h"
 #include "kernel/net/msg.h"
+#include "kernel/proc/cred.h"
+#include "kernel/proc/thread.h"
 
 static int unix_new(u32 type, struct sock **sk)
 {
@@ -49,8 +51,10 @@ int unix_socketpair(u32 type, u32 protocol, struct sock *pair[2])
 		return err;
 	}
 	conn_join(pair[0], pair[1]);
-	pair[0]->peer_cred = pair[1]->cred;
-	pair[1]->peer_cred = pair[0]->cred;
+	for (int i = 0; i < 2; i++) {
+		pair[i]->peer_cred = pair[i]->cred;
+		pair[i]->peer_groups = cred_get(current()->cred);
+	}
 	return 0;
 }
 
@@ -61,7 +65,7 @@ void unix_add_cred(struct sock *sk, const struct sock *other, struct scm *scm)
 {
 	u32 flags = atomic_load(&sk->flags) | atomic_load(&other->flags);
 
-	if (scm->has_cred || !(flags & SF_PASSCRED))
+	if (scm->has_cred || !(flags & SF_PASS))
 		return;
 	scm_current_cred(&scm->cred);
 	scm->has_cred = true;
@@ -72,7 +76,7 @@ int unix_scm_in(struct sock *sk, struct sock_msg *m)
 	int err = 0;
 
 	if (likely(m->control_in_len == 0)) {
-		if (unlikely(atomic_load(&sk->flags) & SF_PASSCRED))
+		if (unlikely(atomic_load(&sk->flags) & SF_PASS))
 			return unix_autobind(sk, true);
 		return 0;
 	}
@@ -122,7 +126,7 @@ static int wait_backlog(struct sock *sk, struct sock *listener, bool nonblock,
 }
 
 /* The server's end of a connection of sk to listener. */
-static int new_child(struct sock *sk, struct sock *listener, struct sock **out)
+static int new_child(struct sock *listener, struct sock **out)
 {
 	struct sock *child;
 	int err = unix_new(listener->type, &child);
@@ -132,11 +136,11 @@ static int new_child(struct sock *sk, struct sock *listener, struct sock **out)
 	unix_of(child)->name = unix_of(listener)->name;
 	if (unix_of(child)->name)
 		unix_name_get(unix_of(child)->name);
-	child->flags = atomic_load(&listener->flags) & SF_PASSCRED;
+	child->flags = atomic_load(&listener->flags) & SF_PASS;
 	child->sndbuf = listener->sndbuf;
 	child->rcvbuf = listener->rcvbuf;
 	scm_current_cred(&child->peer_cred);
-	sk->peer_cred = listener->peer_cred;
+	child->peer_groups = cred_get(current()->cred);
 	*out = child;
 	return 0;
 }
@@ -145,7 +149,7 @@ static int connect_to(struct sock *sk, struct sock *listener, bool nonblock)
 {
 	struct sock *child = NULL;
 	nsec_t deadline = 0;
-	int err = new_child(sk, listener, &child);
+	int err = new_child(listener, &child);
 
 	if (err)
 		return err;
@@ -157,6 +161,8 @@ static int connect_to(struct sock *sk, struct sock *listener, bool nonblock)
 		u32 closed = SS_CLOSED;
 
 		if (atomic_cmpxchg(&sk->state, &closed, SS_CONNECTING)) {
+			sk->peer_cred = listener->peer_cred;
+			sk->peer_groups = cred_get(listener->peer_groups);
 			conn_join(sk, child);
 			conn_offer(listener, child);
 			child = NULL;
@@ -207,6 +213,9 @@ int unix_listen(struct sock *sk, int backlog)
 	} else {
 		sk->backlog = MIN((u32)backlog, (u32)SOCK_MAX_BACKLOG);
 		scm_current_cred(&sk->peer_cred);
+		if (sk->peer_groups)
+			cred_put(sk->peer_groups);
+		sk->peer_groups = cred_get(current()->cred);
 		atomic_store_release(&sk->state, SS_LISTEN);
 	}
 	mutex_unlock(&sk->lock);
@@ -277,6 +286,8 @@ void unix_free(struct sock *sk)
 
 	if (u->name)
 		unix_name_put(u->name);
+	if (sk->peer_groups)
+		cred_put(sk->peer_groups);
 }
 
 /* --- Streams
@@ -333,7 +344,7 @@ static s64 stream_write(struct sock *sk, struct uio *u, bool nonblock)
 	if (!is_connected(sk))
 		return -ENOTCONN;
 	if (likely(!((atomic_load(&sk->flags) | atomic_load(&sk->peer->flags)) &
-		     SF_PASSCRED)))
+		     SF_PASS)))
 		return conn_write(sk, u, nonblock);
 	memset(&m, 0, sizeof(m));
 	m.uio = *u;

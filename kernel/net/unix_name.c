@@ -191,7 +191,7 @@ int unix_autobind(struct sock *sk, bool only_passcred)
 	struct sock_addr a;
 	int err = 0;
 
-	if (only_passcred && !(atomic_load(&sk->flags) & SF_PASSCRED))
+	if (only_passcred && !(atomic_load(&sk->flags) & SF_PASS))
 		return 0;
 	if (atomic_load_acquire(&u->name))
 		return 0;

@@ -13,8 +13,11 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/socket.h"
 #include "kernel/mm/heap.h"
+#include "kernel/net/netdev.h"
 #include "kernel/net/scm_int.h"
 #include "kernel/net/sock.h"
+#include "kernel/proc/pidfd.h"
+#include "kernel/proc/process.h"
 #include "kernel/vfs/vfs.h"
 #include "tests/unit/stub_plat.h"
 #include "tests/unit/stub_proc.h"
@@ -42,6 +45,39 @@ long netdev_ioctl(u32 cmd, uaddr_t arg)
 {
 	(void)cmd, (void)arg;
 	return -ENOTTY;
+}
+
+u32 netdev_index_of(const char *name)
+{
+	(void)name;
+	return 0;
+}
+
+int pidfd_new(struct process *p, u32 flags, struct file **f)
+{
+	(void)p, (void)flags, (void)f;
+	return -ENOMEM;
+}
+
+struct process *process_find(s32 pid)
+{
+	(void)pid;
+	return NULL;
+}
+
+void process_put(struct process *p)
+{
+	(void)p;
+}
+
+struct cred *cred_get(struct cred *c)
+{
+	return c;
+}
+
+void cred_put(struct cred *c)
+{
+	(void)c;
 }
 
 void epoll_file_rearm(struct file *f)

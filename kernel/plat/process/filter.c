@@ -187,46 +187,64 @@ static void rule_accept(struct filter *f)
 	allow(f);
 }
 
-/* Plain options of SOL_SOCKET and TCP: none that attaches programs, picks
- * interfaces, loads modules or hands out descriptors of others. */
-static void rule_sockopt(struct filter *f, const u32 *socket_names, u8 n1,
-			 const u32 *tcp_names, u8 n2)
+#define HOSTOPT(level, number, set, get, name) { level, number, set, get },
+static const struct hostopt {
+	u8 level, number;
+	bool set, get;
+} hostopts[] = {
+#include "kernel/plat/process/hostopts.h"
+};
+#undef HOSTOPT
+
+bool filter_option_passes(int level, int number, bool get)
 {
+	for (u32 i = 0; i < ARRAY_SIZE(hostopts); i++) {
+		const struct hostopt *o = &hostopts[i];
+
+		if (o->level == level && o->number == number)
+			return get ? o->get : o->set;
+	}
+	return false;
+}
+
+static u8 option_numbers(u8 level, bool get, u32 *out)
+{
+	u8 n = 0;
+
+	for (u32 i = 0; i < ARRAY_SIZE(hostopts); i++) {
+		if (hostopts[i].level == level &&
+		    (get ? hostopts[i].get : hostopts[i].set))
+			out[n++] = hostopts[i].number;
+	}
+	return n;
+}
+
+static void rule_sockopt(struct filter *f, bool get)
+{
+	u32 names[ARRAY_SIZE(hostopts)];
+	u8 n = option_numbers(1, get, names);
+
 	load_arg(f, 1);
-	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (u8)(n1 + 3));
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (u8)(n + 3));
 	load_arg(f, 2);
-	require_one_of(f, socket_names, n1);
+	require_one_of(f, names, n);
 	allow(f);
 	require(f, 6);
+	n = option_numbers(6, get, names);
 	load_arg(f, 2);
-	require_one_of(f, tcp_names, n2);
+	require_one_of(f, names, n);
 	allow(f);
 }
 
-/* Up to QUICKACK, USER_TIMEOUT FASTOPEN NOTSENT_LOWAT: not CONGESTION, REPAIR.
- */
-static const u32 tcp_names[] = { 1, 2,	3,  4,	5,  6,	7, 8,
-				 9, 10, 11, 12, 18, 23, 25 };
-
 static void rule_setsockopt(struct filter *f)
 {
-	/* REUSEADDR BROADCAST SNDBUF RCVBUF KEEPALIVE OOBINLINE PRIORITY LINGER
-	 * RCVLOWAT RCVTIMEO SNDTIMEO */
-	static const u32 names[] = { 2, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21 };
-
 	require_not_stdio(f);
-	rule_sockopt(f, names, ARRAY_SIZE(names), tcp_names,
-		     ARRAY_SIZE(tcp_names));
+	rule_sockopt(f, false);
 }
 
 static void rule_getsockopt(struct filter *f)
 {
-	/* The same, and TYPE ERROR ACCEPTCONN PROTOCOL DOMAIN. */
-	static const u32 names[] = { 2,	 3,  4,	 6,  7,	 8,  9,	 10,
-				     12, 13, 18, 20, 21, 30, 38, 39 };
-
-	rule_sockopt(f, names, ARRAY_SIZE(names), tcp_names,
-		     ARRAY_SIZE(tcp_names));
+	rule_sockopt(f, true);
 }
 
 static void rule_ioctl(struct filter *f)

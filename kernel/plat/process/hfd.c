@@ -112,36 +112,16 @@ int plat_hfd_shutdown(int hfd, int how)
 	return (int)hostcall(__NR_shutdown, hfd, how);
 }
 
-/* Options the filter would kill for must not get there. */
-static bool option_passes(int level, int name, bool get)
-{
-	static const u64 socket_set = 1UL << 2 | 1UL << 6 | 1UL << 7 |
-				      1UL << 8 | 1UL << 9 | 1UL << 10 |
-				      1UL << 12 | 1UL << 13 | 1UL << 18 |
-				      1UL << 20 | 1UL << 21;
-	static const u64 socket_get = socket_set | 1UL << 3 | 1UL << 4 |
-				      1UL << 30 | 1UL << 38 | 1UL << 39;
-	static const u64 tcp = 0x1ffe | 1UL << 18 | 1UL << 23 | 1UL << 25;
-	u64 set;
-
-	if (name < 0 || name > 63)
-		return false;
-	set = level == 1   ? (get ? socket_get : socket_set)
-	      : level == 6 ? tcp
-			   : 0;
-	return (set >> name) & 1;
-}
-
 int plat_hfd_setsockopt(int hfd, int level, int name, const void *v, u32 len)
 {
-	if (!option_passes(level, name, false))
+	if (!filter_option_passes(level, name, false))
 		return -ENOPROTOOPT;
 	return (int)hostcall(__NR_setsockopt, hfd, level, name, v, len);
 }
 
 int plat_hfd_getsockopt(int hfd, int level, int name, void *v, u32 *len)
 {
-	if (!option_passes(level, name, true))
+	if (!filter_option_passes(level, name, true))
 		return -ENOPROTOOPT;
 	return (int)hostcall(__NR_getsockopt, hfd, level, name, v, len);
 }

@@ -83,6 +83,9 @@ extern int (*host_getcpu)(unsigned int *cpu, unsigned int *node, void *unused);
 
 /* filter.c: install the seccomp filter; 0 or -errno. */
 int filter_install(void);
+/* May this socket option be set (get: read) on an outside socket? The filter
+ * kills for the others. */
+bool filter_option_passes(int level, int number, bool get);
 /* vdso_host.c: move the host's vDSO at `base` and its data to the fixed place
  * and look its functions up; stack_end bounds the search. */
 int vdso_host_move(u64 base, u64 stack_end);
