@@ -32,8 +32,18 @@ endef
 $(foreach t,$(sort $(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(t))))
 FUZZ_BINARIES := $(addprefix $(O)/fuzz/,$(sort $(FUZZ_TARGETS)))
 
+# The syscall fuzzer, a guest program: its grammar is the kernel's tables.
+SYSCALL_FUZZ_SRCS := $(wildcard tests/fuzz/syscalls/*.c)
+$(O)/fuzz/fuzz_syscalls: $(SYSCALL_FUZZ_SRCS) kernel/sys/table.h \
+		kernel/sys/flags.h $(wildcard tests/fuzz/syscalls/*.h)
+	@mkdir -p $(@D)
+	@echo "  FUZZ fuzz_syscalls"
+	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -Werror -I. -static -pthread \
+		-o $@ $(SYSCALL_FUZZ_SRCS)
+
 .PHONY: check check-run check-build check-unit check-guest check-e2e check-fuzz check-all lint \
 	check-headers check-layers check-format check-docs format fuzz \
+	check-fuzz-syscalls fuzz-syscalls \
 	check-suites nightly soak
 
 # What tests need is built first and in parallel; a thing that does not build is
@@ -49,9 +59,11 @@ check-run:
 		echo "fail build" >>$(RESULTS)
 	@$(MAKE) --no-print-directory -k -j$(CHECK_JOBS) --output-sync=target \
 		BUILT=1 lint check-unit check-fuzz || true
-	@$(MAKE) --no-print-directory -k check-guest check-e2e check-suites || true
+	@$(MAKE) --no-print-directory -k check-guest check-e2e \
+		check-fuzz-syscalls check-suites || true
 
-check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES)
+check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES) \
+	$(O)/fuzz/fuzz_syscalls
 
 # In check-run, what did not build (a failure noted already) hides no other.
 check-unit: $(if $(BUILT),,$(UNIT_BINARIES)) ## host unit tests under ASan and UBSan
@@ -87,6 +99,13 @@ check-fuzz: $(FUZZ_BINARIES) ## a few seconds of every fuzz target
 
 fuzz: $(FUZZ_BINARIES) ## FUZZ_SECONDS (600) of every fuzz target
 	@tools/run-fuzz /dev/stdout $(or $(FUZZ_SECONDS),600) $(FUZZ_BINARIES)
+
+check-fuzz-syscalls: all $(O)/fuzz/fuzz_syscalls ## the syscall fuzzer, fixed seeds
+	@tools/run-fuzz-syscalls $(RESULTS) $(O) 20
+
+fuzz-syscalls: all $(O)/fuzz/fuzz_syscalls ## FUZZ_SECONDS (600) of the syscall fuzzer
+	@tools/run-fuzz-syscalls /dev/stdout $(O) $(or $(FUZZ_SECONDS),600) \
+		$(or $(FUZZ_SEED),$(shell date +%s))
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard \
 	'*.c' '*.h' 2>/dev/null)
