@@ -13,13 +13,12 @@ struct thread;
 struct cpu_block {
 	struct thread *current; /* offset 0 */
 	u64 kernel_sp;		/* offset 8: top of current's kernel stack */
-	u64 user_sp;		/* offset 16: scratch of the fast entry */
-	u64 self;		/* offset 24: address of this block */
+	u64 self;		/* offset 16: address of this block */
 	/* The platform's own fields follow in its own struct. */
 };
 
 _Static_assert(offsetof(struct cpu_block, kernel_sp) == 8, "asm");
-_Static_assert(offsetof(struct cpu_block, user_sp) == 16, "asm");
+_Static_assert(offsetof(struct cpu_block, self) == 16, "asm");
 
 #ifdef JIFFY_UNIT_TEST
 extern struct thread *unit_current;

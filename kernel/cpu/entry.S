@@ -8,17 +8,32 @@
 	.section .text.entry, "ax", @progbits
 
 /*
+ * The start of every exit; r11 becomes the program's flags. From here until the
+ * last instruction the frame in memory is whole: who is interrupted in this
+ * window starts it again (trap.c), so no work that was set before it is missed.
+ */
+	.macro EXIT_CHECKS
+	movl $0, %gs:CPU_KICKED
+	mov %gs:CPU_CURRENT, %rax
+	mov FRAME_EFLAGS(%rsp), %r11
+	cmpl $0, (%rax)			/* thread.work */
+	jne exit_work
+	testl $0x10000, FRAME_CS(%rsp)	/* FRAME_FULL_RESTORE */
+	jnz 1f
+	.endm
+
+/*
  * A patched site's stub comes here by jmp: rax holds the number, rcx the
  * address to return to. Nothing was written below the program's stack pointer.
  */
 	.globl fast_entry, fast_entry_on_stack
 	.balign 64
 fast_entry:
-	mov %rsp, %gs:CPU_USER_SP
+	mov %rsp, %r11		/* the stub's scratch, lost as by syscall */
 	mov %gs:CPU_KERNEL_SP, %rsp
 fast_entry_on_stack:
 	push $USER_SS
-	push %gs:CPU_USER_SP
+	push %r11
 	pushfq
 	push $USER_CS
 	push %rcx
@@ -41,52 +56,42 @@ fast_entry_on_stack:
 	mov %rsp, %rdi
 	xor %ebp, %ebp
 	call on_syscall
-	/* fall through */
-
-/*
- * Leave by the frame at rsp, the top of the kernel stack. Until the last
- * instruction the frame in memory is whole: who is interrupted in this window
- * starts it again (trap.c), so no work that was set before it is missed.
- */
+	/* on_syscall() kept rbx and r12 to r15: they are as in the frame. */
 	.globl exit_to_user, exit_window_start, exit_window_end, exit_restart
-exit_to_user:
 exit_window_start:
-	movl $0, %gs:CPU_KICKED
-	mov %gs:CPU_CURRENT, %rax
-	cmpl $0, (%rax)		/* thread.work */
-	jne exit_work
-	testl $0x10000, FRAME_CS(%rsp)	/* FRAME_FULL_RESTORE */
-	jnz 1f
+	EXIT_CHECKS
+	mov FRAME_RBP(%rsp), %rbp
 	/* As sysret: rcx = rip, r11 = flags. OF by an addition that overflows,
 	 * the other arithmetic flags by sahf: popfq costs ten times that. */
-	mov FRAME_EFLAGS(%rsp), %ecx
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	mov %ecx, %eax
+2:	mov %r11d, %eax
+	mov %r11d, %ecx
 	shr $11, %eax
 	and $1, %eax
 	add $0x7f, %al
 	mov %cl, %ah
 	sahf
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rax
-	pop %rcx
-	pop %rdx
-	pop %rsi
-	pop %rdi
-	pop %rcx		/* orig_rax: dropped */
-	pop %rcx		/* rip */
-	pop %r11		/* cs: dropped */
-	pop %r11		/* flags */
-	pop %rsp
+	mov FRAME_R10(%rsp), %r10
+	mov FRAME_R9(%rsp), %r9
+	mov FRAME_R8(%rsp), %r8
+	mov FRAME_RAX(%rsp), %rax
+	mov FRAME_RDX(%rsp), %rdx
+	mov FRAME_RSI(%rsp), %rsi
+	mov FRAME_RDI(%rsp), %rdi
+	mov FRAME_RIP(%rsp), %rcx
+	mov FRAME_RSP(%rsp), %rsp
 	jmp *%rcx
+
+/* Leave by the frame at rsp, the top of the kernel stack. */
+	.balign 16
+exit_to_user:
+	EXIT_CHECKS
+	mov FRAME_R15(%rsp), %r15
+	mov FRAME_R14(%rsp), %r14
+	mov FRAME_R13(%rsp), %r13
+	mov FRAME_R12(%rsp), %r12
+	mov FRAME_RBP(%rsp), %rbp
+	mov FRAME_RBX(%rsp), %rbx
+	jmp 2b
 1:	pop %r15
 	pop %r14
 	pop %r13

@@ -8,12 +8,23 @@
 
 #define CPU_CURRENT 0
 #define CPU_KERNEL_SP 8
-#define CPU_USER_SP 16
-#define CPU_SELF 24
-#define CPU_KICKED 32
+#define CPU_SELF 16
+#define CPU_KICKED 24
 
 #define FRAME_SIZE 168
+#define FRAME_R15 0
+#define FRAME_R14 8
+#define FRAME_R13 16
+#define FRAME_R12 24
+#define FRAME_RBP 32
+#define FRAME_RBX 40
+#define FRAME_R10 56
+#define FRAME_R9 64
+#define FRAME_R8 72
 #define FRAME_RAX 80
+#define FRAME_RDX 96
+#define FRAME_RSI 104
+#define FRAME_RDI 112
 #define FRAME_RIP 128
 #define FRAME_CS 136
 #define FRAME_EFLAGS 144
@@ -27,11 +38,25 @@
 #include "kernel/cpu/frame.h"
 
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "asm");
-_Static_assert(offsetof(struct frame, rax) == FRAME_RAX, "asm");
-_Static_assert(offsetof(struct frame, rip) == FRAME_RIP, "asm");
-_Static_assert(offsetof(struct frame, cs) == FRAME_CS, "asm");
-_Static_assert(offsetof(struct frame, eflags) == FRAME_EFLAGS, "asm");
-_Static_assert(offsetof(struct frame, rsp) == FRAME_RSP, "asm");
+#define FRAME_ASSERT(reg, at) \
+	_Static_assert(offsetof(struct frame, reg) == (at), "asm")
+FRAME_ASSERT(r15, FRAME_R15);
+FRAME_ASSERT(r14, FRAME_R14);
+FRAME_ASSERT(r13, FRAME_R13);
+FRAME_ASSERT(r12, FRAME_R12);
+FRAME_ASSERT(rbp, FRAME_RBP);
+FRAME_ASSERT(rbx, FRAME_RBX);
+FRAME_ASSERT(r10, FRAME_R10);
+FRAME_ASSERT(r9, FRAME_R9);
+FRAME_ASSERT(r8, FRAME_R8);
+FRAME_ASSERT(rax, FRAME_RAX);
+FRAME_ASSERT(rdx, FRAME_RDX);
+FRAME_ASSERT(rsi, FRAME_RSI);
+FRAME_ASSERT(rdi, FRAME_RDI);
+FRAME_ASSERT(rip, FRAME_RIP);
+FRAME_ASSERT(cs, FRAME_CS);
+FRAME_ASSERT(eflags, FRAME_EFLAGS);
+FRAME_ASSERT(rsp, FRAME_RSP);
 
 /* Where stubs of patched sites jump: rax number, rcx return address. */
 extern const char fast_entry[];

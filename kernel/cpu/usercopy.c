@@ -68,21 +68,18 @@ size_t user_copy_out_some(uaddr_t dst, const void *src, size_t n)
 	return copy_some((char *)dst, src, n);
 }
 
-int user_copy_in(void *dst, uaddr_t src, size_t n)
+/* The first try met a fault or a bad range. */
+int user_copy_in_slow(void *dst, uaddr_t src, size_t n)
 {
-	if (unlikely(!user_range_ok(src, n)))
+	if (!user_range_ok(src, n))
 		return -EFAULT;
-	if (likely(usercopy_raw(dst, (const void *)src, n) == 0))
-		return 0;
 	return user_copy_in_some(dst, src, n) == n ? 0 : -EFAULT;
 }
 
-int user_copy_out(uaddr_t dst, const void *src, size_t n)
+int user_copy_out_slow(uaddr_t dst, const void *src, size_t n)
 {
-	if (unlikely(!user_range_ok(dst, n)))
+	if (!user_range_ok(dst, n))
 		return -EFAULT;
-	if (likely(usercopy_raw((void *)dst, src, n) == 0))
-		return 0;
 	return user_copy_out_some(dst, src, n) == n ? 0 : -EFAULT;
 }
 
@@ -96,7 +93,7 @@ size_t user_zero_some(uaddr_t dst, size_t n)
 	for (int tries = 0; tries < 2;) {
 		size_t now = usercopy_zero_raw((char *)dst + (n - left), left);
 
-		if (now == 0)
+		if (likely(now == 0))
 			return n;
 		tries = now < left ? 0 : tries + 1;
 		left = now;

@@ -9,6 +9,7 @@
 #ifndef JIFFY_KERNEL_CPU_USERCOPY_H
 #define JIFFY_KERNEL_CPU_USERCOPY_H
 
+#include "kernel/cpu/usercopy_int.h"
 #include "kernel/layout.h"
 #include "lib/compiler.h"
 
@@ -18,8 +19,29 @@ static inline bool user_range_ok(uaddr_t addr, u64 len)
 }
 
 /* 0 or -EFAULT (part may have been copied). */
+#ifdef JIFFY_UNIT_TEST
 int user_copy_in(void *dst, uaddr_t src, size_t n);
 int user_copy_out(uaddr_t dst, const void *src, size_t n);
+#else
+int user_copy_in_slow(void *dst, uaddr_t src, size_t n);
+int user_copy_out_slow(uaddr_t dst, const void *src, size_t n);
+
+static inline int user_copy_in(void *dst, uaddr_t src, size_t n)
+{
+	if (likely(user_range_ok(src, n)) &&
+	    likely(usercopy_raw(dst, (const void *)src, n) == 0))
+		return 0;
+	return user_copy_in_slow(dst, src, n);
+}
+
+static inline int user_copy_out(uaddr_t dst, const void *src, size_t n)
+{
+	if (likely(user_range_ok(dst, n)) &&
+	    likely(usercopy_raw((void *)dst, src, n) == 0))
+		return 0;
+	return user_copy_out_slow(dst, src, n);
+}
+#endif
 /* Bytes copied before the first bad one: for short reads and writes. */
 size_t user_copy_in_some(void *dst, uaddr_t src, size_t n);
 size_t user_copy_out_some(uaddr_t dst, const void *src, size_t n);

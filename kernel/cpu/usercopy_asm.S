@@ -12,76 +12,146 @@
 
 	.section .text.usercopy, "ax", @progbits
 
-/* size_t usercopy_raw(dst, src, n): bytes not copied. */
+/* size_t usercopy_raw(dst, src, n): bytes not copied. Words, the last one
+ * overlapping; where one faults, bytes from the start find the exact place. */
 	.globl usercopy_raw
+	.balign 32
 usercopy_raw:
 	mov %rdx, %rcx
-	cmp $64, %rdx
-	ja 5f
+	cmp $16, %rdx
+	ja 20f
 	cmp $8, %rdx
-	jb 3f
-	/* 8 to 64 bytes: words, the last one overlapping */
-	xor %eax, %eax
-	lea -8(%rdx), %r10
-1:	cmp %r10, %rax
-	jae 2f
-10:	mov (%rsi,%rax), %r11
-11:	mov %r11, (%rdi,%rax)
-	add $8, %rax
-	jmp 1b
-2:	mov (%rsi,%r10), %r11
-12:	mov %r11, (%rdi,%r10)
+	jb 10f
+1:	mov (%rsi), %r10
+2:	mov -8(%rsi,%rdx), %r11
+3:	mov %r10, (%rdi)
+4:	mov %r11, -8(%rdi,%rdx)
 	xor %eax, %eax
 	ret
-	/* bytes; words that fault start again here to find the exact place */
-3:	test %rcx, %rcx
-	jz 4f
-13:	movzbl (%rsi), %eax
-14:	mov %al, (%rdi)
+10:	cmp $4, %rdx
+	jb 15f
+11:	mov (%rsi), %r10d
+12:	mov -4(%rsi,%rdx), %r11d
+13:	mov %r10d, (%rdi)
+14:	mov %r11d, -4(%rdi,%rdx)
+	xor %eax, %eax
+	ret
+	/* bytes */
+15:	test %rcx, %rcx
+	jz 18f
+16:	movzbl (%rsi), %eax
+17:	mov %al, (%rdi)
 	inc %rsi
 	inc %rdi
 	dec %rcx
-	jnz 13b
-4:	xor %eax, %eax
+	jnz 16b
+18:	xor %eax, %eax
 	ret
-5:	rep movsb
+20:	cmp $256, %rdx
+	ja 29f
+	xor %eax, %eax
+	lea -16(%rdx), %r10
+21:	mov (%rsi,%rax), %r8
+22:	mov 8(%rsi,%rax), %r9
+23:	mov %r8, (%rdi,%rax)
+24:	mov %r9, 8(%rdi,%rax)
+	add $16, %rax
+	cmp %r10, %rax
+	jb 21b
+25:	mov (%rsi,%r10), %r8
+26:	mov 8(%rsi,%r10), %r9
+27:	mov %r8, (%rdi,%r10)
+28:	mov %r9, 8(%rdi,%r10)
+	xor %eax, %eax
+	ret
+29:	rep movsb
 	xor %eax, %eax
 	ret
 fix_count:
 	mov %rcx, %rax
 	ret
-	EX 10b, 3b
-	EX 11b, 3b
-	EX 2b, 3b
-	EX 12b, 3b
-	EX 13b, fix_count
-	EX 14b, fix_count
-	EX 5b, fix_count
+	.irp at, 1b, 2b, 3b, 4b, 11b, 12b, 13b, 14b
+	EX \at, 15b
+	.endr
+	.irp at, 21b, 22b, 23b, 24b, 25b, 26b, 27b, 28b
+	EX \at, 15b
+	.endr
+	EX 16b, fix_count
+	EX 17b, fix_count
+	EX 29b, fix_count
 
-/* size_t usercopy_zero_raw(dst, n): bytes not zeroed. */
+/* size_t usercopy_zero_raw(dst, n): bytes not zeroed; as above. */
 	.globl usercopy_zero_raw
 usercopy_zero_raw:
 	mov %rsi, %rcx
 	xor %eax, %eax
-1:	rep stosb
+	cmp $64, %rsi
+	ja 5f
+	cmp $8, %rsi
+	jb 3f
+	xor %edx, %edx
+	lea -8(%rsi), %r10
+	jmp 2f
+1:	mov %rax, (%rdi,%rdx)
+	add $8, %rdx
+2:	cmp %r10, %rdx
+	jb 1b
+6:	mov %rax, (%rdi,%r10)
 	ret
-	EX 1b, fix_count
+3:	test %rcx, %rcx
+	jz 7f
+4:	mov %al, (%rdi)
+	inc %rdi
+	dec %rcx
+	jnz 4b
+7:	ret
+5:	rep stosb
+	ret
+	EX 1b, 3b
+	EX 6b, 3b
+	EX 4b, fix_count
+	EX 5b, fix_count
 
 /* s64 usercopy_string_raw(dst, src, max): length without terminator, max if
- * there is none, -EFAULT. */
+ * there is none, -EFAULT. Whole words while they lie on one page. */
 	.globl usercopy_string_raw
 usercopy_string_raw:
 	xor %eax, %eax
-1:	cmp %rdx, %rax
-	je 3f
-2:	movzbl (%rsi,%rax), %ecx
+	movabs $0x0101010101010101, %r8
+	movabs $0x8080808080808080, %r9
+1:	lea 8(%rax), %r10
+	cmp %rdx, %r10
+	ja 4f
+	lea (%rsi,%rax), %ecx
+	and $4095, %ecx
+	cmp $4088, %ecx
+	ja 4f
+2:	mov (%rsi,%rax), %rcx
+	mov %rcx, (%rdi,%rax)
+	mov %rcx, %r11
+	not %rcx
+	sub %r8, %r11
+	and %r9, %rcx
+	and %rcx, %r11
+	jnz 3f
+	mov %r10, %rax
+	jmp 1b
+3:	bsf %r11, %r11
+	shr $3, %r11
+	add %r11, %rax
+	ret
+	/* a byte at the end of a page or of the buffer */
+4:	cmp %rdx, %rax
+	je 6f
+5:	movzbl (%rsi,%rax), %ecx
 	mov %cl, (%rdi,%rax)
 	test %cl, %cl
-	jz 3f
+	jz 6f
 	inc %rax
 	jmp 1b
-3:	ret
+6:	ret
 	EX 2b, fix_efault
+	EX 5b, fix_efault
 
 /* s64 usercopy_strlen_raw(src, max) */
 	.globl usercopy_strlen_raw

@@ -15,12 +15,18 @@
 
 /* Refused calls go through one body that looks up its own row. */
 static long sys_refused(struct frame *f);
+/* A number that nothing has. */
+static long sys_none(struct frame *f);
 
 #define SYS(nr, name, format) [nr] = sys_##name,
 #define STUB(nr, name, err, why) [nr] = sys_refused,
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
 static syscall_fn *const bodies[SYSCALL_MAX] = {
+	[0 ... SYSCALL_MAX - 1] = sys_none,
 #include "kernel/sys/table.h"
 };
+#pragma GCC diagnostic pop
 #undef SYS
 #undef STUB
 
@@ -37,6 +43,11 @@ static long sys_refused(struct frame *f)
 	const struct syscall_row *row = &syscall_rows[f->orig_rax];
 
 	return syscall_unsupported(row->name, f->orig_rax, row->err);
+}
+
+static long sys_none(struct frame *f)
+{
+	return syscall_unsupported("system call", f->orig_rax, ENOSYS);
 }
 
 static bool is_restart(long result)
@@ -71,14 +82,14 @@ void on_syscall(struct frame *f)
 	c->arg0 = f->rdi;
 	c->arg1 = f->rsi;
 	c->result = INT64_MIN; /* still running */
-	if (unlikely(nr >= SYSCALL_MAX || !bodies[nr]))
-		result = syscall_unsupported("system call", nr, ENOSYS);
+	if (unlikely(nr >= SYSCALL_MAX))
+		result = sys_none(f);
 	else if (unlikely(kernel.trace || kernel.count))
 		result = call_slow(f, nr);
 	else
 		result = bodies[nr](f);
 	c->result = result;
 	f->rax = (u64)result;
-	if (unlikely(thread_work(t) != 0 || is_restart(result)))
-		thread_work_run(f);
+	if (unlikely(is_restart(result)))
+		thread_work_run(f); /* other work: see the exit in entry.S */
 }

@@ -78,7 +78,7 @@ static inline struct plat_slot *slot_of_host(void)
 {
 	u64 self;
 
-	__asm__ volatile("mov %%gs:24, %0" : "=r"(self));
+	__asm__ volatile("mov %%gs:" STRINGIFY(CPU_SELF) ", %0" : "=r"(self));
 	return (struct plat_slot *)self;
 }
 
