@@ -12,52 +12,74 @@
 #define EVENTFD_MAX (UINT64_MAX - 1)
 
 struct eventfd {
-	struct mutex lock;
-	u64 count;
+	u64 count; /* atomic */
 	bool is_semaphore;
 	struct waitq wait;
 };
 
-/* Wait until the counter allows what the caller wants. Lock held on return
- * with 0. */
-static int eventfd_wait(struct eventfd *e, bool nonblock, bool is_write,
-			u64 value)
+/* Take from the counter: all of it, or one. 0: there is nothing. */
+static u64 eventfd_take(struct eventfd *e)
+{
+	u64 count = atomic_load(&e->count), value;
+
+	do {
+		if (count == 0)
+			return 0;
+		value = e->is_semaphore ? 1 : count;
+	} while (!atomic_cmpxchg(&e->count, &count, count - value));
+	return value;
+}
+
+static bool eventfd_add(struct eventfd *e, u64 value)
+{
+	u64 count = atomic_load(&e->count);
+
+	do {
+		if (count > EVENTFD_MAX - value)
+			return false;
+	} while (!atomic_cmpxchg(&e->count, &count, count + value));
+	return true;
+}
+
+/* Take (*value is what) or add *value as soon as the counter allows it. */
+static int eventfd_wait(struct eventfd *e, bool is_write, u64 *value)
 {
 	struct waiter w;
 	int err = 0;
 
-	mutex_lock(&e->lock);
-	if (is_write ? e->count <= EVENTFD_MAX - value : e->count > 0)
-		return 0;
 	waiter_init(&w);
-	if (!nonblock)
-		waitq_add(&e->wait, &w);
-	while (!(is_write ? e->count <= EVENTFD_MAX - value : e->count > 0)) {
-		mutex_unlock(&e->lock);
-		err = nonblock ? -EAGAIN : thread_sleep(NSEC_MAX, true);
+	waitq_add(&e->wait, &w);
+	while (is_write ? !eventfd_add(e, *value)
+			: !(*value = eventfd_take(e))) {
+		err = thread_sleep(NSEC_MAX, true);
 		if (err)
 			break;
-		mutex_lock(&e->lock);
 	}
 	waitq_remove(&w);
 	return err == -EINTR ? -ERESTARTSYS : err;
+}
+
+static bool is_nonblocking(const struct file *f)
+{
+	return (atomic_load(&f->flags) & O_NONBLOCK) != 0;
 }
 
 static s64 eventfd_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 {
 	struct eventfd *e = f->data;
 	u64 value;
-	int err;
 
 	if (u->left < sizeof(value))
 		return -EINVAL;
-	err = eventfd_wait(e, atomic_load(&f->flags) & O_NONBLOCK, false, 0);
-	if (err)
-		return err;
-	value = e->is_semaphore ? 1 : e->count;
-	e->count -= value;
-	mutex_unlock(&e->lock);
-	waitq_wake_events(&e->wait, EV_OUT | EV_WRNORM, ~0U);
+	value = eventfd_take(e);
+	if (unlikely(!value)) {
+		int err = is_nonblocking(f) ? -EAGAIN
+					    : eventfd_wait(e, false, &value);
+
+		if (err)
+			return err;
+	}
+	waitq_wake_after(&e->wait, EV_OUT | EV_WRNORM, ~0U);
 	return uio_put(u, &value, sizeof(value)) == sizeof(value)
 		       ? (s64)sizeof(value)
 		       : -EFAULT;
@@ -67,7 +89,6 @@ static s64 eventfd_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 {
 	struct eventfd *e = f->data;
 	u64 value;
-	int err;
 
 	if (u->left < sizeof(value))
 		return -EINVAL;
@@ -75,12 +96,14 @@ static s64 eventfd_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 		return -EFAULT;
 	if (value == UINT64_MAX)
 		return -EINVAL;
-	err = eventfd_wait(e, atomic_load(&f->flags) & O_NONBLOCK, true, value);
-	if (err)
-		return err;
-	e->count += value;
-	mutex_unlock(&e->lock);
-	waitq_wake_events(&e->wait, EV_IN | EV_RDNORM, ~0U);
+	if (unlikely(!eventfd_add(e, value))) {
+		int err = is_nonblocking(f) ? -EAGAIN
+					    : eventfd_wait(e, true, &value);
+
+		if (err)
+			return err;
+	}
+	waitq_wake_after(&e->wait, EV_IN | EV_RDNORM, ~0U);
 	return sizeof(value);
 }
 
@@ -90,9 +113,7 @@ static u32 eventfd_poll(struct file *f, struct poll_table *pt)
 	u64 count;
 
 	poll_wait(pt, &e->wait);
-	mutex_lock(&e->lock);
-	count = e->count;
-	mutex_unlock(&e->lock);
+	count = atomic_load(&e->count);
 	return (count > 0 ? EV_IN | EV_RDNORM : 0) |
 	       (count < EVENTFD_MAX ? EV_OUT | EV_WRNORM : 0);
 }

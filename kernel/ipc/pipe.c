@@ -122,11 +122,8 @@ static s64 pipe_drain(struct pipe *p, struct uio *u)
 		if ((u64)done < n)
 			break;
 	}
-	if (pipe_used(p) == 0 && (p->tail & (PAGE_SIZE - 1))) {
-		/* Empty: start the next write on a fresh page. */
-		pipe_page_done(p, p->tail);
-		p->head = p->tail = ROUND_UP(p->tail, PAGE_SIZE);
-	}
+	if (pipe_used(p) == 0) /* the next write starts this page anew */
+		p->head = p->tail = ROUND_DOWN(p->tail, PAGE_SIZE);
 	return total;
 }
 
@@ -172,7 +169,7 @@ static int pipe_sleep(struct pipe *p, struct waitq *q)
 static s64 pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 {
 	struct pipe *p = f->data;
-	bool was_full;
+	bool is_empty;
 	s64 n = 0;
 	int err;
 
@@ -191,13 +188,12 @@ static s64 pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 			return -ERESTARTSYS;
 		}
 	}
-	was_full = pipe_room(p) < PIPE_BUF_SIZE;
 	n = pipe_drain(p, u);
-	if (pipe_used(p))
-		waitq_wake_events(&p->read_wait, EV_READ, 1);
+	is_empty = pipe_used(p) == 0;
 	mutex_unlock(&p->lock);
-	if (was_full || n > 0)
-		waitq_wake_events(&p->write_wait, EV_WRITE, 1);
+	if (!is_empty)
+		waitq_wake_after(&p->read_wait, EV_READ, 1);
+	waitq_wake_after(&p->write_wait, EV_WRITE, 1);
 	return n;
 }
 
@@ -223,7 +219,7 @@ static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 {
 	struct pipe *p = f->data;
 	s64 total = 0, n;
-	bool atomic = u->left <= PIPE_BUF_SIZE;
+	bool atomic = u->left <= PIPE_BUF_SIZE, has_room;
 
 	if (u->left == 0)
 		return 0;
@@ -240,22 +236,25 @@ static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 				break;
 			}
 			total += n;
-			waitq_wake_events(&p->read_wait, EV_READ, 1);
 			continue;
 		}
 		if (atomic_load(&f->flags) & O_NONBLOCK) {
 			total = total ? total : -EAGAIN;
 			break;
 		}
+		waitq_wake_events(&p->read_wait, EV_READ, 1);
 		if (pipe_sleep(p, &p->write_wait) && u->left && p->nreaders &&
 		    !pipe_may_write(p, u)) {
 			total = total ? total : -ERESTARTSYS;
 			break;
 		}
 	}
-	if (pipe_room(p) >= PIPE_BUF_SIZE)
-		waitq_wake_events(&p->write_wait, EV_WRITE, 1);
+	has_room = pipe_room(p) >= PIPE_BUF_SIZE;
 	mutex_unlock(&p->lock);
+	if (total > 0)
+		waitq_wake_after(&p->read_wait, EV_READ, 1);
+	if (has_room)
+		waitq_wake_after(&p->write_wait, EV_WRITE, 1);
 	return total;
 }
 
@@ -268,20 +267,20 @@ static u32 pipe_poll(struct file *f, struct poll_table *pt)
 		poll_wait(pt, &p->read_wait);
 	if (f->can_write)
 		poll_wait(pt, &p->write_wait);
-	mutex_lock(&p->lock);
+	/* No lock: waitq_add() was a barrier, and so is what a change does
+	 * before it looks for waiters. */
 	if (f->can_read) {
-		if (pipe_used(p))
+		if (atomic_load(&p->head) != atomic_load(&p->tail))
 			ev |= EV_READ;
-		if (p->nwriters == 0 && p->writer_opens)
+		if (atomic_load(&p->nwriters) == 0 && p->writer_opens)
 			ev |= EV_HUP;
 	}
 	if (f->can_write) {
 		if (pipe_room(p) >= PIPE_BUF_SIZE)
 			ev |= EV_WRITE;
-		if (p->nreaders == 0)
+		if (atomic_load(&p->nreaders) == 0)
 			ev |= EV_ERR;
 	}
-	mutex_unlock(&p->lock);
 	return ev;
 }
 

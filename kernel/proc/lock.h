@@ -34,9 +34,10 @@ static inline bool mutex_trylock(struct mutex *m)
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/* A full barrier: waitq_wake_after() relies on it. */
 static inline void mutex_unlock(struct mutex *m)
 {
-	if (unlikely(__atomic_exchange_n(&m->state, 0, __ATOMIC_RELEASE) == 2))
+	if (unlikely(atomic_xchg(&m->state, 0) == 2))
 		mutex_unlock_slow(m);
 }
 

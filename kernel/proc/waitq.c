@@ -47,7 +47,7 @@ static void waitq_insert(struct waitq *q, struct waiter *w, bool exclusive)
 		list_append(&q->waiters, &w->node);
 	else
 		list_push(&q->waiters, &w->node);
-	/* Full barrier: pairs with the one in waitq_wake_events(). */
+	/* Full barrier: pairs with the one in waitq_wake_after(). */
 	atomic_fetch_add(&q->nwaiters, 1);
 	mutex_unlock(&q->lock);
 }
@@ -75,15 +75,12 @@ void waitq_remove(struct waiter *w)
 	mutex_unlock(&q->lock);
 }
 
-void waitq_wake_events(struct waitq *q, u32 events, u32 n)
+void waitq_wake_slow(struct waitq *q, u32 events, u32 n)
 {
 	struct thread *batch[WAKE_BATCH];
 	struct waiter *w, *next;
 	u32 count = 0;
 
-	smp_mb(); /* the caller's condition before nwaiters */
-	if (atomic_load(&q->nwaiters) == 0)
-		return;
 	mutex_lock(&q->lock);
 	list_for_each_safe (w, next, &q->waiters, node) {
 		bool took = true;

@@ -57,9 +57,22 @@ void waitq_add_exclusive(struct waitq *q, struct waiter *w);
 /* Harmless if it is not queued. After it returns, fn is not running. */
 void waitq_remove(struct waiter *w);
 
-/* Wake all non-exclusive waiters and up to n exclusive ones. Full barrier
- * before the check for an empty queue, so callers need none. */
-void waitq_wake_events(struct waitq *q, u32 events, u32 n);
+void waitq_wake_slow(struct waitq *q, u32 events, u32 n);
+/* Wake all non-exclusive waiters and up to n exclusive ones. For callers that
+ * have done an atomic read-modify-write or mutex_unlock(), full barriers both,
+ * since the condition came true. */
+static inline void waitq_wake_after(struct waitq *q, u32 events, u32 n)
+{
+	/* Pairs with waitq_insert(): the condition before nwaiters. */
+	if (unlikely(atomic_load(&q->nwaiters) != 0))
+		waitq_wake_slow(q, events, n);
+}
+/* The same for all others: it is the barrier itself. */
+static inline void waitq_wake_events(struct waitq *q, u32 events, u32 n)
+{
+	smp_mb();
+	waitq_wake_after(q, events, n);
+}
 static inline void waitq_wake(struct waitq *q)
 {
 	waitq_wake_events(q, ~0U, ~0U);

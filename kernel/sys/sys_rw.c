@@ -41,7 +41,7 @@ static void pos_unlock(struct fdref r, bool is_locked)
 		mutex_unlock(&r.file->pos_lock);
 }
 
-static s64 move_at_pos(struct fdref r, struct uio *u, bool is_write)
+static inline s64 move_at_pos(struct fdref r, struct uio *u, bool is_write)
 {
 	bool is_locked = pos_lock(r);
 	s64 n = is_write ? file_write(r.file, u, &r.file->pos)

@@ -7,33 +7,8 @@
  */
 #include "kernel/vfs/vfs_int.h"
 
-#define FD_FIRST 64
 #define FD_MAX (1U << 20)
 #define RLIM_NOFILE 7
-
-struct fdarray {
-	struct fdarray *old; /* freed with the table */
-	u32 size;	     /* multiple of 64 */
-	u64 *used;	     /* numbers taken or reserved */
-	u64 *cloexec;
-	struct file **files; /* NULL: free or reserved */
-};
-
-struct fdtable {
-	struct ref ref;
-	struct mutex lock;     /* all below, for change */
-	struct fdarray *array; /* read without the lock */
-	u32 first_free;	       /* nothing is free below */
-	struct fdarray first;
-	u64 first_used, first_cloexec;
-	struct file *first_files[FD_FIRST];
-};
-
-static bool is_mine(const struct process *p, const struct fdtable *t)
-{
-	return atomic_load(&p->nthreads) == 1 &&
-	       atomic_load(&t->ref.count) == 1;
-}
 
 static struct fdtable *table(void)
 {
@@ -43,7 +18,7 @@ static struct fdtable *table(void)
 /* True if the lock was taken. */
 static bool table_lock(struct fdtable *t)
 {
-	if (is_mine(process_current(), t))
+	if (fdtable_is_mine(process_current(), t))
 		return false;
 	mutex_lock(&t->lock);
 	return true;
@@ -174,7 +149,7 @@ void fdtable_put(struct fdtable *t)
 
 /* --- Lookup -------------------------------------------------------------- */
 
-static struct fdref fd_lookup_shared(struct fdtable *t, u32 fd)
+static struct fdref table_get(struct fdtable *t, u32 fd)
 {
 	struct fdref r = { NULL, false };
 	struct fdarray *a;
@@ -200,29 +175,16 @@ static struct fdref fd_lookup_shared(struct fdtable *t, u32 fd)
 	}
 }
 
-struct fdref fd_get_any(int fd)
+struct fdref fd_get_shared(int fd, bool with_path_only)
 {
-	const struct process *p = process_current();
-	struct fdtable *t = p->files;
+	struct fdtable *t = table();
 	struct fdref r = { NULL, false };
-	struct fdarray *a;
 
 	if (unlikely(!t))
 		return r;
-	if (!is_mine(p, t))
-		return fd_lookup_shared(t, (u32)fd);
-	a = t->array;
-	if ((u32)fd < a->size)
-		r.file = a->files[fd];
-	return r;
-}
-
-struct fdref fd_get(int fd)
-{
-	struct fdref r = fd_get_any(fd);
-
-	if (r.file && unlikely(r.file->is_path_only)) {
-		fd_put(r);
+	r = table_get(t, (u32)fd);
+	if (r.file && unlikely(r.file->is_path_only) && !with_path_only) {
+		file_put(r.file);
 		r.file = NULL;
 		r.has_ref = false;
 	}
@@ -475,7 +437,7 @@ int fdtable_next(struct fdtable *t, int fd, struct file **f)
 
 	for (n = (u32)MAX(fd, 0); n < atomic_load_acquire(&t->array)->size;
 	     n++) {
-		r = fd_lookup_shared(t, n);
+		r = table_get(t, n);
 		if (r.file) {
 			*f = r.file;
 			return (int)n;

@@ -5,6 +5,7 @@
 #ifndef JIFFY_KERNEL_VFS_FILE_H
 #define JIFFY_KERNEL_VFS_FILE_H
 
+#include "kernel/proc/process.h"
 #include "kernel/proc/waitq.h"
 #include "kernel/vfs/poll.h"
 #include "kernel/vfs/uio.h"
@@ -101,7 +102,26 @@ s64 file_write(struct file *f, struct uio *u, u64 *pos);
 
 /* --- Descriptor tables ---------------------------------------------------- */
 
-struct fdtable;
+#define FD_FIRST 64 /* descriptors without an array of their own */
+
+struct fdarray {
+	struct fdarray *old; /* freed with the table */
+	u32 size;	     /* multiple of 64 */
+	u64 *used;	     /* numbers taken or reserved */
+	u64 *cloexec;
+	struct file **files; /* NULL: free or reserved */
+};
+
+struct fdtable {
+	struct ref ref;
+	struct mutex lock;     /* all below, for change */
+	struct fdarray *array; /* read without the lock */
+	u32 first_free;	       /* nothing is free below */
+	struct fdarray first;
+	u64 first_used, first_cloexec;
+	struct file *first_files[FD_FIRST];
+};
+
 struct fdtable *fdtable_new(void);
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t);
@@ -115,8 +135,8 @@ struct fdref {
 	struct file *file; /* NULL: bad descriptor */
 	bool has_ref;
 };
-struct fdref fd_get(int fd);	 /* not O_PATH ones */
-struct fdref fd_get_any(int fd); /* also O_PATH ones */
+static inline struct fdref fd_get(int fd);     /* not O_PATH ones */
+static inline struct fdref fd_get_any(int fd); /* also O_PATH ones */
 void fd_put_slow(struct fdref r);
 static inline void fd_put(struct fdref r)
 {
@@ -137,5 +157,44 @@ int fd_set_flags(int fd, bool cloexec);
 int fd_close_range(u32 first, u32 last, bool only_cloexec);
 /* For /proc/PID/fd: next open descriptor >= fd with a file reference, or -1. */
 int fdtable_next(struct fdtable *t, int fd, struct file **f);
+
+/* --- Lookup, inline: every call on a descriptor starts with it ------------ */
+
+struct fdref fd_get_shared(int fd, bool with_path_only);
+
+/* Only the current thread can change t. */
+static inline bool fdtable_is_mine(const struct process *p,
+				   const struct fdtable *t)
+{
+	return atomic_load(&p->nthreads) == 1 &&
+	       atomic_load(&t->ref.count) == 1;
+}
+
+static inline struct fdref fd_find(int fd, bool with_path_only)
+{
+	const struct process *p = process_current();
+	const struct fdtable *t = p->files;
+	struct fdref r = { NULL, false };
+	const struct fdarray *a;
+
+	if (unlikely(!t || !fdtable_is_mine(p, t)))
+		return fd_get_shared(fd, with_path_only);
+	a = t->array;
+	if (likely((u32)fd < a->size))
+		r.file = a->files[fd];
+	if (!with_path_only && r.file && unlikely(r.file->is_path_only))
+		r.file = NULL;
+	return r;
+}
+
+static inline struct fdref fd_get(int fd)
+{
+	return fd_find(fd, false);
+}
+
+static inline struct fdref fd_get_any(int fd)
+{
+	return fd_find(fd, true);
+}
 
 #endif

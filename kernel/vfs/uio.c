@@ -9,20 +9,7 @@
 #include "kernel/kernel.h"
 #include "kernel/mm/heap.h"
 
-#define MAX_RW_COUNT (0x7fffffffUL & PAGE_MASK)
 #define FAST_IOV 8
-
-void uio_init_user(struct uio *u, uaddr_t buf, u64 len)
-{
-	u->one.base = buf;
-	u->one.len = MIN(len, MAX_RW_COUNT);
-	u->iov = &u->one;
-	u->niov = 1;
-	u->is_kernel = false;
-	u->append = false;
-	u->done = 0;
-	u->left = u->one.len;
-}
 
 void uio_init_kernel(struct uio *u, void *buf, u64 len)
 {
@@ -133,18 +120,23 @@ static inline s64 uio_move(struct uio *u, char *buf, u64 n, enum uio_op op)
 	return (s64)moved;
 }
 
-s64 uio_put(struct uio *u, const void *src, u64 n)
+s64 uio_put_slow(struct uio *u, const void *src, u64 n)
 {
 	return uio_move(u, (char *)(uintptr_t)src, n, UIO_PUT);
 }
 
-s64 uio_get(struct uio *u, void *dst, u64 n)
+s64 uio_get_slow(struct uio *u, void *dst, u64 n)
 {
 	return uio_move(u, dst, n, UIO_GET);
 }
 
 s64 uio_zero(struct uio *u, u64 n)
 {
+	if (uio_is_simple(u, n) &&
+	    likely(user_zero_some(u->iov->base + u->done, n) == n)) {
+		uio_step(u, n);
+		return (s64)n;
+	}
 	return uio_move(u, (char *)(uintptr_t)1, n, UIO_ZERO);
 }
 

@@ -136,7 +136,7 @@ void waitq_remove(struct waiter *w)
 	list_del(&w->node);
 }
 
-void waitq_wake_events(struct waitq *q, u32 events, u32 n)
+void waitq_wake_slow(struct waitq *q, u32 events, u32 n)
 {
 	(void)q;
 	(void)events;
