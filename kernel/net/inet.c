@@ -13,26 +13,28 @@
 #include "kernel/proc/cred.h"
 #include "kernel/sys/syscall.h"
 
-int inet_new(u16 domain, u16 type, const struct sock_ops *ops, struct sock **sk)
+void inet_setup(struct inet_sock *isk)
 {
-	struct inet_sock *isk;
-	int err = sock_alloc(sizeof(*isk), ops, domain, type,
-			     type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP,
-			     sk);
-
-	if (err)
-		return err;
-	isk = inet_of(*sk);
 	list_init(&isk->port_node);
-	inet_addr_any(domain, &isk->local);
+	inet_addr_any(isk->sk.domain, &isk->local);
 	isk->remote = isk->local;
 	isk->hfd = -1;
-	if (type == SOCK_STREAM) {
+	if (isk->sk.type == SOCK_STREAM) {
 		isk->sk.sndbuf = TCP_SNDBUF_DEFAULT;
 		isk->sk.rcvbuf = TCP_RCVBUF_DEFAULT;
 	}
 	inet_opt_init(isk);
-	return 0;
+}
+
+int inet_new(u16 domain, u16 type, const struct sock_ops *ops, struct sock **sk)
+{
+	int err = sock_alloc(sizeof(struct inet_sock), ops, domain, type,
+			     type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP,
+			     sk);
+
+	if (!err)
+		inet_setup(inet_of(*sk));
+	return err;
 }
 
 static int inet_create(u16 domain, u32 type, u32 protocol, struct sock **sk)
@@ -49,9 +51,7 @@ static int inet_create(u16 domain, u32 type, u32 protocol, struct sock **sk)
 			return -EACCES; /* ping_group_range is empty */
 		break;
 	case SOCK_RAW:
-		if (!cred_capable(CAP_NET_RAW))
-			return -EPERM;
-		break;
+		return raw_create(domain, protocol, sk);
 	default:
 		return -ESOCKTNOSUPPORT;
 	}

@@ -132,6 +132,8 @@ u32 port_count(struct port_table *t);
 /* A TCP or UDP socket of a domain, nothing bound. */
 int inet_new(u16 domain, u16 type, const struct sock_ops *ops,
 	     struct sock **sk);
+/* Fill the inet part of a socket that is new. */
+void inet_setup(struct inet_sock *isk);
 int inet_bind(struct sock *sk, const struct sock_addr *a);
 int inet_name_get(struct sock *sk, bool peer, struct sock_addr *a);
 struct port_table *inet_ports(const struct sock *sk);
@@ -195,6 +197,11 @@ int hsock_iov(const struct uio *u, struct plat_iovec *tmp,
 	      const struct plat_iovec **iov);
 /* Ready now, without waiting. */
 u32 hsock_ready_now(int hfd, u32 events);
+
+/* --- raw.c
+ * -------------------------------------------------------------------------- */
+
+int raw_create(u16 domain, u32 protocol, struct sock **sk);
 
 /* --- broker.c
  * ------------------------------------------------------------------------- */
