@@ -126,6 +126,7 @@ static long random_ioctl(UNUSED struct file *f, u32 cmd, uaddr_t arg)
 
 const struct file_ops null_fops = {
 	.name = "null",
+	.no_splice = true,
 	.read = null_read,
 	.write = null_write,
 	.lseek = mem_lseek,

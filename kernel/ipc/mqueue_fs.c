@@ -85,6 +85,7 @@ static void mqueue_flush(struct file *f)
 
 static const struct file_ops mqueue_fops = {
 	.name = "mqueue",
+	.no_splice = true,
 	.read = mqueue_read,
 	.lseek = mqueue_lseek,
 	.poll = mqueue_poll,

@@ -8,6 +8,7 @@
 #include "kernel/ipc/pipe.h"
 
 #include "kernel/cpu/usercopy.h"
+#include "kernel/ipc/pipe_int.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/ioctl.h"
@@ -15,18 +16,6 @@
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
-
-struct pipe {
-	struct mutex lock; /* all below, except the queues */
-	u64 head, tail; /* bytes ever written, read; head - tail are inside */
-	u32 npages;	/* capacity, a power of two */
-	u32 nreaders, nwriters;
-	u32 nopens;			/* files: the pipe dies with the last */
-	u32 reader_opens, writer_opens; /* FIFO: ever opened, for open() */
-	u8 **pages;			/* npages slots; NULL: not allocated */
-	u8 *spare;			/* the last page freed */
-	struct waitq read_wait, write_wait, open_wait;
-};
 
 #define EV_READ (EV_IN | EV_RDNORM)
 #define EV_WRITE (EV_OUT | EV_WRNORM)
@@ -61,18 +50,6 @@ static void pipe_destroy(struct pipe *p)
 	kfree(p);
 }
 
-static u64 pipe_used(const struct pipe *p)
-{
-	return p->head - p->tail;
-}
-
-/* A page that is still being read is not written again, as on Linux. */
-static u64 pipe_room(const struct pipe *p)
-{
-	return ROUND_DOWN(p->tail, PAGE_SIZE) + (u64)p->npages * PAGE_SIZE -
-	       p->head;
-}
-
 /* The page slot that byte number `at` of the stream lies in. */
 static u8 **pipe_slot(struct pipe *p, u64 at)
 {
@@ -103,6 +80,37 @@ static u8 *pipe_page_get(struct pipe *p, u64 at)
 	return *slot;
 }
 
+u8 *pipe_page(struct pipe *p, u64 at)
+{
+	return *pipe_slot(p, at);
+}
+
+/* n bytes of one page have been read. */
+static void pipe_advance(struct pipe *p, u64 n)
+{
+	p->tail += n;
+	if ((p->tail & (PAGE_SIZE - 1)) == 0)
+		pipe_page_done(p, p->tail - 1);
+}
+
+/* Empty: the next write starts this page anew. */
+static void pipe_rewind(struct pipe *p)
+{
+	if (pipe_used(p) == 0)
+		p->head = p->tail = ROUND_DOWN(p->tail, PAGE_SIZE);
+}
+
+void pipe_skip(struct pipe *p, u64 n)
+{
+	while (n) {
+		u64 step = MIN(n, PAGE_SIZE - (p->tail & (PAGE_SIZE - 1)));
+
+		pipe_advance(p, step);
+		n -= step;
+	}
+	pipe_rewind(p);
+}
+
 /* Move bytes out to u under the lock; bytes, or -EFAULT if none. */
 static s64 pipe_drain(struct pipe *p, struct uio *u)
 {
@@ -111,24 +119,20 @@ static s64 pipe_drain(struct pipe *p, struct uio *u)
 	while (u->left && pipe_used(p)) {
 		u64 at = p->tail & (PAGE_SIZE - 1);
 		u64 n = MIN(MIN(PAGE_SIZE - at, pipe_used(p)), u->left);
-		s64 done = uio_put(u, *pipe_slot(p, p->tail) + at, n);
+		s64 done = uio_put(u, pipe_page(p, p->tail) + at, n);
 
 		if (done <= 0)
 			return total ? total : -EFAULT;
-		p->tail += (u64)done;
+		pipe_advance(p, (u64)done);
 		total += done;
-		if ((p->tail & (PAGE_SIZE - 1)) == 0)
-			pipe_page_done(p, p->tail - 1);
 		if ((u64)done < n)
 			break;
 	}
-	if (pipe_used(p) == 0) /* the next write starts this page anew */
-		p->head = p->tail = ROUND_DOWN(p->tail, PAGE_SIZE);
+	pipe_rewind(p);
 	return total;
 }
 
-/* Move bytes in, as many as there is room for. */
-static s64 pipe_fill(struct pipe *p, struct uio *u)
+s64 pipe_fill(struct pipe *p, struct uio *u)
 {
 	s64 total = 0;
 
@@ -166,26 +170,35 @@ static int pipe_sleep(struct pipe *p, struct waitq *q)
 	return err;
 }
 
+static bool is_nonblock(struct file *f, const struct uio *u)
+{
+	return u->nowait || (atomic_load(&f->flags) & O_NONBLOCK);
+}
+
+void pipe_wake_readers(struct pipe *p)
+{
+	waitq_wake_events(&p->read_wait, EV_READ, 1);
+}
+
+void pipe_wake_writers(struct pipe *p)
+{
+	waitq_wake_events(&p->write_wait, EV_WRITE, 1);
+}
+
 static s64 pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 {
 	struct pipe *p = f->data;
 	bool is_empty;
 	s64 n = 0;
-	int err;
 
 	if (u->left == 0)
 		return 0;
 	mutex_lock(&p->lock);
-	while (pipe_used(p) == 0) {
-		if (p->nwriters == 0 || (atomic_load(&f->flags) & O_NONBLOCK)) {
-			n = p->nwriters == 0 ? 0 : -EAGAIN;
+	if (!pipe_can_read(p)) {
+		n = pipe_wait_data(p, is_nonblock(f, u));
+		if (n <= 0) {
 			mutex_unlock(&p->lock);
 			return n;
-		}
-		err = pipe_sleep(p, &p->read_wait);
-		if (err && pipe_used(p) == 0) {
-			mutex_unlock(&p->lock);
-			return -ERESTARTSYS;
 		}
 	}
 	n = pipe_drain(p, u);
@@ -203,6 +216,8 @@ static bool pipe_may_write(const struct pipe *p, const struct uio *u)
 {
 	u64 room = pipe_room(p);
 
+	if (unlikely(p->write_claimed))
+		return false;
 	return u->left <= PIPE_BUF_SIZE ? room >= u->left : room > 0;
 }
 
@@ -213,6 +228,34 @@ static s64 pipe_broken(void)
 	siginfo_user(&info, LINUX_SIGPIPE);
 	signal_send_thread(current(), LINUX_SIGPIPE, &info);
 	return -EPIPE;
+}
+
+int pipe_wait_data(struct pipe *p, bool nonblock)
+{
+	while (!pipe_can_read(p)) {
+		if (!p->read_claimed && p->nwriters == 0)
+			return 0;
+		if (nonblock && !p->read_claimed)
+			return -EAGAIN;
+		if (pipe_sleep(p, &p->read_wait) && !pipe_can_read(p))
+			return -ERESTARTSYS;
+	}
+	return 1;
+}
+
+int pipe_wait_room(struct pipe *p, bool nonblock)
+{
+	for (;;) {
+		if (p->nreaders == 0)
+			return (int)pipe_broken();
+		if (pipe_can_write(p))
+			return 1;
+		if (nonblock && !p->write_claimed)
+			return -EAGAIN;
+		if (pipe_sleep(p, &p->write_wait) && !pipe_can_write(p) &&
+		    p->nreaders)
+			return -ERESTARTSYS;
+	}
 }
 
 static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
@@ -229,7 +272,7 @@ static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 			mutex_unlock(&p->lock);
 			return total ? total : pipe_broken();
 		}
-		if (atomic ? pipe_may_write(p, u) : pipe_room(p) > 0) {
+		if (atomic ? pipe_may_write(p, u) : pipe_can_write(p)) {
 			n = pipe_fill(p, u);
 			if (n < 0) {
 				total = total ? total : n;
@@ -238,7 +281,7 @@ static s64 pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 			total += n;
 			continue;
 		}
-		if (atomic_load(&f->flags) & O_NONBLOCK) {
+		if (is_nonblock(f, u) && !p->write_claimed) {
 			total = total ? total : -EAGAIN;
 			break;
 		}
@@ -391,6 +434,11 @@ static const struct file_ops pipe_fops = {
 	.fcntl = pipe_fcntl,
 	.release = pipe_release,
 };
+
+struct pipe *pipe_of(const struct file *f)
+{
+	return f->ops == &pipe_fops ? f->data : NULL;
+}
 
 int pipe_new(u32 flags, struct file *ends[2])
 {

@@ -261,6 +261,11 @@ static bool is_nonblock(const struct file *f)
 	return atomic_load(&f->flags) & O_NONBLOCK;
 }
 
+static bool nowait(const struct file *f, const struct uio *u)
+{
+	return u->nowait || is_nonblock(f);
+}
+
 static s64 sock_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 {
 	struct sock *sk = f->data;
@@ -269,10 +274,10 @@ static s64 sock_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 	s64 ret;
 
 	if (likely(ops->read != NULL))
-		return ops->read(sk, u, is_nonblock(f));
+		return ops->read(sk, u, nowait(f, u));
 	memset(&m, 0, sizeof(m));
 	m.uio = *u;
-	m.flags = is_nonblock(f) ? MSG_DONTWAIT : 0;
+	m.flags = nowait(f, u) ? MSG_DONTWAIT : 0;
 	ret = sock_recv(sk, &m);
 	if (m.scm.files)
 		scm_free(m.scm.files);
@@ -288,10 +293,10 @@ static s64 sock_write(struct file *f, struct uio *u, u64 *pos UNUSED)
 	s64 ret;
 
 	if (likely(ops->write != NULL))
-		return ops->write(sk, u, is_nonblock(f));
+		return ops->write(sk, u, nowait(f, u));
 	memset(&m, 0, sizeof(m));
 	m.uio = *u;
-	m.flags = is_nonblock(f) ? MSG_DONTWAIT : 0;
+	m.flags = nowait(f, u) ? MSG_DONTWAIT : 0;
 	ret = sock_send(sk, &m);
 	uio_advance(u, u->left - m.uio.left);
 	return ret;

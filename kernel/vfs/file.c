@@ -113,6 +113,13 @@ s64 file_stay(UNUSED struct file *f, UNUSED s64 offset, UNUSED int whence)
 	return 0;
 }
 
+bool file_has_position(const struct file *f)
+{
+	return f->has_pos || (f->ops->lseek && f->ops->lseek != file_stay &&
+			      !inode_is(f->inode, TYPE_FIFO) &&
+			      !inode_is(f->inode, TYPE_SOCK));
+}
+
 s64 file_read(struct file *f, struct uio *u, u64 *pos)
 {
 	s64 n;

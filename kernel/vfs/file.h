@@ -51,6 +51,8 @@ struct file_ops {
 	 * moved, or -EOPNOTSUPP (copy instead). NULL: always copy. */
 	s64 (*splice_from_object)(struct file *f, struct object *o, u64 offset,
 				  u64 len);
+	/* It can be read, but splice() and sendfile() refuse to: -EINVAL. */
+	bool no_splice;
 	/* The last reference is gone: free private data. */
 	void (*release)(struct file *f);
 	/* /proc/PID/fdinfo lines beyond pos and flags. */
@@ -99,6 +101,8 @@ s64 file_read(struct file *f, struct uio *u, u64 *pos);
 /* lseek of files like eventfd: 0, and nothing else happens. */
 s64 file_stay(struct file *f, s64 offset, int whence);
 s64 file_write(struct file *f, struct uio *u, u64 *pos);
+/* Does pread() work on it? Streams have no position (-ESPIPE). */
+bool file_has_position(const struct file *f);
 
 /* --- Descriptor tables ---------------------------------------------------- */
 

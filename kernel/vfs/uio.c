@@ -19,6 +19,7 @@ void uio_init_kernel(struct uio *u, void *buf, u64 len)
 	u->niov = 1;
 	u->is_kernel = true;
 	u->append = false;
+	u->nowait = false;
 	u->done = 0;
 	u->left = len;
 }
@@ -29,6 +30,7 @@ void uio_init_iov(struct uio *u, const struct plat_iovec *iov, u32 niov)
 	u->niov = niov;
 	u->is_kernel = false;
 	u->append = false;
+	u->nowait = false;
 	u->done = 0;
 	u->left = 0;
 	for (u32 i = 0; i < niov; i++)

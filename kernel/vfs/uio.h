@@ -16,6 +16,7 @@ struct uio {
 	u32 niov;
 	bool is_kernel;	       /* bases are kernel addresses */
 	bool append;	       /* a write goes to the end, as with O_APPEND */
+	bool nowait;	       /* as with O_NONBLOCK */
 	u64 done;	       /* bytes already used of iov[0] */
 	u64 left;	       /* bytes left in all */
 	struct plat_iovec one; /* storage for the single-buffer case */
@@ -29,6 +30,7 @@ static inline void uio_init_user(struct uio *u, uaddr_t buf, u64 len)
 	u->niov = 1;
 	u->is_kernel = false;
 	u->append = false;
+	u->nowait = false;
 	u->done = 0;
 	u->left = u->one.len;
 }

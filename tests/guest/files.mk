@@ -10,7 +10,7 @@
 
 GUEST_TESTS := elf_start rseq mem fork exec signal sigframe fd path inode \
 	thread futex pipe event poll unix inet sockopt raw time timer cred admin sched shm \
-	sysv memlock xattr inotify files2 mqueue procfs tty hostile leak
+	sysv memlock xattr inotify files2 procfs tty hostile leak
 
 GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
 	fd pipe hostile
@@ -18,6 +18,9 @@ GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
 GUEST_TESTS_MUSL := elf_start mem fork exec signal sigframe fd path inode \
 	thread futex pipe event poll unix inet time cred shm procfs tty hostile \
 	leak
+
+# Moving data, dumps, locks.
+GUEST_TESTS += mqueue splice
 
 # Programs that tests and benchmarks start, with rules of their own:
 # hello.c (also static and musl), hello_asm.S (-nostdlib -static),
