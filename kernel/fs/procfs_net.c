@@ -98,6 +98,8 @@ static const struct pseudo_row net_rows[] = {
 	NET("tcp6", INET6_TAIL "\n"),
 	NET("udp", INET_TAIL " ref pointer drops\n"),
 	NET("udp6", INET6_TAIL " ref pointer drops\n"),
+	NET("udplite", INET_TAIL " ref pointer drops\n"),
+	NET("udplite6", INET6_TAIL " ref pointer drops\n"),
 	NET("unix", "Num       RefCount Protocol Flags    Type St Inode "
 		    "Path\n"),
 	NET("wireless", NULL),

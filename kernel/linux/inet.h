@@ -12,4 +12,8 @@
 
 #include "kernel/linux/socket.h"
 
+/* Checksum coverage; the UAPI leaves them to libcs. */
+#define UDPLITE_SEND_CSCOV 10
+#define UDPLITE_RECV_CSCOV 11
+
 #endif

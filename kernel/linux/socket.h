@@ -38,6 +38,7 @@ enum {
 	SOL_TCP = 6,
 	SOL_UDP = 17,
 	SOL_IPV6 = 41,
+	SOL_UDPLITE = 136,
 	SOL_RAW = 255,
 	SOL_NETLINK = 270,
 };

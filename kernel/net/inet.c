@@ -23,6 +23,7 @@ void inet_setup(struct inet_sock *isk)
 		isk->sk.sndbuf = TCP_SNDBUF_DEFAULT;
 		isk->sk.rcvbuf = TCP_RCVBUF_DEFAULT;
 	}
+	isk->cscov_in = -1;
 	inet_opt_init(isk);
 }
 
@@ -39,6 +40,8 @@ int inet_new(u16 domain, u16 type, const struct sock_ops *ops, struct sock **sk)
 
 static int inet_create(u16 domain, u32 type, u32 protocol, struct sock **sk)
 {
+	int err;
+
 	switch (type) {
 	case SOCK_STREAM:
 		if (protocol == 0 || protocol == IPPROTO_TCP)
@@ -47,6 +50,12 @@ static int inet_create(u16 domain, u32 type, u32 protocol, struct sock **sk)
 	case SOCK_DGRAM:
 		if (protocol == 0 || protocol == IPPROTO_UDP)
 			return inet_new(domain, SOCK_DGRAM, &udp_ops, sk);
+		if (protocol == IPPROTO_UDPLITE) {
+			err = inet_new(domain, SOCK_DGRAM, &udp_ops, sk);
+			if (!err)
+				(*sk)->protocol = IPPROTO_UDPLITE;
+			return err;
+		}
 		if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
 			return -EACCES; /* ping_group_range is empty */
 		break;
@@ -87,7 +96,9 @@ void inet_inherit(struct inet_sock *child, const struct inet_sock *parent)
 
 struct port_table *inet_ports(const struct sock *sk)
 {
-	return sk->type == SOCK_STREAM ? &tcp_ports : &udp_ports;
+	if (sk->type == SOCK_STREAM)
+		return &tcp_ports;
+	return inet_is_udplite(sk) ? &udplite_ports : &udp_ports;
 }
 
 int inet_autobind(struct inet_sock *isk)
@@ -142,7 +153,7 @@ bool inet_is_published(u16 port, u32 protocol)
 /* A UDP port that is reachable from outside: have the host's socket too. */
 static void bind_outside(struct inet_sock *isk)
 {
-	if (isk->sk.type != SOCK_DGRAM || isk->hfd >= 0 ||
+	if (isk->sk.protocol != IPPROTO_UDP || isk->hfd >= 0 ||
 	    !inet_is_published(isk->local.port, IPPROTO_UDP) ||
 	    isk->local.ip[12] == 127)
 		return;

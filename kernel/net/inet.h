@@ -45,8 +45,16 @@ struct inet_sock {
 	u32 nerrors;
 	struct udp_cork *cork; /* datagram in the making (udp.c), sk.lock */
 	u32 mcast_ifindex, mcast_ip; /* IP_MULTICAST_IF; 0: any */
-	s32 opts[INET_NOPTS];	     /* by row of the option table */
+	s32 cscov_out, cscov_in; /* UDP-Lite: -1 as a receiver: not asked for */
+	s32 opts[INET_NOPTS];	 /* by row of the option table */
 };
+
+/* UDP whose checksum covers a part (RFC 3828): a protocol of its own, for the
+ * inside only. */
+static inline bool inet_is_udplite(const struct sock *sk)
+{
+	return sk->protocol == IPPROTO_UDPLITE;
+}
 
 /* Ancillary data the program asked for, by option. */
 enum inet_wants {
@@ -102,7 +110,7 @@ void inet_addr_any(u16 domain, struct inet_addr *a);
  * --------------------------------------------------------------------- */
 
 struct port_table;
-extern struct port_table tcp_ports, udp_ports;
+extern struct port_table tcp_ports, udp_ports, udplite_ports;
 
 /* Enter isk under isk->local, port 0: an ephemeral one. sk.lock held.
  * -EADDRINUSE. */

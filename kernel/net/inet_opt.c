@@ -260,6 +260,25 @@ static int set_v6only(struct inet_sock *isk, const void *value, u32 len)
 	return 1; /* the table keeps the value */
 }
 
+/* How much of a datagram the checksum covers: the header at least; 0: all. */
+static int set_udplite(struct inet_sock *isk, int name, const void *value)
+{
+	s32 v;
+
+	memcpy(&v, value, sizeof(v));
+	v = v && v < 8 ? 8 : MIN(v, 65535);
+	switch (name) {
+	case UDPLITE_SEND_CSCOV:
+		isk->cscov_out = v;
+		return 0;
+	case UDPLITE_RECV_CSCOV:
+		isk->cscov_in = v;
+		return 0;
+	default:
+		return 1;
+	}
+}
+
 /* Options that are not integers of the table. 1: not one of them. */
 static int set_special(struct sock *sk, int level, int name, const void *value,
 		       u32 len)
@@ -280,8 +299,14 @@ static int set_special(struct sock *sk, int level, int name, const void *value,
 			return len < sizeof(s32) ? -EINVAL : 1;
 		}
 	}
-	if (level == SOL_UDP && sk->type == SOCK_DGRAM && len < sizeof(s32))
-		return -EINVAL;
+	if ((level == SOL_UDP || level == SOL_UDPLITE) &&
+	    sk->type == SOCK_DGRAM) {
+		if (len < sizeof(s32))
+			return -EINVAL;
+		return inet_is_udplite(sk)
+			       ? set_udplite(inet_of(sk), name, value)
+			       : 1;
+	}
 	if (level == SOL_IPV6 && name == IPV6_V6ONLY && sk->domain == AF_INET6)
 		return set_v6only(inet_of(sk), value, len);
 	if (level == SOL_IP && name == IP_TRANSPARENT)
@@ -465,11 +490,33 @@ static int get_tcp_special(struct sock *sk, int name, void *value, u32 *len)
 	}
 }
 
+static int get_udplite(const struct inet_sock *isk, int name, void *value,
+		       u32 *len)
+{
+	s32 v;
+
+	switch (name) {
+	case UDPLITE_SEND_CSCOV:
+		v = isk->cscov_out;
+		break;
+	case UDPLITE_RECV_CSCOV:
+		v = isk->cscov_in < 0 ? 0 : isk->cscov_in;
+		break;
+	default:
+		return 1;
+	}
+	*len = MIN(*len, (u32)sizeof(v));
+	memcpy(value, &v, *len);
+	return 0;
+}
+
 static int get_special(struct sock *sk, int level, int name, void *value,
 		       u32 *len)
 {
 	if (level == SOL_TCP && sk->type == SOCK_STREAM)
 		return get_tcp_special(sk, name, value, len);
+	if ((level == SOL_UDP || level == SOL_UDPLITE) && inet_is_udplite(sk))
+		return get_udplite(inet_of(sk), name, value, len);
 	if (level == SOL_IP && (name == IP_OPTIONS || name == IP_PKTOPTIONS))
 		return get_nothing(len);
 	if (level == SOL_IPV6 && sk->domain == AF_INET6 &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is bound to which port. One table for TCP, one for UDP, each under its
+ * Who is bound to which port. One table per protocol, each under its
  * own lock, taken to bind, to find the other end of a connection and to route a
  * datagram; never while bytes move on a connection.
  */
@@ -19,7 +19,7 @@ struct port_table {
 	u32 round; /* REUSEPORT: whose turn it is */
 	u32 count;
 };
-struct port_table tcp_ports, udp_ports;
+struct port_table tcp_ports, udp_ports, udplite_ports;
 
 static void table_lock(struct port_table *t)
 {

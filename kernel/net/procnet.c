@@ -89,15 +89,28 @@ void udp6_show(struct fmt_buf *out)
 	port_show(&udp_ports, AF_INET6, out, show_row);
 }
 
+static void udplite4_show(struct fmt_buf *out)
+{
+	show_heading(out);
+	port_show(&udplite_ports, AF_INET, out, show_row);
+}
+
+static void udplite6_show(struct fmt_buf *out)
+{
+	show_heading(out);
+	port_show(&udplite_ports, AF_INET6, out, show_row);
+}
+
 static void sockstat_show(struct fmt_buf *out)
 {
 	fmt_buf_add(out,
 		    "sockets: used %lu\n"
 		    "TCP: inuse %u orphan 0 tw 0 alloc %u mem 0\n"
-		    "UDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
+		    "UDP: inuse %u mem 0\nUDPLITE: inuse %u\nRAW: inuse 0\n"
 		    "FRAG: inuse 0 memory 0\n",
 		    sock_count(), port_count(&tcp_ports),
-		    port_count(&tcp_ports), port_count(&udp_ports));
+		    port_count(&tcp_ports), port_count(&udp_ports),
+		    port_count(&udplite_ports));
 }
 
 void net_init(void)
@@ -108,6 +121,8 @@ void net_init(void)
 	procfs_net_register("tcp6", tcp6_show);
 	procfs_net_register("udp", udp4_show);
 	procfs_net_register("udp6", udp6_show);
+	procfs_net_register("udplite", udplite4_show);
+	procfs_net_register("udplite6", udplite6_show);
 	procfs_net_register("sockstat", sockstat_show);
 	procfs_net_register("dev", netdev_show);
 	procfs_net_register("if_inet6", netdev_show_v6);

@@ -191,14 +191,29 @@ static void msg_address(struct msg *msg, const struct inet_addr *to,
 	msg->ifindex = how->ifindex;
 }
 
-/* Queue msg (taken over) at dest (reference taken over). */
-static void queue_at(struct inet_sock *dest, struct msg *msg)
+#define UDP_HEADER 8
+
+/* UDP-Lite: does the sender's checksum cover what the receiver asks for? */
+static bool covers_enough(const struct inet_sock *from,
+			  const struct inet_sock *dest, u32 len)
+{
+	u32 sent = (u32)from->cscov_out;
+
+	if (dest->cscov_in < 0 || sent == 0 || sent >= len + UDP_HEADER)
+		return true;
+	return dest->cscov_in && sent >= (u32)dest->cscov_in;
+}
+
+/* Queue msg (taken over) of `from` at dest (reference taken over). */
+static void queue_at(struct inet_sock *dest, struct msg *msg,
+		     const struct inet_sock *from)
 {
 	struct list none;
 	bool queued = false;
 
 	mutex_lock(&dest->sk.rx_lock);
-	if (!dest->sk.rx_closed && dest->sk.msg_bytes < dest->sk.rcvbuf) {
+	if (!dest->sk.rx_closed && dest->sk.msg_bytes < dest->sk.rcvbuf &&
+	    covers_enough(from, dest, msg->len)) {
 		msg_queue(&dest->sk, msg, NULL);
 		queued = true;
 	}
@@ -217,7 +232,7 @@ static s64 send_inside(struct sock *sk, const struct inet_addr *to,
 		       const struct inet_addr *from, struct udp_how *how,
 		       struct sock_msg *m)
 {
-	struct inet_sock *dest = port_find_receiver(&udp_ports, to, from);
+	struct inet_sock *dest = port_find_receiver(inet_ports(sk), to, from);
 	u64 len = m->uio.left;
 	struct msg *msg;
 	int err;
@@ -231,7 +246,7 @@ static s64 send_inside(struct sock *sk, const struct inet_addr *to,
 	how->ifindex = inet_ifindex(to);
 	msg_address(msg, to, from, how);
 	if (dest)
-		queue_at(dest, msg);
+		queue_at(dest, msg, inet_of(sk));
 	else
 		udp_refused(inet_of(sk), to, msg); /* port unreachable */
 	return (s64)len;
@@ -264,8 +279,8 @@ static s64 send_group(struct sock *sk, const struct inet_addr *to,
 	if (err)
 		return err;
 	n = how->ifindex == 1 || loops_back(sk, to)
-		    ? port_find_all(&udp_ports, to, from, how->ifindex, found,
-				    GROUP_MAX)
+		    ? port_find_all(inet_ports(sk), to, from, how->ifindex,
+				    found, GROUP_MAX)
 		    : 0;
 	for (u32 i = 0; i < n; i++) {
 		uio_init_kernel(&u, msg->data, len);
@@ -274,7 +289,7 @@ static s64 send_group(struct sock *sk, const struct inet_addr *to,
 			continue;
 		}
 		msg_address(copy, to, from, how);
-		queue_at(found[i], copy);
+		queue_at(found[i], copy, inet_of(sk));
 	}
 	list_init(&none);
 	msg_free(msg, &none);
@@ -351,8 +366,12 @@ static s64 send_now(struct sock *sk, struct sock_msg *m)
 			return -EACCES;
 		return send_group(sk, &to, &from, &how, m);
 	}
-	return inet_is_local(&to) ? send_inside(sk, &to, &from, &how, m)
-				  : send_outside(sk, &to, m);
+	if (inet_is_local(&to))
+		return send_inside(sk, &to, &from, &how, m);
+	if (inet_is_udplite(sk)) /* no outside knows it */
+		return syscall_unsupported("UDP-Lite to the outside", 0,
+					   ENETUNREACH);
+	return send_outside(sk, &to, m);
 }
 
 /* --- MSG_MORE and UDP_CORK: a datagram made by several calls

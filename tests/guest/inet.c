@@ -425,6 +425,46 @@ static void check_udp(int family, const char *title)
 	close(b);
 }
 
+static void check_udplite(void)
+{
+	const int send_cover = 10, recv_cover = 11; /* UDPLITE_*_CSCOV */
+	int a = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), b, udp;
+	union addr to;
+	socklen_t len;
+	char buf[16];
+
+	tap_group("UDP-Lite");
+	is_int(get_int(a, SOL_SOCKET, SO_PROTOCOL), IPPROTO_UDPLITE, "socket");
+	bind_to(a, AF_INET, 0);
+	len = loopback(&to, AF_INET, port_of(a));
+	udp = socket(AF_INET, SOCK_DGRAM, 0);
+	is_int(bind_to(udp, AF_INET, port_of(a)), 0, "ports of its own");
+	b = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+	is_int(sendto(b, "whole", 5, 0, &to.sa, len), 5, "send");
+	is_int(recv(a, buf, sizeof(buf), 0), 5, "arrives");
+	is_errno(recv(udp, buf, 1, MSG_DONTWAIT), EAGAIN, "not at UDP's port");
+	is_int(set_int(b, IPPROTO_UDPLITE, send_cover, 3), 0, "cover little");
+	is_int(get_int(b, IPPROTO_UDPLITE, send_cover), 8, "the header");
+	is_int(sendto(b, "part", 4, 0, &to.sa, len), 4, "send");
+	is_int(recv(a, buf, sizeof(buf), 0), 4, "arrives");
+	is_int(get_int(a, IPPROTO_UDPLITE, recv_cover), 0, "nothing asked");
+	is_int(set_int(a, IPPROTO_UDPLITE, recv_cover, 10), 0, "ask for more");
+	is_int(sendto(b, "lost", 4, 0, &to.sa, len), 4, "send");
+	is_errno(recv(a, buf, 1, MSG_DONTWAIT), EAGAIN, "dropped");
+	is_int(set_int(b, IPPROTO_UDPLITE, send_cover, 99999), 0, "all");
+	is_int(get_int(b, IPPROTO_UDPLITE, send_cover), 65535, "the most");
+	is_int(sendto(b, "ok", 2, 0, &to.sa, len), 2, "send");
+	is_int(recv(a, buf, sizeof(buf), 0), 2, "arrives");
+	is_errno(set_int(udp, IPPROTO_UDPLITE, send_cover, 8), ENOPROTOOPT,
+		 "not for UDP");
+	is_errno(setsockopt(a, IPPROTO_UDPLITE, recv_cover, &len, 2), EINVAL,
+		 "too short");
+	is_efault(setsockopt(a, IPPROTO_UDPLITE, recv_cover, bp, 4), "bad");
+	close(a);
+	close(b);
+	close(udp);
+}
+
 static void check_dual(void)
 {
 	int l = socket(AF_INET6, SOCK_STREAM, 0), c, s;
@@ -546,6 +586,7 @@ int main(void)
 	check_options();
 	check_udp(AF_INET, "UDP over IPv4");
 	check_udp(AF_INET6, "UDP over IPv6");
+	check_udplite();
 	check_dual();
 	check_epoll();
 	check_bulk(AF_INET, "bulk over IPv4");
