@@ -15,6 +15,7 @@
 #include "kernel/dev/tty.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
+#include "kernel/mm/mm.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/file.h"
@@ -103,8 +104,8 @@ static int hostfile_wait(struct file *f, u32 events)
 static s64 hostfile_read(struct file *f, struct uio *u, UNUSED u64 *pos)
 {
 	struct plat_iovec iov[HOSTFILE_IOV];
+	int err, niov;
 	s64 n;
-	int err;
 
 	if (u->left == 0)
 		return 0;
@@ -112,8 +113,10 @@ static s64 hostfile_read(struct file *f, struct uio *u, UNUSED u64 *pos)
 		err = hostfile_wait(f, EV_IN);
 		if (err)
 			return err;
-		n = plat_hfd_readv_blocking(file_hfd(f), iov,
-					    uio_to_iov(u, iov, HOSTFILE_IOV));
+		niov = uio_to_iov(u, iov, HOSTFILE_IOV);
+		n = plat_hfd_readv_blocking(file_hfd(f), iov, niov);
+		if (n == -EFAULT && mm_expect_writes(iov, niov))
+			continue;
 		if (n != -EINTR)
 			break;
 		if (thread_interrupted())

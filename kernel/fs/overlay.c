@@ -708,6 +708,7 @@ int overlay_mount_image(const struct fs_type *type, u64 magic,
 	}
 	sb->ops = overlay_ops;
 	fs->data = sb;
+	fs->times_mappings = true;
 	fs->next_ino = size / 32 + 1; /* above those of the image */
 	err = fill_root(fs, sb);
 	if (err) {

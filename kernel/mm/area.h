@@ -50,6 +50,15 @@ int area_cut_backing(struct area *a);
 /* Set the platform's protection of [start, end) of a to its flags. */
 int area_protect(struct area *a, uaddr_t start, uaddr_t end);
 
+/* Does the first write through the area set the times of its file? Such an area
+ * is AREA_CLEAN when it is made and after msync(): its host mappings are
+ * without the right to write, so that the write is seen. */
+bool area_is_tracked(const struct area *a);
+/* A clean area is about to be written. 0 or -errno: it still is clean. */
+int area_written(struct area *a);
+/* Make a tracked area clean (again). */
+void area_clean(struct area *a);
+
 /* Would npages more pass RLIMIT_AS / RLIMIT_DATA (for those flags)? */
 bool mm_over_limit(struct mm *mm, u32 flags, u64 npages);
 bool mm_over_data_limit(const struct mm *mm, u64 npages);
@@ -59,6 +68,14 @@ int mm_check_locked(struct mm *mm, u64 npages);
 static inline u64 area_pages(const struct area *a)
 {
 	return (a->end - a->start) >> PAGE_SHIFT;
+}
+
+/* The rights its host mappings have. */
+static inline int area_host_prot(const struct area *a)
+{
+	u32 prot = a->flags & AREA_PROT;
+
+	return (int)(a->flags & AREA_CLEAN ? prot & ~(u32)AREA_WRITE : prot);
 }
 
 static inline bool area_is_private_anon(const struct area *a)

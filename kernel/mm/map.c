@@ -54,7 +54,8 @@ static uaddr_t data_end(const struct area *a)
 /* Map what the object has in [start, end) of a. */
 static int map_object(struct area *a, uaddr_t start, uaddr_t end)
 {
-	bool can_write = (a->flags & AREA_SHARED) && (a->flags & AREA_WRITE);
+	int prot = area_host_prot(a);
+	bool can_write = (a->flags & AREA_SHARED) && (prot & PROT_WRITE);
 
 	while (start < end) {
 		u64 offset = a->offset + (start - a->start);
@@ -64,8 +65,7 @@ static int map_object(struct area *a, uaddr_t start, uaddr_t end)
 
 		if (err)
 			return -ENOMEM;
-		err = plat_map(start, run, (int)(a->flags & AREA_PROT),
-			       area_backing(a), at);
+		err = plat_map(start, run, prot, area_backing(a), at);
 		if (err)
 			return err;
 		object_mark(a->object, offset, run, can_write);
@@ -117,7 +117,7 @@ int area_cut_backing(struct area *a)
 
 int area_protect(struct area *a, uaddr_t start, uaddr_t end)
 {
-	int prot = (int)(a->flags & AREA_PROT);
+	int prot = area_host_prot(a);
 
 	if (a->object) {
 		end = MIN(end, a->backed_end);
@@ -128,6 +128,40 @@ int area_protect(struct area *a, uaddr_t start, uaddr_t end)
 				    end - start, true);
 	}
 	return plat_protect(start, end - start, prot);
+}
+
+/* --- Writes to files by mappings ----------------------------------------- */
+
+bool area_is_tracked(const struct area *a)
+{
+	struct inode *i = a->file ? a->file->inode : NULL;
+
+	return (a->flags & AREA_SHARED) && (a->max_prot & PROT_WRITE) && i &&
+	       inode_is(i, TYPE_REG) && i->fs->times_mappings;
+}
+
+int area_written(struct area *a)
+{
+	int err;
+
+	area_set_flags(a, a->flags & ~(u32)AREA_CLEAN);
+	err = area_protect(a, a->start, a->end);
+	if (err)
+		area_set_flags(a, a->flags | AREA_CLEAN);
+	else
+		inode_touch(a->file->inode, ATTR_MTIME | ATTR_CTIME);
+	return err;
+}
+
+void area_clean(struct area *a)
+{
+	u32 old = a->flags;
+
+	if (!area_is_tracked(a) || (old & AREA_CLEAN))
+		return;
+	area_set_flags(a, old | AREA_CLEAN);
+	if (area_protect(a, a->start, a->end))
+		area_set_flags(a, old);
 }
 
 /* --- Limits
@@ -361,6 +395,8 @@ static s64 map_locked(struct mm *mm, const struct map_request *r, u32 max_prot)
 
 	if (addr < 0)
 		return addr;
+	if (area_is_tracked(&t))
+		t.flags |= AREA_CLEAN;
 	t.start = (uaddr_t)addr;
 	t.end = t.start + r->len;
 	if (r->flags & MAP_FIXED)

@@ -247,6 +247,8 @@ static bool repair(struct mm *mm, const struct plat_fault *fault, int *sig,
 		/* Past the end; unless the file has grown since. */
 		return area_back_more(a) == 0 && addr < a->backed_end;
 	}
+	if ((a->flags & AREA_CLEAN) && (fault->error_code & 2))
+		return area_written(a) == 0;
 	return fault->kind != PLAT_FAULT_BUS && may_retry(mm, addr);
 }
 
@@ -268,6 +270,25 @@ bool mm_fault(const struct plat_fault *fault, int *sig, int *code)
 	ok = repair(mm, fault, sig, code);
 	mutex_unlock(&mm->lock);
 	return ok;
+}
+
+bool mm_expect_writes(const struct plat_iovec *iov, int n)
+{
+	struct mm *mm = mm_current();
+	bool changed = false;
+
+	mutex_lock(&mm->lock);
+	for (int i = 0; i < n; i++) {
+		uaddr_t end = iov[i].base + iov[i].len;
+		struct area *a = area_in_range(mm, iov[i].base, end);
+
+		for (; a && a->start < end; a = mm_area_next(a)) {
+			if ((a->flags & AREA_CLEAN) && (a->flags & AREA_WRITE))
+				changed |= area_written(a) == 0;
+		}
+	}
+	mutex_unlock(&mm->lock);
+	return changed;
 }
 
 /* --- Questions

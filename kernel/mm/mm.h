@@ -31,6 +31,7 @@ enum area_flags {
 	AREA_NORESERVE = 1 << 12,
 	AREA_SHM = 1 << 13,	/* SysV attach */
 	AREA_PATCHED = 1 << 14, /* text with patched sites */
+	AREA_CLEAN = 1 << 15,	/* see area_is_tracked() */
 };
 #define AREA_PROT (AREA_READ | AREA_WRITE | AREA_EXEC)
 #define MM_AREAS_MAX 65530	       /* Linux's vm.max_map_count */
@@ -140,6 +141,11 @@ struct area *mm_area_next(struct area *a);
  * that has grown), false with *code and *sig set to what to deliver. */
 struct plat_fault;
 bool mm_fault(const struct plat_fault *fault, int *sig, int *code);
+
+/* The host refused to write to these ranges of the program for us: true if that
+ * was only because their areas were clean; they no longer are. */
+struct plat_iovec;
+bool mm_expect_writes(const struct plat_iovec *iov, int n);
 
 /* Run op in every space that maps the object (truncate): see mm/remote.c. */
 void mm_object_shrunk(struct object *o, u64 new_size);

@@ -449,6 +449,8 @@ static int sync_next(struct mm *mm, uaddr_t *addr, uaddr_t end, int flags,
 		if ((flags & MS_INVALIDATE) && (a->flags & AREA_LOCKED))
 			return -EBUSY;
 		*addr = MIN(a->end, end);
+		if (flags & MS_SYNC)
+			area_clean(a);
 		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->file &&
 		    a->file->ops->fsync) {
 			*f = a->file;

@@ -9,7 +9,7 @@
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
-#include "kernel/mm/object.h"
+#include "kernel/mm/mm.h"
 #include "kernel/net/conn.h"
 #include "kernel/net/inet.h"
 #include "kernel/plat/plat.h"
@@ -217,6 +217,8 @@ static s64 hsock_receive(struct sock *sk, struct uio *u, u32 flags)
 				return total;
 			continue;
 		}
+		if (unlikely(n == -EFAULT) && mm_expect_writes(iov, niov))
+			continue;
 		if (n != -EAGAIN || (flags & MSG_DONTWAIT))
 			return total ? total : n;
 		err = wait_readable(sk, &deadline);

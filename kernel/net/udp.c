@@ -10,6 +10,7 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/mm.h"
 #include "kernel/net/netdev.h"
 #include "kernel/net/udp.h"
 #include "kernel/plat/plat.h"
@@ -525,6 +526,8 @@ static s64 take_from(struct inet_sock *isk, int hfd, struct inet_addr *from,
 	n = plat_hfd_recv(hfd, iov, niov,
 			  (int)(m->flags & MSG_PEEK) | MSG_TRUNC | MSG_DONTWAIT,
 			  addr, &len);
+	if (n == -EFAULT && mm_expect_writes(iov, niov))
+		return -EAGAIN; /* that one is lost */
 	if (n < 0)
 		return n;
 	if (hfd == isk->hfd) {

@@ -154,6 +154,7 @@ struct fs {
 	u64 magic;    /* f_type of statfs */
 	u64 next_ino; /* atomic */
 	bool is_readonly;
+	bool times_mappings; /* writes by mappings set a file's times */
 	struct dentry *root;
 	u64 max_pages;	/* size limit of file data, 0 none (tmpfs) */
 	u64 used_pages; /* atomic */

@@ -470,6 +470,74 @@ static void check_maps(void)
 	unlink("f");
 }
 
+/* Has the file's mtime moved? It is put back to second 1000. */
+static bool was_timed(int fd)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct stat st;
+	bool moved;
+
+	must(fstat(fd, &st) == 0);
+	moved = st.st_mtime != 1000;
+	must(futimens(fd, old) == 0);
+	return moved;
+}
+
+static char *child_writes;
+
+static int write_child(void)
+{
+	*child_writes = 'c';
+	return 0;
+}
+
+static void check_times(void)
+{
+	int fd = open("f", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int pipe_fds[2];
+	char *p, *q;
+
+	tap_group("times of a mapped file");
+	must(fd >= 0 && ftruncate(fd, 2 * PG) == 0 && pipe(pipe_fds) == 0);
+	p = map(2 * PG, RW, MAP_SHARED, fd);
+	q = map(2 * PG, PROT_READ, MAP_SHARED, fd);
+	must(p != MAP_FAILED && q != MAP_FAILED);
+	was_timed(fd);
+	is_int(p[0] + q[PG], 0, "reading");
+	ok(!was_timed(fd), "sets none");
+	p[0] = 1;
+	ok(was_timed(fd), "the first write sets mtime");
+	is_int(msync(p, 2 * PG, MS_SYNC), 0, "msync");
+	ok(!was_timed(fd), "sets none");
+	p[0]++;
+	is_int(q[0], 2, "a write after it is seen");
+	ok(was_timed(fd), "and sets mtime again");
+	must(msync(p, 2 * PG, MS_SYNC) == 0);
+	must(write(pipe_fds[1], "12345678", 8) == 8);
+	is_int(read(pipe_fds[0], p + PG - 4, 8), 8, "read() into it");
+	ok(memcmp(q + PG - 4, "12345678", 8) == 0 && was_timed(fd),
+	   "sets mtime");
+	must(mprotect(q, PG, RW) == 0);
+	*q = 5;
+	ok(*p == 5, "mprotect makes the other writable");
+	must(msync(p, 2 * PG, MS_SYNC) == 0);
+	was_timed(fd);
+	child_writes = p;
+	is_int(tap_child(write_child), 0, "a child");
+	ok(*q == 'c' && was_timed(fd), "that writes sets mtime");
+	p = mremap(p, 2 * PG, 4 * PG, MREMAP_MAYMOVE);
+	must(p != MAP_FAILED && msync(p, 2 * PG, MS_SYNC) == 0);
+	was_timed(fd);
+	p[PG] = 'm';
+	ok(q[PG] == 'm' && was_timed(fd), "after mremap, too");
+	munmap(p, 4 * PG);
+	munmap(q, 2 * PG);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	close(fd);
+	unlink("f");
+}
+
 static int deep(int n)
 {
 	volatile char pad[2000];
@@ -516,6 +584,7 @@ int main(void)
 	check_file();
 	check_shared();
 	check_maps();
+	check_times();
 	tap_group("stack and limits");
 	ok(deep(3000) != 1, "6 MiB of stack");
 	is_int(tap_child(overflow_child), 7, "endless recursion is SIGSEGV");

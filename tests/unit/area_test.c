@@ -44,7 +44,8 @@ struct page {
 static struct page pages[NPAGES];
 static struct object *object;
 static struct file file;
-static struct inode inode;
+static struct fs fs;
+static struct inode inode = { .fs = &fs };
 static struct file_ops file_ops;
 static u64 file_words[FILE_PAGES + NPAGES]; /* the object's first words */
 

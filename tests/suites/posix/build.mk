@@ -8,7 +8,9 @@ else
 TESTS := $(shell cd $(SRC) && find conformance -name '[0-9]*-*.c' | \
 	xargs grep -l 'main' | sed 's/\.c$$//')
 endif
-CFLAGS := -g -O2 -w -std=gnu99 -D_POSIX_C_SOURCE=200112L -D_GNU_SOURCE
+# Some tests of aio forget the two headers.
+CFLAGS := -g -O2 -w -std=gnu99 -D_POSIX_C_SOURCE=200112L -D_GNU_SOURCE \
+	-include fcntl.h -include sys/stat.h
 
 .PHONY: all
 all: $(TESTS:%=$(OUT)/%)
