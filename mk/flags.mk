@@ -14,7 +14,9 @@ KERNEL_CFLAGS := $(COMMON_CFLAGS) -ffreestanding -mno-red-zone \
 	-fpie -fvisibility=hidden -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -fno-builtin-printf -ffunction-sections \
 	-fdata-sections -Wframe-larger-than=2048 -fno-strict-aliasing \
-	-fno-tree-loop-distribute-patterns
+	-fno-tree-loop-distribute-patterns \
+	-mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
+	-mmemcpy-strategy=unrolled_loop:256:noalign,libcall:-1:noalign
 
 HOST_CFLAGS := $(COMMON_CFLAGS) -D_GNU_SOURCE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)

@@ -31,15 +31,6 @@ u64 dentry_count(void)
 	return atomic_load(&dentry_pool.nlive);
 }
 
-u32 name_hash(const char *name, u32 len)
-{
-	u32 hash = NAME_HASH_INIT;
-
-	for (u32 i = 0; i < len; i++)
-		hash = name_hash_add(hash, name[i]);
-	return name_hash_end(hash);
-}
-
 /* --- Birth and death ----------------------------------------------------- */
 
 static const char *name_store(struct dentry *d, const char *name, u32 len)
@@ -79,6 +70,7 @@ struct dentry *dentry_new(struct dentry *parent, const char *name, u32 len,
 	d->hash = name_hash(name, len);
 	d->flags = 0;
 	d->inode = inode;
+	d->mounted = NULL;
 	d->children = NULL;
 	d->hash_next = NULL;
 	d->cookie = 0;
@@ -194,7 +186,7 @@ static void table_remove(struct dentry_table *t, struct dentry *d)
 static bool name_is(const struct dentry *d, const char *name, u32 len, u32 hash)
 {
 	return d->hash == hash && d->name_len == len &&
-	       memcmp(d->name, name, len) == 0;
+	       name_equal(d->name, name, len);
 }
 
 struct dentry *dentry_find_hash(struct dentry *dir, const char *name, u32 len,
@@ -213,40 +205,6 @@ struct dentry *dentry_find_hash(struct dentry *dir, const char *name, u32 len,
 struct dentry *dentry_find(struct dentry *parent, const char *name, u32 len)
 {
 	return dentry_find_hash(parent, name, len, name_hash(name, len));
-}
-
-/* Compare without a lock: the name pointer is checked before it is followed. */
-static bool name_is_fast(const struct dentry *d, const char *name, u32 len,
-			 u32 hash, u32 seq)
-{
-	const char *text;
-
-	if (d->hash != hash || d->name_len != len)
-		return false;
-	text = atomic_load(&d->name);
-	return walk_valid(seq) && memcmp(text, name, len) == 0;
-}
-
-struct dentry *dentry_find_fast(struct dentry *dir, const char *name, u32 len,
-				u32 hash, u32 seq)
-{
-	struct dentry_table *t = atomic_load_acquire(&dir->children);
-	struct dentry *d;
-	u32 mask;
-
-	if (!walk_valid(seq) || !t)
-		return NULL;
-	mask = atomic_load(&t->mask);
-	if (!walk_valid(seq))
-		return NULL;
-	/* Pairs with table_insert(). */
-	d = atomic_load_acquire(&t->buckets[hash & mask]);
-	while (walk_valid(seq) && d) {
-		if (name_is_fast(d, name, len, hash, seq))
-			return d;
-		d = atomic_load_acquire(&d->hash_next);
-	}
-	return NULL;
 }
 
 int dentry_link(struct dentry *d)

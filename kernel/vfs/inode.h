@@ -130,6 +130,7 @@ struct dentry {
 	u32 flags;	/* DENTRY_* */
 	struct dentry *parent; /* NULL for a root; reference held */
 	struct inode *inode;   /* reference held; NULL only while creating */
+	struct mount *mounted; /* last mounted here, maybe elsewhere, or NULL */
 	struct dentry
 		*hash_next; /* in parent's table, under its inode's lock */
 	struct dentry_table

@@ -114,7 +114,7 @@ struct mount *mount_find(struct mount *parent, struct dentry *at)
 	return m;
 }
 
-struct mount *mount_find_fast(struct mount *parent, struct dentry *at, u32 seq)
+struct mount *mount_find_slow(struct mount *parent, struct dentry *at, u32 seq)
 {
 	struct list *n = atomic_load(&mounts.all.next);
 	struct mount *m, *found = NULL;
@@ -188,6 +188,7 @@ static void attach_locked(struct mount *m, const struct path *at)
 		path_get(at);
 		m->parent = at->mount;
 		m->mountpoint = at->dentry;
+		atomic_store(&m->mountpoint->mounted, m);
 		atomic_fetch_or(&at->dentry->flags, (u32)DENTRY_MOUNTED);
 	}
 	list_append(&mounts.all, &m->node);
@@ -201,6 +202,8 @@ static void detach_locked(struct mount *m)
 	m->node.prev->next = m->node.next;
 	m->node.next->prev = m->node.prev;
 	m->is_detached = true;
+	if (m->mountpoint && m->mountpoint->mounted == m)
+		atomic_store(&m->mountpoint->mounted, (struct mount *)NULL);
 	walk_write_end();
 }
 

@@ -270,7 +270,7 @@ static int follow_link(struct walk *w, struct dentry *d)
 
 /* --- Steps --------------------------------------------------------------- */
 
-static int may_search(struct walk *w)
+static inline int may_search(struct walk *w)
 {
 	struct inode *i = atomic_load(&w->at.dentry->inode);
 	const struct inode_ops *ops;
@@ -310,11 +310,13 @@ static int cross_fast(struct walk *w)
 	return walk_valid(w->seq) ? 0 : -ESTALE;
 }
 
-static int cross(struct walk *w)
+static inline int cross(struct walk *w)
 {
 	struct mount *before = w->at.mount;
 	int err = 0;
 
+	if (likely(!(atomic_load(&w->at.dentry->flags) & DENTRY_MOUNTED)))
+		return 0;
 	if (w->fast)
 		err = cross_fast(w);
 	else
@@ -383,25 +385,21 @@ static int step_up(struct walk *w)
 	return err ? err : cross(w);
 }
 
-/* The child, with a reference in slow mode. May leave fast mode. */
-static int find_child(struct walk *w, const char *name, u32 len, u32 hash,
-		      struct dentry **child)
+/* No such child is known: ask the filesystem, which leaves fast mode. */
+static int find_child_slow(struct walk *w, const char *name, u32 len, u32 hash,
+			   struct dentry **child)
 {
+	const struct inode_ops *ops;
+	struct inode *i;
 	int err;
 
 	if (w->fast) {
-		struct dentry *dir = w->at.dentry;
-		struct inode *i = atomic_load(&dir->inode);
-		const struct inode_ops *ops;
-
+		i = atomic_load(&w->at.dentry->inode);
 		if (!walk_valid(w->seq))
 			return -ESTALE;
 		ops = ops_of(w, i);
-		*child = dentry_find_fast(dir, name, len, hash, w->seq);
-		if (!walk_valid(w->seq))
+		if (!ops)
 			return -ESTALE;
-		if (*child)
-			return 0;
 		if (!ops->lookup)
 			return -ENOENT;
 		err = walk_unlazy(w);
@@ -411,51 +409,69 @@ static int find_child(struct walk *w, const char *name, u32 len, u32 hash,
 	return dentry_lookup_hash(w->at.dentry, name, len, hash, child);
 }
 
+/* The child, with a reference in slow mode. */
+static inline int find_child(struct walk *w, const char *name, u32 len,
+			     u32 hash, struct dentry **child)
+{
+	if (likely(w->fast)) {
+		*child =
+			dentry_find_fast(w->at.dentry, name, len, hash, w->seq);
+		if (!walk_valid(w->seq))
+			return -ESTALE;
+		if (likely(*child))
+			return 0;
+	}
+	return find_child_slow(w, name, len, hash, child);
+}
+
+/* Go through the link child. 1: it was pushed. */
+static int enter_link(struct walk *w, struct dentry *child, struct inode *i)
+{
+	const struct inode_ops *ops = ops_of(w, i);
+	int err;
+
+	if (!ops)
+		return -ESTALE;
+	if (w->fast && (ops->follow || !atomic_load(&i->link))) {
+		/* the filesystem is asked: with references */
+		err = walk_unlazy(w);
+		if (err)
+			return err;
+		if (!ref_tryget(&child->ref))
+			return -ESTALE;
+		if (!walk_valid(w->seq)) {
+			dentry_put(child);
+			return -ESTALE;
+		}
+	}
+	err = follow_link(w, child);
+	if (!w->fast)
+		dentry_put(child);
+	return err ? err : 1;
+}
+
 /* Go to child, or through it if it is a link to be followed. Its reference is
  * taken over. 1: a link was pushed. */
-static int enter_child(struct walk *w, struct dentry *child, bool follow)
+static inline int enter_child(struct walk *w, struct dentry *child, bool follow)
 {
 	struct inode *i = atomic_load(&child->inode);
-	const struct inode_ops *ops;
-	int err;
 
 	if (w->fast && !walk_valid(w->seq))
 		return -ESTALE;
-	ops = ops_of(w, i);
-	if (!ops)
-		return -ESTALE;
-	if (follow && (atomic_load(&i->mode) & TYPE_MASK) == TYPE_LNK) {
-		if (w->fast && (ops->follow || !atomic_load(&i->link))) {
-			/* the filesystem is asked: with references */
-			err = walk_unlazy(w);
-			if (err)
-				return err;
-			if (!ref_tryget(&child->ref))
-				return -ESTALE;
-			if (!walk_valid(w->seq)) {
-				dentry_put(child);
-				return -ESTALE;
-			}
-		}
-		err = follow_link(w, child);
-		if (!w->fast)
-			dentry_put(child);
-		return err ? err : 1;
-	}
+	if (unlikely((atomic_load(&i->mode) & TYPE_MASK) == TYPE_LNK) && follow)
+		return enter_link(w, child, i);
 	if (!w->fast)
 		dentry_put(w->at.dentry);
 	w->at.dentry = child;
 	return cross(w);
 }
 
-static bool is_dot(const char *s, u32 len)
+/* 1 for ".", 2 for "..", else 0. */
+static inline u32 dots(const char *s, u32 len)
 {
-	return len == 1 && s[0] == '.';
-}
-
-static bool is_dotdot(const char *s, u32 len)
-{
-	return len == 2 && s[0] == '.' && s[1] == '.';
+	if (likely(s[0] != '.') || len > 2)
+		return 0;
+	return len == 1 ? 1 : s[1] == '.' ? 2 : 0;
 }
 
 int walk_last(struct walk *w, bool follow)
@@ -471,8 +487,8 @@ int walk_last(struct walk *w, bool follow)
 }
 
 /* One component that is not "." or "..": parse is done. */
-static int step_name(struct walk *w, const char *name, u32 len, u32 hash,
-		     bool follow)
+static inline int step_name(struct walk *w, const char *name, u32 len, u32 hash,
+			    bool follow)
 {
 	struct dentry *child;
 	int err = find_child(w, name, len, hash, &child);
@@ -485,7 +501,7 @@ static int walk_components(struct walk *w)
 {
 	for (;;) {
 		const char *s = w->rest, *end;
-		u32 hash = NAME_HASH_INIT, len;
+		u32 hash, len, ndots;
 		bool is_last, has_slash;
 		int err;
 
@@ -501,10 +517,8 @@ static int walk_components(struct walk *w)
 		err = may_search(w);
 		if (err)
 			return err;
-		for (end = s; *end && *end != '/'; end++)
-			hash = name_hash_add(hash, *end);
-		hash = name_hash_end(hash);
-		len = (u32)(end - s);
+		len = name_scan(s, &hash);
+		end = s + len;
 		has_slash = *end == '/';
 		w->rest = end;
 		while (*w->rest == '/')
@@ -512,7 +526,8 @@ static int walk_components(struct walk *w)
 		is_last = !*w->rest;
 		if (len > NAME_MAX_LEN)
 			return -ENAMETOOLONG;
-		w->last_dot = is_dot(s, len) || is_dotdot(s, len);
+		ndots = dots(s, len);
+		w->last_dot = ndots != 0;
 		w->last_slash = has_slash;
 		if (is_last) {
 			w->last = s;
@@ -522,10 +537,8 @@ static int walk_components(struct walk *w)
 				return 0;
 			w->rest = end; /* keeps the slash for a link */
 		}
-		if (is_dot(s, len))
-			err = 0;
-		else if (is_dotdot(s, len))
-			err = step_up(w);
+		if (unlikely(ndots))
+			err = ndots == 2 ? step_up(w) : 0;
 		else
 			err = step_name(w, s, len, hash,
 					!is_last || has_slash ||

@@ -25,6 +25,7 @@
 #include "kernel/mm/object.h"
 #include "kernel/proc/process.h"
 #include "kernel/vfs/mount.h"
+#include "kernel/vfs/name_hash.h"
 #include "kernel/vfs/vfs.h"
 
 struct dentry_table {
@@ -57,20 +58,42 @@ static inline bool walk_valid(u32 seq)
 	return likely(atomic_load(&walk_seq.begin) == seq);
 }
 
-#define NAME_HASH_INIT 0x811c9dc5U
-static inline u32 name_hash_add(u32 hash, char c)
+/* Compare without a lock: the name pointer is checked before it is followed. */
+static inline bool dentry_is_fast(const struct dentry *d, const char *name,
+				  u32 len, u32 hash, u32 seq)
 {
-	return (hash ^ (u8)c) * 0x01000193U;
-}
-static inline u32 name_hash_end(u32 hash)
-{
-	return hash ^ (hash >> 15);
-}
-u32 name_hash(const char *name, u32 len);
+	const char *text;
 
-/* dentry.c: without locks or references; *seq may turn out stale. */
-struct dentry *dentry_find_fast(struct dentry *dir, const char *name, u32 len,
-				u32 hash, u32 seq);
+	if (d->hash != hash || d->name_len != len)
+		return false;
+	text = atomic_load(&d->name);
+	return walk_valid(seq) && name_equal(text, name, len);
+}
+
+/* The child without locks or references; *seq may turn out stale. */
+static inline struct dentry *dentry_find_fast(struct dentry *dir,
+					      const char *name, u32 len,
+					      u32 hash, u32 seq)
+{
+	struct dentry_table *t = atomic_load_acquire(&dir->children);
+	struct dentry *d;
+	u32 mask;
+
+	if (!walk_valid(seq) || !t)
+		return NULL;
+	mask = atomic_load(&t->mask);
+	if (!walk_valid(seq))
+		return NULL;
+	/* Pairs with table_insert(). */
+	d = atomic_load_acquire(&t->buckets[hash & mask]);
+	while (walk_valid(seq) && d) {
+		if (likely(dentry_is_fast(d, name, len, hash, seq)))
+			return d;
+		d = atomic_load_acquire(&d->hash_next);
+	}
+	return NULL;
+}
+
 struct dentry *dentry_find_hash(struct dentry *dir, const char *name, u32 len,
 				u32 hash);
 /* With a reference; dir's lock is taken inside. */
@@ -90,7 +113,17 @@ void pool_free(struct pool *p, void *object);
 
 /* mount.c */
 struct mount *mount_find(struct mount *parent, struct dentry *at);
-struct mount *mount_find_fast(struct mount *parent, struct dentry *at, u32 seq);
+/* Without locks or references; *seq may turn out stale. */
+struct mount *mount_find_slow(struct mount *parent, struct dentry *at, u32 seq);
+static inline struct mount *mount_find_fast(struct mount *parent,
+					    struct dentry *at, u32 seq)
+{
+	struct mount *m = atomic_load(&at->mounted);
+
+	if (likely(m && walk_valid(seq) && m->parent == parent))
+		return m;
+	return mount_find_slow(parent, at, seq);
+}
 static inline bool mount_tryget(struct mount *m)
 {
 	return m->is_boot || ref_tryget(&m->ref);
