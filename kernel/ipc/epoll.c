@@ -136,7 +136,8 @@ static bool watch_fired(struct waiter *waiter, u32 events)
 		container_of(waiter, struct watch_source, waiter);
 	struct watch *w = s->watch;
 
-	if (events != ~0U && !(events & (w->events | EPOLL_ALWAYS)))
+	if (events != ~0U &&
+	    !(events & (atomic_load(&w->events) | EPOLL_ALWAYS)))
 		return false;
 	if (!watch_ready(w))
 		return false;
@@ -169,10 +170,6 @@ static void watch_add_queue(struct poll_table *pt, struct waitq *q)
 		waitq_add(q, &s->waiter);
 }
 
-static void ignore_queue(struct poll_table *pt UNUSED, struct waitq *q UNUSED)
-{
-}
-
 static void ignore_hfd(struct poll_table *pt UNUSED, int hfd UNUSED,
 		       u32 events UNUSED)
 {
@@ -182,7 +179,6 @@ static void ignore_hfd(struct poll_table *pt UNUSED, int hfd UNUSED,
 static u32 watch_poll(struct watch *w)
 {
 	struct poll_table pt = {
-		.add_queue = ignore_queue,
 		.add_hfd = ignore_hfd,
 		.wanted = w->events | EPOLL_ALWAYS,
 	};
@@ -402,17 +398,21 @@ static int watch_add(struct epoll *e, int fd, struct file *f,
 static int watch_modify(struct watch *w, const struct linux_epoll_event *ev)
 {
 	struct watch_table t = {
-		.pt = { .add_queue = ignore_queue,
-			.add_hfd = watch_modify_hfd },
+		.pt = { .add_hfd = watch_modify_hfd },
 		.watch = w,
 	};
 	u32 now;
 
-	mutex_lock(&w->set->ready_lock);
-	w->events = ev->events;
+	if (w->is_disabled || (ev->events & ~w->events)) {
+		mutex_lock(&w->set->ready_lock);
+		w->is_disabled = false;
+		w->events = ev->events;
+		/* The barrier for watch_fired(): it sees the new events, or we
+		 * below what has changed. Not needed if none is new. */
+		mutex_unlock(&w->set->ready_lock);
+	}
+	atomic_store(&w->events, ev->events);
 	w->data = ev->data;
-	w->is_disabled = false;
-	mutex_unlock(&w->set->ready_lock);
 	t.pt.wanted = w->events | EPOLL_ALWAYS;
 	now = file_poll(w->file, &t.pt) & t.pt.wanted;
 	if (t.err)
@@ -534,56 +534,42 @@ static void output_add(struct output *o, struct watch *w, u32 ev)
 	o->events[o->n++].data = w->data;
 }
 
-/* After reporting: a one-shot is done; a level stays on the list. */
+/* After reporting: a one-shot is done; a level stays on the list. ready_lock
+ * held. */
 static void watch_reported(struct watch *w)
 {
-	struct epoll *e = w->set;
-
-	mutex_lock(&e->ready_lock);
 	if (w->events & EPOLLONESHOT) {
 		w->is_disabled = true;
 		list_del(&w->ready_node);
 	} else if (!(w->events & EPOLLET) && !list_linked(&w->ready_node)) {
-		list_append(&e->ready, &w->ready_node);
+		list_append(&w->set->ready, &w->ready_node);
 	}
-	mutex_unlock(&e->ready_lock);
-}
-
-static struct watch *next_ready(struct epoll *e, struct list *taken)
-{
-	struct watch *w = NULL;
-
-	mutex_lock(&e->ready_lock);
-	if (!list_empty(taken)) {
-		w = list_first(taken, struct watch, ready_node);
-		list_del(&w->ready_node);
-	}
-	mutex_unlock(&e->ready_lock);
-	return w;
 }
 
 /* Report from the ready list. set->lock held. */
 static void collect_inside(struct epoll *e, struct output *o)
 {
 	struct list taken;
-	struct watch *w;
-	u32 ev;
 
 	if (list_empty(&e->ready))
 		return;
 	list_init(&taken);
 	mutex_lock(&e->ready_lock);
 	list_splice(&taken, &e->ready);
-	mutex_unlock(&e->ready_lock);
-	while (o->n < o->max && (w = next_ready(e, &taken))) {
+	while (o->n < o->max && !list_empty(&taken)) {
+		struct watch *w = list_first(&taken, struct watch, ready_node);
+		u32 ev;
+
+		list_del(&w->ready_node);
+		mutex_unlock(&e->ready_lock);
 		ev = watch_poll(w);
+		mutex_lock(&e->ready_lock);
 		if (!ev)
 			continue;
 		output_add(o, w, ev);
 		watch_reported(w);
 	}
 	/* What did not fit goes first next time. */
-	mutex_lock(&e->ready_lock);
 	list_splice(&taken, &e->ready);
 	list_splice(&e->ready, &taken);
 	mutex_unlock(&e->ready_lock);
@@ -608,8 +594,11 @@ static void collect_outside(struct epoll *e, struct output *o,
 		if (!w || w->generation != ev[i].data >> 32 || o->n == o->max)
 			continue;
 		output_add(o, w, ev[i].events & (w->events | EPOLL_ALWAYS));
-		if (w->events & EPOLLONESHOT)
+		if (w->events & EPOLLONESHOT) {
+			mutex_lock(&e->ready_lock);
 			watch_reported(w);
+			mutex_unlock(&e->ready_lock);
+		}
 	}
 }
 

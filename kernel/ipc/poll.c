@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * poll_items(): one pass that asks every file and registers with its wait
- * queues and outside descriptors, then sleeps and asks again without
- * registering. The files are held for the whole wait.
+ * poll_items(): a pass that asks every file; if none is ready and the caller
+ * would wait, one that also registers with their wait queues; then it sleeps
+ * and asks again. Outside descriptors are noted in the first two. The files are
+ * held for the whole wait.
  */
 #include "kernel/ipc/poll.h"
 
@@ -102,10 +103,6 @@ static void add_hfd(struct poll_table *pt, int hfd, u32 events)
 }
 
 /* Later passes only ask. */
-static void ignore_queue(struct poll_table *pt UNUSED, struct waitq *q UNUSED)
-{
-}
-
 static void ignore_hfd(struct poll_table *pt UNUSED, int hfd UNUSED,
 		       u32 events UNUSED)
 {
@@ -113,7 +110,7 @@ static void ignore_hfd(struct poll_table *pt UNUSED, int hfd UNUSED,
 
 static void call_init(struct poll_call *c)
 {
-	c->pt.add_queue = add_queue;
+	c->pt.add_queue = NULL;
 	c->pt.add_hfd = add_hfd;
 	c->nfast = 0;
 	c->chunks = NULL;
@@ -143,8 +140,7 @@ static void call_fini(struct poll_call *c)
 }
 
 /* Ask every file once. Returns how many items are ready. */
-static int ask_all(struct poll_call *c, struct poll_item *items,
-		   const struct fdref *refs, u32 n)
+static int ask_all(struct poll_call *c, struct poll_item *items, u32 n)
 {
 	int count = 0;
 
@@ -154,16 +150,15 @@ static int ask_all(struct poll_call *c, struct poll_item *items,
 		if (it->fd < 0)
 			continue;
 		it->revents = EV_NVAL;
-		if (refs[i].file) {
+		if (likely(it->ref.file)) {
 			c->item = i;
 			c->pt.wanted = it->events | POLL_ALWAYS;
-			it->revents = file_poll(refs[i].file, &c->pt) &
+			it->revents = file_poll(it->ref.file, &c->pt) &
 				      c->pt.wanted;
 		}
 		count += it->revents != 0;
-		if (count) { /* no need to register any more */
-			c->pt.add_queue = ignore_queue;
-		}
+		if (count) /* no need to register any more */
+			c->pt.add_queue = NULL;
 	}
 	return count;
 }
@@ -182,13 +177,18 @@ static int merge_hfds(struct poll_call *c, struct poll_item *items, int count)
 	return count;
 }
 
-static int wait_all(struct poll_call *c, struct poll_item *items,
-		    const struct fdref *refs, u32 n, nsec_t deadline)
+static int wait_all(struct poll_call *c, struct poll_item *items, u32 n,
+		    nsec_t deadline)
 {
-	int count = ask_all(c, items, refs, n);
+	int count = ask_all(c, items, n);
 	int r = 0;
 
-	c->pt.add_queue = ignore_queue;
+	if (!count && deadline) {
+		c->nhfds = 0;
+		c->pt.add_queue = add_queue;
+		count = ask_all(c, items, n);
+	}
+	c->pt.add_queue = NULL;
 	c->pt.add_hfd = ignore_hfd;
 	for (;;) {
 		if (c->is_out_of_memory)
@@ -203,7 +203,7 @@ static int wait_all(struct poll_call *c, struct poll_item *items,
 		r = c->nhfds ? thread_sleep_poll(c->hfds, (int)c->nhfds,
 						 deadline)
 			     : thread_sleep(deadline, true);
-		count = ask_all(c, items, refs, n);
+		count = ask_all(c, items, n);
 		if (r > 0)
 			count = merge_hfds(c, items, count);
 		if (r == -EINTR && count == 0)
@@ -215,27 +215,19 @@ static int wait_all(struct poll_call *c, struct poll_item *items,
 
 int poll_items(struct poll_item *items, u32 n, nsec_t deadline)
 {
-	struct fdref fast[POLL_FAST], *refs = fast;
 	struct poll_call c;
 	int ret;
 
-	if (n > POLL_FAST) {
-		refs = kmalloc(n * sizeof(*refs));
-		if (!refs)
-			return -ENOMEM;
-	}
 	for (u32 i = 0; i < n; i++) {
 		items[i].revents = 0;
-		refs[i] = (struct fdref){ NULL, false };
-		if (items[i].fd >= 0)
-			refs[i] = fd_get(items[i].fd);
+		items[i].ref = (struct fdref){ NULL, false };
+		if (likely(items[i].fd >= 0))
+			items[i].ref = fd_get(items[i].fd);
 	}
 	call_init(&c);
-	ret = wait_all(&c, items, refs, n, deadline);
+	ret = wait_all(&c, items, n, deadline);
 	call_fini(&c);
 	for (u32 i = 0; i < n; i++)
-		fd_put(refs[i]);
-	if (refs != fast)
-		kfree(refs);
+		fd_put(items[i].ref);
 	return ret;
 }

@@ -5,12 +5,13 @@
 #ifndef JIFFY_KERNEL_IPC_POLL_H
 #define JIFFY_KERNEL_IPC_POLL_H
 
-#include "lib/compiler.h"
+#include "kernel/vfs/file.h"
 
 struct poll_item {
-	int fd;	     /* < 0: skipped */
-	u32 events;  /* wanted; ERR and HUP always count */
-	u32 revents; /* out; EV_NVAL for a bad descriptor */
+	int fd;		  /* < 0: skipped */
+	u32 events;	  /* wanted; ERR and HUP always count */
+	u32 revents;	  /* out; EV_NVAL for a bad descriptor */
+	struct fdref ref; /* poll_items()'s own */
 };
 
 /* Wait until an item is ready or the deadline (monotonic; 0: do not wait): how

@@ -13,6 +13,7 @@
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/poll.h"
+#include "lib/bits.h"
 
 #define POLL_FAST 16
 #define RLIMIT_NOFILE_INDEX 7
@@ -164,85 +165,122 @@ SYSCALL5(ppoll, uaddr_t, fds, u32, n, uaddr_t, timeout, uaddr_t, set, u64, size)
 #define SELECT_EX EV_PRI
 #define SELECT_MAX 65536
 
+#define SELECT_FAST 4 /* words of each set without allocation */
+
 struct select_sets {
 	u64 *in[3]; /* requested; NULL pointers of the program read as zero */
 	u64 *out[3];
 	u32 nwords;
 	u64 *memory; /* all six */
+	u64 fast[6 * SELECT_FAST];
 };
 
 static const u32 set_wants[3] = { EV_IN | EV_RDNORM | EV_RDBAND,
 				  EV_OUT | EV_WRNORM | EV_WRBAND, EV_PRI };
 static const u32 set_means[3] = { SELECT_IN, SELECT_OUT, SELECT_EX };
 
+/* The number of bits in the last word that count: those below n. */
+static u64 last_mask(u32 n)
+{
+	return n % 64 ? (1UL << n % 64) - 1 : ~0UL;
+}
+
 static int sets_in(struct select_sets *s, u32 n, const uaddr_t user[3])
 {
 	s->nwords = (n + 63) / 64;
-	s->memory = kzalloc((s->nwords ? s->nwords : 1) * 6 * sizeof(u64));
+	s->memory = s->fast;
+	if (s->nwords > SELECT_FAST)
+		s->memory = kmalloc(s->nwords * 6 * sizeof(u64));
 	if (!s->memory)
 		return -ENOMEM;
+	memset(s->memory, 0, s->nwords * 6 * sizeof(u64));
 	for (u32 i = 0; i < 3; i++) {
 		s->in[i] = s->memory + i * s->nwords;
 		s->out[i] = s->memory + (3 + i) * s->nwords;
-		if (user[i] &&
-		    user_copy_in(s->in[i], user[i], s->nwords * sizeof(u64)))
+		if (!user[i] || !n)
+			continue;
+		if (user_copy_in(s->in[i], user[i], s->nwords * sizeof(u64)))
 			return -EFAULT;
+		s->in[i][s->nwords - 1] &= last_mask(n);
 	}
 	return 0;
 }
 
-static bool set_has(const u64 *set, u32 fd)
+/* The descriptors of word w that are in any set. */
+static u64 sets_word(const struct select_sets *s, u32 w)
 {
-	return (set[fd / 64] >> (fd % 64)) & 1;
+	return s->in[0][w] | s->in[1][w] | s->in[2][w];
 }
 
-static u32 sets_items(const struct select_sets *s, u32 n,
-		      struct poll_item *items)
+static u32 sets_count(const struct select_sets *s)
 {
 	u32 count = 0;
 
-	for (u32 fd = 0; fd < n; fd++) {
-		u32 events = 0;
-
-		for (u32 i = 0; i < 3; i++)
-			events |= set_has(s->in[i], fd) ? set_wants[i] : 0;
-		if (!events)
-			continue;
-		if (items) {
-			items[count].fd = (int)fd;
-			items[count].events = events;
-		}
-		count++;
-	}
+	for (u32 w = 0; w < s->nwords; w++)
+		count += bits_count(sets_word(s, w));
 	return count;
+}
+
+static void sets_items(const struct select_sets *s, struct poll_item *item)
+{
+	for (u32 w = 0; w < s->nwords; w++) {
+		for (u64 bits = sets_word(s, w); bits; bits &= bits - 1) {
+			u64 bit = bits & -bits;
+
+			item->fd = (int)(w * 64) + __builtin_ctzl(bits);
+			item->events = 0;
+			for (u32 i = 0; i < 3; i++)
+				if (s->in[i][w] & bit)
+					item->events |= set_wants[i];
+			item++;
+		}
+	}
 }
 
 /* Fill the result sets: the number of bits, or -EBADF. */
 static long sets_results(struct select_sets *s, const struct poll_item *items,
 			 u32 n)
 {
-	long bits = 0;
+	long nbits = 0;
 
 	for (u32 k = 0; k < n; k++) {
-		u32 fd = (u32)items[k].fd;
+		u32 w = (u32)items[k].fd / 64;
+		u64 bit = 1UL << items[k].fd % 64;
 
 		if (items[k].revents & EV_NVAL)
 			return -EBADF;
 		for (u32 i = 0; i < 3; i++) {
-			if (!set_has(s->in[i], fd) ||
+			if (!(s->in[i][w] & bit) ||
 			    !(items[k].revents & set_means[i]))
 				continue;
-			s->out[i][fd / 64] |= 1UL << (fd % 64);
-			bits++;
+			s->out[i][w] |= bit;
+			nbits++;
 		}
 	}
-	return bits;
+	return nbits;
+}
+
+static long select_items(struct select_sets *s, struct poll_item *items,
+			 u32 count, const uaddr_t user[3], nsec_t deadline)
+{
+	long ret;
+
+	sets_items(s, items);
+	ret = poll_items(items, count, deadline);
+	if (ret >= 0)
+		ret = sets_results(s, items, count);
+	for (u32 i = 0; i < 3 && ret >= 0; i++) {
+		if (user[i] &&
+		    user_copy_out(user[i], s->out[i], s->nwords * sizeof(u64)))
+			ret = -EFAULT;
+	}
+	return ret;
 }
 
 static long do_select(s32 n, const uaddr_t user[3], nsec_t deadline)
 {
-	struct select_sets s = { .memory = NULL };
-	struct poll_item *items = NULL;
+	struct poll_item fast[POLL_FAST], *items = fast;
+	struct select_sets s;
 	u32 count;
 	long ret;
 
@@ -252,26 +290,15 @@ static long do_select(s32 n, const uaddr_t user[3], nsec_t deadline)
 	ret = sets_in(&s, (u32)n, user);
 	if (ret)
 		goto out;
-	count = sets_items(&s, (u32)n, NULL);
-	ret = -ENOMEM;
-	items = kmalloc((count + 1) * sizeof(*items));
-	if (!items)
-		goto out;
-	sets_items(&s, (u32)n, items);
-	ret = poll_items(items, count, deadline);
-	if (ret < 0)
-		goto out;
-	ret = sets_results(&s, items, count);
-	if (ret < 0)
-		goto out;
-	for (u32 i = 0; i < 3; i++) {
-		if (user[i] &&
-		    user_copy_out(user[i], s.out[i], s.nwords * sizeof(u64)))
-			ret = -EFAULT;
-	}
+	count = sets_count(&s);
+	if (count > POLL_FAST)
+		items = kmalloc(count * sizeof(*items));
+	ret = items ? select_items(&s, items, count, user, deadline) : -ENOMEM;
+	if (items != fast)
+		kfree(items);
 out:
-	kfree(items);
-	kfree(s.memory);
+	if (s.memory != s.fast)
+		kfree(s.memory);
 	return ret;
 }
 

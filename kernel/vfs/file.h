@@ -104,6 +104,13 @@ s64 file_write(struct file *f, struct uio *u, u64 *pos);
 /* Does pread() work on it? Streams have no position (-ESPIPE). */
 bool file_has_position(const struct file *f);
 
+/* Events of a file now (one without the operation is always ready). */
+static inline u32 file_poll(struct file *f, struct poll_table *pt)
+{
+	return f->ops->poll ? f->ops->poll(f, pt)
+			    : EV_IN | EV_OUT | EV_RDNORM | EV_WRNORM;
+}
+
 /* --- Descriptor tables ---------------------------------------------------- */
 
 #define FD_FIRST 64 /* descriptors without an array of their own */

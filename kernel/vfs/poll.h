@@ -30,7 +30,7 @@ enum {
 };
 
 struct poll_table {
-	/* Register with a queue inside the kernel. */
+	/* Register with a queue inside the kernel. NULL: nobody will wait. */
 	void (*add_queue)(struct poll_table *pt, struct waitq *q);
 	/* Register an outside descriptor; its readiness counts as the file's
 	 * for the bits in `events`, so poll() must not ask the platform itself
@@ -41,7 +41,7 @@ struct poll_table {
 
 static inline void poll_wait(struct poll_table *pt, struct waitq *q)
 {
-	if (pt)
+	if (pt && pt->add_queue)
 		pt->add_queue(pt, q);
 }
 static inline void poll_hfd(struct poll_table *pt, int hfd, u32 events)
@@ -50,8 +50,7 @@ static inline void poll_hfd(struct poll_table *pt, int hfd, u32 events)
 		pt->add_hfd(pt, hfd, events);
 }
 
-/* Events of a file now (a regular file is always ready). */
-u32 file_poll(struct file *f, struct poll_table *pt);
+/* file_poll(), the events of a file now, is in file.h. */
 
 /* Ready now, outside descriptors included (asks the platform, no waiting). */
 u32 file_poll_now(struct file *f, u32 wanted);
