@@ -22,7 +22,7 @@
 struct bucket {
 	struct mutex lock;
 	u32 nwaiters;	     /* atomic; read without the lock by wakers */
-	struct list waiters; /* struct futex_waiter.node, in order of arrival */
+	struct list waiters; /* struct futex_waiter.node, see waiter_link() */
 };
 
 struct futex_waiter {
@@ -31,7 +31,8 @@ struct futex_waiter {
 	struct bucket *bucket; /* changed under the locks of both buckets */
 	struct thread *thread;
 	u32 bitset;
-	u32 woken; /* atomic; 1: off the list, not touched any more */
+	u32 priority; /* real-time, when it began to wait; 0: none */
+	u32 woken;    /* atomic; 1: off the list, not touched any more */
 	bool is_pi;
 };
 
@@ -63,6 +64,24 @@ static int get_key(uaddr_t addr, bool is_private, struct futex_key *key)
 	if (!err && !is_private)
 		key->b |= 1; /* words are aligned: the bit is free */
 	return err;
+}
+
+/* Put w on b's list, b->lock held: by priority, then in order of arrival.
+ * Almost all have none and go to the end. */
+static void waiter_link(struct futex_waiter *w, struct bucket *b)
+{
+	struct futex_waiter *at;
+
+	atomic_fetch_add(&b->nwaiters, 1);
+	if (w->priority) {
+		list_for_each (at, &b->waiters, node) {
+			if (at->priority < w->priority) {
+				list_append(&at->node, &w->node);
+				return;
+			}
+		}
+	}
+	list_append(&b->waiters, &w->node);
 }
 
 static bool key_equal(const struct futex_key *a, const struct futex_key *b)
@@ -161,8 +180,7 @@ static void move_waiter(struct futex_waiter *w, const struct futex_key *key,
 	atomic_fetch_sub(&w->bucket->nwaiters, 1);
 	w->key = *key;
 	atomic_store(&w->bucket, to);
-	list_append(&to->waiters, &w->node);
-	atomic_fetch_add(&to->nwaiters, 1);
+	waiter_link(w, to);
 }
 
 static long requeue_locked(struct bucket *b, const struct futex_key *key, s32 n,
@@ -289,6 +307,7 @@ static void waiter_fill(struct futex_waiter *w, const struct futex_key *key,
 	w->bucket = bucket_of(key);
 	w->thread = current();
 	w->bitset = bitset;
+	w->priority = w->thread->sched_priority;
 	w->woken = 0;
 	w->is_pi = false;
 }
@@ -307,10 +326,9 @@ static int waiter_queue(struct futex_waiter *w, uaddr_t addr, u32 value)
 		err = -EFAULT;
 	else if (now != value)
 		err = -EAGAIN;
-	if (err)
-		atomic_fetch_sub(&b->nwaiters, 1);
-	else
-		list_append(&b->waiters, &w->node);
+	if (!err)
+		waiter_link(w, b);
+	atomic_fetch_sub(&b->nwaiters, 1);
 	mutex_unlock(&b->lock);
 	return err;
 }
@@ -462,8 +480,7 @@ static int pi_try_or_queue(struct futex_waiter *w, uaddr_t addr, bool try)
 		if (old != v)
 			return -EAGAIN;
 	}
-	list_append(&w->bucket->waiters, &w->node);
-	atomic_fetch_add(&w->bucket->nwaiters, 1);
+	waiter_link(w, w->bucket);
 	return 1;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * timerfd: a kernel timer that counts its expirations. A periodic timer is
- * armed for its next expiry only; a late read computes how many it missed, so
- * a sleeping instance does not catch up tick by tick. See timerfd_create(2).
+ * armed again by the read that takes its ticks, which computes how many it
+ * missed: neither a sleeping instance nor one with a very short interval works
+ * tick by tick. See timerfd_create(2).
  */
 #include "kernel/ipc/event.h"
 #include "kernel/kernel.h"
@@ -49,7 +50,7 @@ static void timerfd_expired(struct ktimer *k)
 
 	mutex_lock(&t->lock);
 	timerfd_update(t, plat_clock(PLAT_MONOTONIC));
-	if (t->next)
+	if (t->next && !t->ticks)
 		timer_arm(&t->timer, t->next);
 	mutex_unlock(&t->lock);
 	waitq_wake_events(&t->wait, EV_IN | EV_RDNORM, ~0U);
@@ -71,6 +72,8 @@ static s64 timerfd_read(struct file *f, struct uio *u, u64 *pos UNUSED)
 		timerfd_update(t, plat_clock(PLAT_MONOTONIC));
 		ticks = t->ticks;
 		t->ticks = 0;
+		if (ticks && t->next)
+			timer_arm(&t->timer, t->next);
 		mutex_unlock(&t->lock);
 		if (ticks)
 			break;

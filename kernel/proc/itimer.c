@@ -67,6 +67,19 @@ static nsec_t limit_nsec(u64 seconds)
 	return ckd_mul(&n, seconds, NSEC_PER_SEC) ? NSEC_MAX : n;
 }
 
+/* lock held, expired just now. While nobody takes the signal of before, there is
+ * no point in a short interval. */
+static void schedule_next(struct itimer *t, nsec_t now)
+{
+	struct process *p = t->set->process;
+
+	if (!is_cpu(t) &&
+	    (atomic_load(&p->pending.set) & SIG_BIT(LINUX_SIGALRM)))
+		timer_arm(&t->timer, MAX(t->expires, now + NSEC_PER_MSEC));
+	else
+		schedule(t, now);
+}
+
 static void expired(struct ktimer *timer)
 {
 	struct itimer *t = container_of(timer, struct itimer, timer);
@@ -86,7 +99,7 @@ static void expired(struct ktimer *timer)
 			t->expires = 0;
 	}
 	if (t->expires)
-		schedule(t, now);
+		schedule_next(t, now);
 	mutex_unlock(&t->set->lock);
 	if (!fire)
 		return;

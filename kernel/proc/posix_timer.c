@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POSIX timers. A timer's signal is pending at most once; expiries meanwhile
- * count as overruns, which the signal reports when it is taken. Callbacks run
- * on process 0's main thread.
+ * POSIX timers. A timer's signal is pending at most once; until it is taken the
+ * timer stands still, however short its interval: what it missed is computed
+ * then and reported as overruns. Callbacks run on process 0's main thread.
  */
 #include "kernel/proc/posix_timer.h"
 
@@ -12,6 +12,10 @@
 #include "kernel/proc/clock.h"
 #include "kernel/proc/proc_int.h"
 #include "kernel/proc/timer.h"
+
+#define IGNORED_TICK NSEC_PER_MSEC /* shortest interval if nobody listens */
+#define FLUSHED_CHECK \
+	(100 * NSEC_PER_MSEC) /* was the signal dropped, not taken? */
 
 struct posix_timer {
 	struct list node;
@@ -25,6 +29,7 @@ struct posix_timer {
 	nsec_t expires; /* on its clock, CPU clocks; else on monotonic; 0: off
 			 */
 	nsec_t last_cpu, pause;
+	bool stands;	  /* periodic; waits for its signal to be taken */
 	s32 overrun;	  /* since the pending signal was sent */
 	s32 last_overrun; /* of the last signal taken */
 };
@@ -84,6 +89,18 @@ static bool is_pending(const struct posix_timer *t)
 	return found;
 }
 
+static bool is_ignored(const struct posix_timer *t)
+{
+	struct process *p = t->set->process;
+	int sig = t->ev.signo;
+	bool ignored;
+
+	mutex_lock(&p->sig_lock);
+	ignored = signal_action_ignores(&p->sighand->action[sig - 1], sig);
+	mutex_unlock(&p->sig_lock);
+	return ignored;
+}
+
 static void notify(struct posix_timer *t)
 {
 	struct linux_siginfo info;
@@ -106,25 +123,45 @@ static void count_overrun(struct posix_timer *t, u64 n)
 	t->overrun = (s32)MIN((u64)t->overrun + n, (u64)INT32_MAX);
 }
 
+/* Move a periodic timer past now: how many expiries that are. */
+static u64 forward(struct posix_timer *t, nsec_t now)
+{
+	u64 n;
+
+	if (now < t->expires)
+		return 0;
+	n = (u64)((now - t->expires) / t->interval) + 1;
+	t->expires += (nsec_t)n * t->interval;
+	return n;
+}
+
 /* lock held: `now` is past the expiry. */
 static void fire(struct posix_timer *t, nsec_t now)
 {
 	bool again = is_pending(t);
-	u64 missed = 0;
+	u64 n = 1;
 
-	if (t->interval) {
-		missed = (u64)((now - t->expires) / t->interval);
-		t->expires += (nsec_t)(missed + 1) * t->interval;
-	} else {
+	if (t->interval)
+		n = forward(t, now);
+	else
 		t->expires = 0;
-	}
 	if (again) {
-		count_overrun(t, missed + 1);
-		return;
+		count_overrun(t, n);
+	} else {
+		t->overrun = 0;
+		count_overrun(t, n - 1);
+		notify(t);
 	}
-	t->overrun = 0;
-	count_overrun(t, missed);
-	notify(t);
+	if (!t->interval)
+		return;
+	t->stands = is_pending(t);
+	if (t->stands)
+		timer_arm(&t->timer,
+			  plat_clock(PLAT_MONOTONIC) + FLUSHED_CHECK);
+	else if (is_ignored(t) && !clock_is_cpu(t->clock))
+		timer_arm(&t->timer, MAX(t->expires, now + IGNORED_TICK));
+	else
+		schedule(t, now);
 }
 
 static void expired(struct ktimer *timer)
@@ -136,7 +173,7 @@ static void expired(struct ktimer *timer)
 	now = timer_clock(t);
 	if (t->expires && now >= t->expires)
 		fire(t, now);
-	if (t->expires)
+	else if (t->expires)
 		schedule(t, now);
 	mutex_unlock(&t->set->lock);
 }
@@ -318,6 +355,7 @@ int posix_timer_set(s32 id, const struct posix_timer_value *value,
 	t->expires = 0;
 	t->overrun = 0;
 	t->pause = 0;
+	t->stands = false;
 	now = timer_clock(t);
 	if (value->left) {
 		if (!clock_is_cpu(t->clock))
@@ -326,7 +364,8 @@ int posix_timer_set(s32 id, const struct posix_timer_value *value,
 		else if (absolute || ckd_add(&t->expires, now, value->left))
 			t->expires = absolute ? value->left : NSEC_MAX;
 		t->expires = MAX(t->expires, 1);
-		schedule(t, now);
+		if (t->ev.notify != NOTIFY_NONE)
+			schedule(t, now);
 	}
 	mutex_unlock(&set->lock);
 	mutex_unlock(&set->user_lock);
@@ -383,6 +422,13 @@ void posix_timer_delivered(struct process *p, struct linux_siginfo *info)
 		return;
 	mutex_lock(&set->lock);
 	t = find(set, info->u.timer.tid);
+	if (t && t->stands) {
+		nsec_t now = timer_clock(t);
+
+		count_overrun(t, forward(t, now));
+		t->stands = false;
+		schedule(t, now);
+	}
 	if (t) {
 		info->u.timer.overrun = t->overrun;
 		t->last_overrun = t->overrun;

@@ -38,6 +38,7 @@ struct waiter {
 	volatile pid_t tid;
 	volatile void *addr;
 	int op, val;
+	int priority; /* SCHED_FIFO, if not 0 and allowed */
 	unsigned bits;
 	long ret;
 	int err;
@@ -47,6 +48,10 @@ static void *wait_thread(void *arg)
 {
 	struct waiter *w = arg;
 
+	struct sched_param param = { .sched_priority = w->priority };
+
+	if (w->priority)
+		pthread_setschedparam(pthread_self(), SCHED_FIFO, &param);
 	w->tid = (pid_t)syscall(SYS_gettid);
 	w->ret = futex(w->addr, w->op, (unsigned)w->val, NULL, NULL, w->bits);
 	w->err = errno;
@@ -60,14 +65,22 @@ static bool asleep(pid_t tid)
 }
 
 /* Starts a waiter and returns once it sleeps. */
-static void start(struct waiter *w, volatile void *addr, int op, unsigned bits)
+static void start_with(struct waiter *w, volatile void *addr, int op,
+		       unsigned bits, int priority)
 {
-	*w = (struct waiter){ .addr = addr, .op = op, .bits = bits };
+	*w = (struct waiter){
+		.addr = addr, .op = op, .bits = bits, .priority = priority
+	};
 	w->val = *(volatile int *)addr;
 	pthread_create(&w->thread, NULL, wait_thread, w);
 	while (!w->tid)
 		sched_yield();
 	asleep(w->tid);
+}
+
+static void start(struct waiter *w, volatile void *addr, int op, unsigned bits)
+{
+	start_with(w, addr, op, bits, 0);
 }
 
 static bool joined(struct waiter *w)
@@ -105,6 +118,32 @@ static void check_wake(void)
 	is_int(futex(&word, WAKE | PRIVATE, 9, NULL, NULL, 0), 1,
 	       "woken by it");
 	joined(&w[0]);
+}
+
+/* Real-time priorities go first; the host may not allow them. */
+static void check_priority(void)
+{
+	static const int priority[] = { 0, 2, 1, 2, 0 };
+	static const int order[] = { 1, 3, 2, 0, 4 };
+	struct sched_param old, param = { .sched_priority = 1 };
+	struct waiter w[5];
+	bool allowed;
+
+	tap_group("priorities");
+	word = 0;
+	sched_getparam(0, &old);
+	allowed = sched_setscheduler(0, SCHED_FIFO, &param) == 0;
+	sched_setscheduler(0, SCHED_OTHER, &old);
+	for (int i = 0; i < 5; i++)
+		start_with(&w[i], &word, WAIT | PRIVATE, 0,
+			   allowed ? priority[i] : 0);
+	for (int i = 0; i < 5; i++) {
+		struct waiter *next = &w[allowed ? order[i] : i];
+
+		is_int(futex(&word, WAKE | PRIVATE, 1, NULL, NULL, 0), 1,
+		       "wake one");
+		ok(joined(next), "highest priority, then first come");
+	}
 }
 
 static void check_bitset(void)
@@ -381,6 +420,7 @@ int main(void)
 	tap_start();
 	tap_dir();
 	check_wake();
+	check_priority();
 	check_bitset();
 	check_requeue();
 	check_wake_op();

@@ -100,6 +100,52 @@ static void check_signal(void)
 	remove_timer(id);
 }
 
+/* Nothing works expiry by expiry while nobody takes them. */
+static void check_short(void)
+{
+	struct sigaction act = { .sa_handler = SIG_IGN };
+	struct sigevent ev = by_signal(SIGRTMIN, 1);
+	struct itimerspec it = { { 0, 1 }, { 0, 1000000 } };
+	struct itimerval alarm = { { 0, 1 }, { 0, 1 } };
+	struct timespec limit = { 5, 0 };
+	siginfo_t info;
+	sigset_t set;
+	uint64_t ticks;
+	int fd, id = -1;
+
+	tap_group("intervals of nanoseconds");
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	must(create(CLOCK_MONOTONIC, &ev, &id) == 0);
+	is_int(settime(id, 0, 1000000, 2), 0, "every 2 ns");
+	pass(20);
+	is_int(sigwaitinfo(&set, &info), SIGRTMIN, "one signal");
+	ok(info.si_overrun >= 9000000, "millions of overruns, to the last");
+	pass(2);
+	sigaction(SIGRTMIN, &act, NULL);
+	act.sa_handler = SIG_DFL;
+	sigaction(SIGRTMIN, &act, NULL);
+	is_int(sigtimedwait(&set, &info, &limit), SIGRTMIN,
+	       "comes again after it was dropped");
+	remove_timer(id);
+	fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	must(timerfd_settime(fd, 0, &it, NULL) == 0);
+	pass(20);
+	is_int(read(fd, &ticks, 8), 8, "a timerfd");
+	ok(ticks >= 18000000, "counts all of them");
+	is_int(read(fd, &ticks, 8), 8, "and goes on");
+	close(fd);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	must(setitimer(ITIMER_REAL, &alarm, NULL) == 0);
+	for (int i = 0; i < 20; i++)
+		must(sigwaitinfo(&set, &info) == SIGALRM);
+	pass(2);
+	alarm = (struct itimerval){ { 0, 0 }, { 0, 0 } };
+	is_int(setitimer(ITIMER_REAL, &alarm, NULL), 0, "alarms each us");
+	is_int(sigtimedwait(&set, &info, &limit), SIGALRM, "leave one");
+}
+
 static void check_kinds(void)
 {
 	struct sigevent ev = by_signal(SIGRTMIN, 1);
@@ -287,6 +333,7 @@ int main(void)
 {
 	tap_start();
 	check_signal();
+	check_short();
 	check_kinds();
 	check_hostile();
 	check_clocks();
