@@ -8,6 +8,7 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
 #include "kernel/net/msg.h"
+#include "kernel/proc/signal.h"
 
 /* Enough that nobody waits for window updates that do not exist here. */
 #define CONN_INET_LIMIT (512UL * 1024)
@@ -39,6 +40,26 @@ static s64 send_into_void(struct sock *sk, struct sock_msg *m)
 	sock_set_error(sk, had_fin ? EPIPE : ECONNRESET);
 	atomic_fetch_or(&sk->shut, SHUT_BITS);
 	return (s64)n;
+}
+
+/* Pass over the first byte that waits for sk. */
+static void drop_byte(struct sock *sk)
+{
+	struct list dead;
+	struct scm none = { .files = NULL };
+	struct uio u;
+	u8 byte;
+	struct stream_take t = {
+		.uio = &u,
+		.scm = &none,
+		.dead = &dead,
+		.is_first = true,
+	};
+
+	list_init(&dead);
+	uio_init_kernel(&u, &byte, 1);
+	stream_take(&sk->rx, &t);
+	kassert(list_empty(&dead)); /* no files travel with urgent bytes */
 }
 
 /* Why nothing can be sent, or 0. The peer's rx_lock is held. */
@@ -92,18 +113,39 @@ static s64 send_locked(struct sock *sk, struct sock *peer, struct sock_msg *m)
 	}
 }
 
+/* The last byte sent is urgent. Under the peer's rx_lock. */
+static void mark_urgent(struct sock *peer)
+{
+	bool is_inline = atomic_load(&peer->flags) & SF_OOBINLINE;
+
+	if (stream_used(&peer->rx) == 0)
+		return;
+	/* One that nobody took and that comes next is lost. */
+	if (peer->urg_state && peer->urg_pos == peer->rx.tail && !is_inline &&
+	    stream_used(&peer->rx) > 1)
+		drop_byte(peer);
+	peer->urg_pos = peer->rx.head - 1;
+	atomic_store(&peer->urg_state, URG_VALID);
+}
+
 s64 conn_send(struct sock *sk, struct sock_msg *m)
 {
 	struct sock *peer = sk->peer;
+	bool urgent = m->flags & MSG_OOB;
 	s64 n;
 
-	if (m->flags & MSG_OOB)
+	if (unlikely(urgent) && !sock_is_inet(sk) && m->uio.left == 0)
 		return -EOPNOTSUPP;
 	mutex_lock(&peer->rx_lock);
 	n = send_locked(sk, peer, m);
+	if (unlikely(urgent) && n > 0 && m->uio.left == 0 && !peer->rx_closed)
+		mark_urgent(peer);
 	mutex_unlock(&peer->rx_lock);
+	if (unlikely(urgent) && n > 0)
+		sock_signal_owner(peer, LINUX_SIGURG);
 	if (likely(n > 0))
-		waitq_wake_events(&peer->rwait, EV_READ, 1);
+		waitq_wake_events(&peer->rwait,
+				  urgent ? EV_READ | EV_PRI : EV_READ, 1);
 	else if (n == -EPIPE)
 		return sock_broken(m->flags);
 	return n;
@@ -126,6 +168,78 @@ static int recv_empty(struct sock *sk, const struct sock_msg *m)
 	return m->flags & MSG_DONTWAIT ? -EAGAIN : 1;
 }
 
+/* The next piece, up to the urgent byte, which is passed over or, inline, read
+ * as any other. */
+static s64 take_piece(struct sock *sk, struct stream_take *t, s64 total)
+{
+	u64 pos = sk->rx.tail + (t->is_peek ? t->offset : 0);
+	s64 n;
+
+	if (likely(sk->urg_state == URG_NONE))
+		return stream_take(&sk->rx, t);
+	t->max = 0;
+	if (sk->urg_pos > pos) {
+		t->max = sk->urg_pos - pos;
+	} else if (sk->urg_pos == pos) {
+		if (total) {
+			t->is_stopped = true; /* a call ends at the mark */
+			return 0;
+		}
+		if (!(atomic_load(&sk->flags) & SF_OOBINLINE)) {
+			if (t->is_peek)
+				t->offset++;
+			else if (stream_used(&sk->rx))
+				drop_byte(sk);
+		}
+	}
+	n = stream_take(&sk->rx, t);
+	if (!t->is_peek && sk->rx.tail > sk->urg_pos)
+		atomic_store(&sk->urg_state, URG_NONE);
+	return n;
+}
+
+/* recv(MSG_OOB). */
+static s64 recv_urgent(struct sock *sk, struct sock_msg *m)
+{
+	bool is_tcp = sock_is_inet(sk);
+	s64 ret = -EINVAL;
+	u8 byte;
+
+	mutex_lock(&sk->rx_lock);
+	if ((atomic_load(&sk->flags) & SF_OOBINLINE) ||
+	    sk->urg_state != URG_VALID)
+		goto out;
+	m->out_flags |= MSG_OOB;
+	if (m->uio.left == 0) {
+		m->out_flags |= MSG_TRUNC;
+		ret = 0;
+		goto out;
+	}
+	byte = stream_byte(&sk->rx, sk->urg_pos);
+	ret = uio_put(&m->uio, &byte, 1);
+	if (!(m->flags & MSG_PEEK)) /* as Linux: gone with a bad buffer, too */
+		atomic_store(&sk->urg_state, URG_READ);
+	if (sk->urg_state == URG_READ && !is_tcp &&
+	    sk->urg_pos == sk->rx.tail) {
+		drop_byte(sk); /* AF_UNIX: it is gone, mark and all */
+		atomic_store(&sk->urg_state, URG_NONE);
+	}
+out:
+	mutex_unlock(&sk->rx_lock);
+	return ret;
+}
+
+/* Where MSG_PEEK begins, and where it goes on. */
+static void peek_moved(struct sock *sk, bool is_peek, s64 n)
+{
+	s32 off = atomic_load(&sk->peek_off);
+
+	if (likely(off < 0) || n <= 0)
+		return;
+	off = is_peek ? off + (s32)n : MAX(off - (s32)n, 0);
+	atomic_store(&sk->peek_off, off);
+}
+
 static s64 recv_locked(struct sock *sk, struct sock_msg *m, struct list *dead)
 {
 	bool wants_scm = sk->domain == AF_UNIX;
@@ -136,6 +250,8 @@ static s64 recv_locked(struct sock *sk, struct sock_msg *m, struct list *dead)
 		.is_first = true,
 		.with_creds = wants_scm && (atomic_load(&sk->flags) & SF_PASS),
 		.is_peek = m->flags & MSG_PEEK,
+		.is_discard = (m->flags & MSG_TRUNC) && !wants_scm,
+		.offset = m->flags & MSG_PEEK ? MAX(sk->peek_off, 0) : 0,
 	};
 	u64 target = m->flags & MSG_WAITALL ? m->uio.left
 					    : MIN(sk->rcvlowat, m->uio.left);
@@ -144,7 +260,7 @@ static s64 recv_locked(struct sock *sk, struct sock_msg *m, struct list *dead)
 	int err;
 
 	for (;;) {
-		while (m->uio.left && (n = stream_take(&sk->rx, &t)) != 0) {
+		while (m->uio.left && (n = take_piece(sk, &t, total)) != 0) {
 			if (n < 0)
 				return total ? total : n;
 			total += n;
@@ -177,13 +293,16 @@ s64 conn_recv(struct sock *sk, struct sock_msg *m)
 	bool wake = false;
 	s64 n;
 
-	if (m->flags & MSG_OOB)
-		return -EINVAL;
+	if (unlikely(m->flags & MSG_OOB))
+		return recv_urgent(sk, m);
+	if (unlikely(m->flags & MSG_ERRQUEUE) && sock_is_inet(sk))
+		return -EAGAIN;
 	if (m->uio.left == 0 && sock_is_inet(sk))
 		return 0;
 	list_init(&dead);
 	mutex_lock(&sk->rx_lock);
 	n = recv_locked(sk, m, &dead);
+	peek_moved(sk, m->flags & MSG_PEEK, n);
 	if (sk->want_space && has_space(sk->peer, sk)) {
 		sk->want_space = false;
 		wake = true;
@@ -235,14 +354,27 @@ s64 conn_write(struct sock *sk, struct uio *u, bool nonblock)
 	return n;
 }
 
+/* Bytes that a read would give, but for an urgent one that it passes over. */
+static u64 readable(const struct sock *sk)
+{
+	u64 n = stream_used(&sk->rx);
+
+	if (unlikely(sk->urg_state) && n && sk->urg_pos == sk->rx.tail &&
+	    sock_is_inet(sk) && !(atomic_load(&sk->flags) & SF_OOBINLINE))
+		n--;
+	return n;
+}
+
 u32 conn_ready(struct sock *sk)
 {
 	struct sock *peer = sk->peer;
 	u32 ev = 0;
 
 	mutex_lock(&sk->rx_lock);
-	if (stream_used(&sk->rx) >= MAX(sk->rcvlowat, 1U))
+	if (readable(sk) >= MAX(sk->rcvlowat, 1U))
 		ev |= EV_READ;
+	if (unlikely(sk->urg_state == URG_VALID))
+		ev |= EV_PRI;
 	mutex_unlock(&sk->rx_lock);
 	mutex_lock(&peer->rx_lock);
 	if (peer->rx_closed || has_space(sk, peer))
@@ -398,6 +530,14 @@ long conn_ioctl(struct sock *sk, u32 cmd, uaddr_t arg)
 	case FIONREAD:
 		mutex_lock(&sk->rx_lock);
 		n = stream_used(&sk->rx);
+		if (unlikely(sk->urg_state) && sock_is_inet(sk) &&
+		    !(atomic_load(&sk->flags) & SF_OOBINLINE))
+			n = sk->urg_pos - sk->rx.tail;
+		mutex_unlock(&sk->rx_lock);
+		return user_store_u32(arg, (u32)n);
+	case SIOCATMARK:
+		mutex_lock(&sk->rx_lock);
+		n = sk->urg_state && sk->urg_pos == sk->rx.tail;
 		mutex_unlock(&sk->rx_lock);
 		return user_store_u32(arg, (u32)n);
 	case TIOCOUTQ:

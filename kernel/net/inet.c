@@ -111,7 +111,7 @@ int inet_autobind(struct inet_sock *isk)
 
 void inet_unbind(struct inet_sock *isk)
 {
-	if (isk->is_bound)
+	if (isk->is_bound || isk->is_child)
 		port_unbind(inet_ports(&isk->sk), isk);
 }
 

@@ -32,7 +32,9 @@ struct inet_sock {
 	struct inet_addr local, remote; /* sk.lock; remote.port 0: none */
 	struct list port_node;		/* in the port table, under its lock */
 	bool is_bound;			/* in the table */
-	bool has_user_port;		/* bound by bind(), not by us */
+	bool is_child;			/* in the table, by accept() */
+	bool is_active_closer; /* its end came first: TIME_WAIT after */
+	bool has_user_port;    /* bound by bind(), not by us */
 	bool is_v6only;
 	bool is_connecting; /* the result of connect() was not seen yet */
 	int hfd; /* outside: listening, connected or bound; -1 none */
@@ -116,6 +118,12 @@ extern struct port_table tcp_ports, udp_ports, udplite_ports;
  * -EADDRINUSE. */
 int port_bind(struct port_table *t, struct inet_sock *isk);
 void port_unbind(struct port_table *t, struct inet_sock *isk);
+/* An accepted connection holds its listener's port, too. */
+void port_add_child(struct port_table *t, struct inet_sock *isk);
+/* isk, bound or a child, is closed but its port stays taken for a while. */
+void port_linger(struct port_table *t, struct inet_sock *isk);
+/* Ports that are held by ends of connections that are gone. */
+u32 port_count_lingering(struct port_table *t);
 /* May isk listen here (nobody else does, or shares)? 0, -EADDRINUSE; on success
  * its state is SS_LISTEN. sk.lock held. */
 int port_listen(struct port_table *t, struct inet_sock *isk);

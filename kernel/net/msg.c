@@ -79,6 +79,24 @@ static void msg_unqueue(struct sock *sk, struct msg *m)
 	sk->msg_bytes -= m->size;
 }
 
+/* rx_lock held: the message that SO_PEEK_OFF is in; the first, whole, if it is
+ * past all. sk->peek_skip: how far into it. */
+static struct msg *peek_at(struct sock *sk)
+{
+	u32 off = (u32)sk->peek_off;
+	struct msg *m;
+
+	list_for_each (m, &sk->msgs, node) {
+		if (off < m->len) {
+			sk->peek_skip = off;
+			return m;
+		}
+		off -= m->len;
+	}
+	sk->peek_skip = 0;
+	return list_first(&sk->msgs, struct msg, node);
+}
+
 int msg_wait(struct sock *sk, u32 flags, struct msg **m)
 {
 	nsec_t deadline = 0;
@@ -100,23 +118,35 @@ int msg_wait(struct sock *sk, u32 flags, struct msg **m)
 	}
 	err = 0;
 	*m = list_first(&sk->msgs, struct msg, node);
-	if (flags & MSG_PEEK)
+	if (flags & MSG_PEEK) {
+		if (unlikely(sk->peek_off > 0))
+			*m = peek_at(sk);
 		return 0;
+	}
 	msg_unqueue(sk, *m);
+	if (unlikely(sk->peek_off > 0))
+		sk->peek_off = MAX(sk->peek_off - (s32)(*m)->len, 0);
 out:
 	mutex_unlock(&sk->rx_lock);
 	return err;
 }
 
-s64 msg_copy(const struct msg *m, struct sock_msg *out)
+s64 msg_copy(struct sock *sk, const struct msg *m, struct sock_msg *out)
 {
-	u64 n = MIN(m->len, out->uio.left);
+	u32 skip = 0;
+	u64 n;
 
-	if (n && uio_put(&out->uio, m->data, n) != (s64)n)
+	if (unlikely((out->flags & MSG_PEEK) && sk->peek_off >= 0)) {
+		skip = sk->peek_off ? sk->peek_skip : 0;
+	}
+	n = MIN(m->len - skip, out->uio.left);
+	if (n && uio_put(&out->uio, m->data + skip, n) != (s64)n)
 		return -EFAULT;
-	if (n < m->len)
+	if (n < m->len - skip)
 		out->out_flags |= MSG_TRUNC;
-	return out->flags & MSG_TRUNC ? (s64)m->len : (s64)n;
+	if (unlikely((out->flags & MSG_PEEK) && sk->peek_off >= 0))
+		sk->peek_off += (s32)n;
+	return out->flags & MSG_TRUNC ? (s64)(m->len - skip) : (s64)n;
 }
 
 static void put_stamp(struct sock_msg *out, u32 flags, nsec_t stamp)

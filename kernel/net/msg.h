@@ -37,8 +37,9 @@ void msg_queue(struct sock *sk, struct msg *m, struct sock *sender);
  * end of input, or *m. With MSG_PEEK *m stays queued and rx_lock is held on
  * return. */
 int msg_wait(struct sock *sk, u32 flags, struct msg **m);
-/* Copy a message out; the result of recvmsg, sets MSG_TRUNC. */
-s64 msg_copy(const struct msg *m, struct sock_msg *out);
+/* Copy a message out; the result of recvmsg, sets MSG_TRUNC. With MSG_PEEK and
+ * SO_PEEK_OFF *m may be a later one, and `skip` bytes of it are left out. */
+s64 msg_copy(struct sock *sk, const struct msg *m, struct sock_msg *out);
 /* Tell the receiver when it came and what was lost before, if it wants. */
 void msg_put_stamps(struct sock *sk, struct sock_msg *out, nsec_t stamp);
 /* Drop all that is queued. */

@@ -368,7 +368,7 @@ static s64 nl_recv(struct sock *sk, struct sock_msg *m)
 		m->addr->family = AF_NETLINK;
 		m->addr->len = sizeof(m->addr->nl);
 	}
-	ret = msg_copy(msg, m);
+	ret = msg_copy(sk, msg, m);
 	if (m->flags & MSG_PEEK) {
 		mutex_unlock(&sk->rx_lock);
 		return ret;

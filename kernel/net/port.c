@@ -5,7 +5,9 @@
  * datagram; never while bytes move on a connection.
  */
 #include "kernel/kernel.h"
+#include "kernel/mm/heap.h"
 #include "kernel/net/inet.h"
+#include "kernel/plat/plat.h"
 
 #define BUCKETS 512
 #define EPHEMERAL_FIRST 32768U /* net.ipv4.ip_local_port_range */
@@ -18,8 +20,25 @@ struct port_table {
 	u32 next;  /* ephemeral */
 	u32 round; /* REUSEPORT: whose turn it is */
 	u32 count;
+	struct list children[BUCKETS]; /* accepted ones, port_node */
+	u32 nchildren;
+	struct lingerer *lingerers; /* LINGERERS of them, a ring; or NULL */
+	u32 next_lingerer;
 };
 struct port_table tcp_ports, udp_ports, udplite_ports;
+
+/* An end of a connection that closed first: Linux's TIME_WAIT. Nothing can
+ * arrive for it here, but its port is not free for others at once. */
+#define LINGERERS 4096U
+#define LINGER_TIME (60 * NSEC_PER_SEC)
+struct lingerer {
+	struct inet_addr local, remote;
+	nsec_t until;
+	u32 flags; /* SF_* */
+	u32 uid;
+	u16 domain;
+	bool is_v6only;
+};
 
 static void table_lock(struct port_table *t)
 {
@@ -27,7 +46,7 @@ static void table_lock(struct port_table *t)
 	if (t->is_started)
 		return;
 	for (u32 i = 0; i < BUCKETS; i++)
-		list_init(&t->buckets[i]);
+		list_init(&t->buckets[i]), list_init(&t->children[i]);
 	t->is_started = true;
 }
 
@@ -67,6 +86,40 @@ static bool may_share(const struct inet_sock *a, const struct inet_sock *b,
 	return (both & SF_REUSEADDR) && !listening;
 }
 
+/* An end that lingers is as a socket that does not listen. */
+static bool lingerer_blocks(const struct lingerer *l,
+			    const struct inet_sock *isk, u16 port)
+{
+	u32 both = l->flags & atomic_load(&isk->sk.flags);
+	struct inet_sock ghost;
+
+	if (l->local.port != port || l->domain == 0)
+		return false;
+	if ((both & SF_REUSEADDR) ||
+	    ((both & SF_REUSEPORT) && l->uid == isk->sk.cred.uid))
+		return false;
+	ghost.sk.domain = l->domain;
+	ghost.is_v6only = l->is_v6only;
+	ghost.local = l->local;
+	return overlap(&ghost, isk);
+}
+
+static bool is_lingering(struct port_table *t, const struct inet_sock *isk,
+			 u16 port)
+{
+	nsec_t now;
+
+	if (!t->lingerers)
+		return false;
+	now = plat_clock(PLAT_MONOTONIC);
+	for (u32 i = 0; i < LINGERERS; i++) {
+		if (t->lingerers[i].until > now &&
+		    lingerer_blocks(&t->lingerers[i], isk, port))
+			return true;
+	}
+	return false;
+}
+
 static bool is_taken(struct port_table *t, const struct inet_sock *isk,
 		     u16 port)
 {
@@ -77,7 +130,12 @@ static bool is_taken(struct port_table *t, const struct inet_sock *isk,
 		    !may_share(o, isk, false))
 			return true;
 	}
-	return false;
+	list_for_each (o, &t->children[port % BUCKETS], port_node) {
+		if (o->local.port == port && overlap(o, isk) &&
+		    !may_share(o, isk, false))
+			return true;
+	}
+	return is_lingering(t, isk, port);
 }
 
 static bool is_used(struct port_table *t, u16 port)
@@ -112,7 +170,7 @@ int port_bind(struct port_table *t, struct inet_sock *isk)
 		plat_entropy(&t->next, sizeof(t->next));
 	if (port == 0)
 		port = find_ephemeral(t);
-	if (port == 0 || is_taken(t, isk, port)) {
+	if (port == 0 || (isk->local.port && is_taken(t, isk, port))) {
 		err = -EADDRINUSE;
 	} else {
 		isk->local.port = port;
@@ -131,8 +189,53 @@ void port_unbind(struct port_table *t, struct inet_sock *isk)
 		list_del(&isk->port_node);
 		isk->is_bound = false;
 		t->count--;
+	} else if (isk->is_child) {
+		list_del(&isk->port_node);
+		isk->is_child = false;
+		t->nchildren--;
 	}
 	mutex_unlock(&t->lock);
+}
+
+void port_add_child(struct port_table *t, struct inet_sock *isk)
+{
+	table_lock(t);
+	list_append(&t->children[isk->local.port % BUCKETS], &isk->port_node);
+	isk->is_child = true;
+	t->nchildren++;
+	mutex_unlock(&t->lock);
+}
+
+void port_linger(struct port_table *t, struct inet_sock *isk)
+{
+	struct lingerer *l;
+
+	table_lock(t);
+	if (!t->lingerers)
+		t->lingerers = kzalloc(LINGERERS * sizeof(*t->lingerers));
+	if (t->lingerers) {
+		l = &t->lingerers[t->next_lingerer++ % LINGERERS];
+		l->local = isk->local;
+		l->remote = isk->remote;
+		l->flags = atomic_load(&isk->sk.flags);
+		l->uid = isk->sk.cred.uid;
+		l->domain = isk->sk.domain;
+		l->is_v6only = isk->is_v6only;
+		l->until = plat_clock(PLAT_MONOTONIC) + LINGER_TIME;
+	}
+	mutex_unlock(&t->lock);
+}
+
+u32 port_count_lingering(struct port_table *t)
+{
+	nsec_t now = plat_clock(PLAT_MONOTONIC);
+	u32 n = 0;
+
+	table_lock(t);
+	for (u32 i = 0; t->lingerers && i < LINGERERS; i++)
+		n += t->lingerers[i].until > now;
+	mutex_unlock(&t->lock);
+	return n;
 }
 
 int port_listen(struct port_table *t, struct inet_sock *isk)
@@ -270,6 +373,29 @@ u32 port_find_all(struct port_table *t, const struct inet_addr *dest,
 	return n;
 }
 
+static void
+show_lingerers(struct port_table *t, u16 domain, struct fmt_buf *out, u32 n,
+	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk))
+{
+	nsec_t now = plat_clock(PLAT_MONOTONIC);
+	struct inet_sock *ghost = kzalloc(sizeof(*ghost));
+
+	for (u32 i = 0; ghost && i < LINGERERS; i++) {
+		const struct lingerer *l = &t->lingerers[i];
+
+		if (l->until <= now || l->domain != domain)
+			continue;
+		ghost->sk.domain = domain;
+		ghost->sk.type = SOCK_STREAM;
+		ghost->sk.state = SS_CLOSED;
+		ghost->is_active_closer = true;
+		ghost->local = l->local;
+		ghost->remote = l->remote;
+		row(out, n++, ghost);
+	}
+	kfree(ghost);
+}
+
 void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk))
 {
@@ -282,11 +408,17 @@ void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 			if (s->sk.domain == domain)
 				row(out, n++, s);
 		}
+		list_for_each (s, &t->children[i], port_node) {
+			if (s->sk.domain == domain)
+				row(out, n++, s);
+		}
 	}
+	if (t->lingerers)
+		show_lingerers(t, domain, out, n, row);
 	mutex_unlock(&t->lock);
 }
 
 u32 port_count(struct port_table *t)
 {
-	return atomic_load(&t->count);
+	return atomic_load(&t->count) + atomic_load(&t->nchildren);
 }

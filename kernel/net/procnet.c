@@ -29,15 +29,26 @@ static u32 tcp_state(const struct inet_sock *s)
 {
 	if (s->sk.type == SOCK_DGRAM)
 		return s->sk.state == SS_CONNECTED ? 1 : 7;
+	enum { ESTABLISHED = 1, FIN_WAIT2 = 5, TIME_WAIT, CLOSE, CLOSE_WAIT };
+
 	switch (s->sk.state) {
 	case SS_LISTEN:
 		return 10;
 	case SS_CONNECTED:
-		return 1;
+		switch (atomic_load(&s->sk.shut) & SHUT_BITS) {
+		case 0:
+			return ESTABLISHED;
+		case SHUT_BIT_RD:
+			return CLOSE_WAIT;
+		case SHUT_BIT_WR:
+			return FIN_WAIT2;
+		default:
+			return s->is_active_closer ? TIME_WAIT : CLOSE;
+		}
 	case SS_CONNECTING:
 		return 2;
 	default:
-		return 7;
+		return s->is_active_closer ? TIME_WAIT : CLOSE;
 	}
 }
 

@@ -146,6 +146,27 @@ void sock_set_error(struct sock *sk, int err)
 	atomic_store(&sk->error, err);
 }
 
+void sock_signal_owner(struct sock *sk, int sig)
+{
+	struct file *f = sk->file;
+	s32 owner = f ? atomic_load(&f->owner) : 0;
+	struct linux_siginfo info;
+	struct process *p;
+
+	if (owner == 0)
+		return;
+	siginfo_kernel(&info, sig);
+	if (owner < 0) {
+		signal_send_group(-owner, sig, &info);
+		return;
+	}
+	p = process_find(owner);
+	if (!p)
+		return;
+	signal_send_process(p, sig, &info);
+	process_put(p);
+}
+
 void sock_wake_all(struct sock *sk)
 {
 	waitq_wake_events(&sk->rwait, ~0U, ~0U);
@@ -316,8 +337,6 @@ static long sock_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 
 	if (ret != -ENOTTY)
 		return ret;
-	if (cmd == SIOCATMARK)
-		return user_store_u32(arg, 0);
 	return sk->ops->ioctl ? sk->ops->ioctl(sk, cmd, arg) : -ENOTTY;
 }
 

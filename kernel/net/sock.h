@@ -97,6 +97,8 @@ struct sock_ops {
 
 enum sock_state { SS_CLOSED, SS_CONNECTING, SS_CONNECTED, SS_LISTEN };
 
+enum urg_state { URG_NONE, URG_VALID, URG_READ /* by MSG_OOB */ };
+
 enum { SHUT_BIT_RD = 1, SHUT_BIT_WR = 2, SHUT_BITS = 3 };
 
 enum sock_flags { /* boolean SOL_SOCKET options */
@@ -153,6 +155,7 @@ struct sock {
 	s32 busy_budget, buf_lock, txrehash;
 	s32 timestamping; /* SOF_TIMESTAMPING_* */
 	s32 peek_off;	  /* where MSG_PEEK looks next; -1: at the start */
+	u32 peek_skip;	  /* that, from the start of the message */
 	u32 ndrops;	  /* messages lost for lack of room, atomic */
 	u64 pacing_rate, cookie;
 	nsec_t rcvtimeo, sndtimeo; /* 0: none */
@@ -160,6 +163,8 @@ struct sock {
 	/* What has arrived: stream or messages. */
 	struct mutex rx_lock;
 	struct stream rx; /* connected streams */
+	u64 urg_pos;	  /* of the urgent byte in rx, by urg_state */
+	u32 urg_state;	  /* enum urg_state */
 	struct list msgs; /* struct msg.node */
 	u64 msg_bytes;
 	u32 nmsgs;
@@ -197,6 +202,8 @@ void sock_sources_changed(struct sock *sk);
 /* The error stored for SO_ERROR, cleared; negative errno or 0. */
 int sock_take_error(struct sock *sk);
 void sock_set_error(struct sock *sk, int err);
+/* A signal to whom the socket's file belongs (F_SETOWN), if to anybody. */
+void sock_signal_owner(struct sock *sk, int sig);
 /* Everything may have changed: wake all. */
 void sock_wake_all(struct sock *sk);
 

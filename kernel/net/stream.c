@@ -239,6 +239,13 @@ static u64 copy_out(struct stream *s, struct uio *u, u64 pos, u64 n)
 	return done;
 }
 
+u8 stream_byte(struct stream *s, u64 pos)
+{
+	u64 run;
+
+	return *stream_at(s, pos, &run);
+}
+
 s64 stream_take(struct stream *s, struct stream_take *t)
 {
 	u64 pos = s->tail + (t->is_peek ? t->offset : 0);
@@ -255,7 +262,14 @@ s64 stream_take(struct stream *s, struct stream_take *t)
 		return 0;
 	}
 	n = MIN(n, t->uio->left);
-	done = copy_out(s, t->uio, pos, n);
+	if (unlikely(t->max))
+		n = MIN(n, t->max);
+	if (unlikely(t->is_discard)) {
+		uio_advance(t->uio, n);
+		done = n;
+	} else {
+		done = copy_out(s, t->uio, pos, n);
+	}
 	if (done == 0 && n)
 		return -EFAULT;
 	if (m && m->files && done)

@@ -45,9 +45,13 @@ struct stream_take {
 	struct scm *scm; /* NULL: drop descriptors to `dead` */
 	struct list *dead;
 	u64 offset; /* with is_peek */
+	u64 max;    /* no more than that; 0: no limit */
 	bool is_first, with_creds, is_peek;
+	bool is_discard; /* count the bytes, copy none */
 	bool is_stopped; /* out: descriptors were met, the call ends here */
 };
 s64 stream_take(struct stream *s, struct stream_take *t);
+/* The byte at a position that is inside. */
+u8 stream_byte(struct stream *s, u64 pos);
 
 #endif

@@ -108,6 +108,7 @@ static int connect_inside(struct sock *sk, const struct inet_addr *to,
 		if (!err) {
 			isk->remote = dest;
 			conn_join(sk, child);
+			port_add_child(&tcp_ports, inet_of(child));
 			conn_offer(&l->sk, child);
 			child = NULL;
 		}
@@ -320,12 +321,31 @@ static s64 tcp_send(struct sock *sk, struct sock_msg *m)
 				: not_connected(sk, true, m->flags);
 }
 
+/* TCP_INQ: how many bytes are left. */
+static void put_inq(struct sock *sk, struct sock_msg *m)
+{
+	s32 n;
+
+	mutex_lock(&sk->rx_lock);
+	n = (s32)MIN(stream_used(&sk->rx), (u64)INT32_MAX);
+	mutex_unlock(&sk->rx_lock);
+	if (n == 0 && (atomic_load(&sk->shut) & SHUT_BIT_RD))
+		n = 1; /* the end can be read, too */
+	control_put(m->control, SOL_TCP, TCP_INQ, &n, sizeof(n));
+}
+
 static s64 tcp_recv(struct sock *sk, struct sock_msg *m)
 {
+	s64 n;
+
 	if (m->addr)
 		m->addr->len = 0;
-	return is_connected(sk) ? conn_recv(sk, m)
-				: not_connected(sk, false, 0);
+	if (!is_connected(sk))
+		return not_connected(sk, false, 0);
+	n = conn_recv(sk, m);
+	if (unlikely(inet_of(sk)->wants & WANT_INQ) && n >= 0)
+		put_inq(sk, m);
+	return n;
 }
 
 static s64 tcp_read(struct sock *sk, struct uio *u, bool nonblock)
@@ -348,6 +368,8 @@ static int tcp_shutdown(struct sock *sk, int how)
 	case SS_CONNECTED:
 		if (tcp_is_over(sk))
 			return -ENOTCONN;
+		if (how != SHUT_RD && !(atomic_load(&sk->shut) & SHUT_BITS))
+			inet_of(sk)->is_active_closer = true;
 		conn_shutdown(sk, bits[how]);
 		return 0;
 	case SS_LISTEN:
@@ -393,11 +415,25 @@ static u32 tcp_poll(struct sock *sk, struct poll_table *pt)
 	return shut == SHUT_BITS ? ev | EV_HUP : ev;
 }
 
+/* Which end said first that it is done? That one keeps its port a while. An end
+ * that was told so by the other does not. */
+static bool lingers(struct inet_sock *isk)
+{
+	u32 shut = atomic_load(&isk->sk.shut);
+
+	if (atomic_load(&isk->sk.error) == ECONNRESET)
+		return false;
+	return isk->is_active_closer || !(shut & SHUT_BIT_RD);
+}
+
 static void tcp_close(struct sock *sk)
 {
 	struct inet_sock *isk = inet_of(sk);
 	bool reset = (sk->flags & SF_LINGER) && sk->linger == 0;
 
+	reset |= stream_used(&sk->rx) != 0;
+	if (sk->state == SS_CONNECTED && !reset && lingers(isk))
+		port_linger(&tcp_ports, isk);
 	inet_unbind(isk);
 	if (sk->state == SS_LISTEN)
 		conn_refuse_all(sk);

@@ -155,6 +155,9 @@ static s64 send_outside(struct sock *sk, const struct inet_addr *to,
 		err = broker_udp_send(isk->local.port, &dest, &m->uio);
 		return err ? err : (s64)len;
 	}
+	if (len == 0)
+		return syscall_unsupported("empty datagram to the outside", 0,
+					   EOPNOTSUPP);
 	for (u32 tries = 0;; tries++) {
 		err = peer_open(isk, to);
 		if (err)
@@ -498,7 +501,7 @@ static s64 take_queued(struct sock *sk, struct sock_msg *m)
 	if (m->addr)
 		inet_addr_format(&from, sk->domain, m->addr);
 	udp_control_out(inet_of(sk), m, msg);
-	ret = msg_copy(msg, m);
+	ret = msg_copy(sk, msg, m);
 	if (m->flags & MSG_PEEK) {
 		mutex_unlock(&sk->rx_lock);
 		return ret;

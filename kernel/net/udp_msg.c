@@ -364,7 +364,7 @@ s64 udp_recv_error(struct inet_sock *isk, struct sock_msg *m)
 	if (m->addr)
 		inet_addr_format(&to, isk->sk.domain, m->addr);
 	put_error(m, &to);
-	ret = msg_copy(msg, m);
+	ret = msg_copy(&isk->sk, msg, m);
 	m->out_flags |= MSG_ERRQUEUE;
 	list_init(&none);
 	msg_free(msg, &none);

@@ -210,9 +210,9 @@ static s64 packet_recv(struct sock *sk, struct sock_msg *m)
 	fill_from(msg, m);
 	m->scm.cred = msg->scm.cred;
 	m->scm.has_cred = msg->scm.has_cred;
-	ret = msg_copy(msg, m);
-	if (sk->type == SOCK_SEQPACKET)
-		m->out_flags |= MSG_EOR;
+	if (m->control)
+		msg_put_stamps(sk, m, msg->stamp);
+	ret = msg_copy(sk, msg, m);
 	if (m->flags & MSG_PEEK) {
 		if (msg->scm.files)
 			m->scm.files = scm_dup(msg->scm.files);

@@ -9,7 +9,7 @@
 # the one whose kernel counts are compared (argument: rounds, 20 unless told).
 
 GUEST_TESTS := elf_start rseq mem fork exec signal sigframe fd path inode \
-	thread futex pipe event poll unix inet sockopt raw time timer cred admin sched shm \
+	thread futex pipe event poll unix inet sockopt sockmsg raw time timer cred admin sched shm \
 	sysv memlock xattr inotify files2 procfs tty hostile leak
 
 GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
