@@ -340,7 +340,7 @@ static s64 raw_recv(struct sock *sk, struct sock_msg *m)
 	memcpy(from.ip, msg->from_ip, 16);
 	if (m->addr)
 		inet_addr_format(&from, sk->domain, m->addr);
-	ret = msg_copy(msg, m);
+	ret = msg_copy(sk, msg, m);
 	if (m->flags & MSG_PEEK) {
 		mutex_unlock(&sk->rx_lock);
 		return ret;

@@ -9,7 +9,7 @@
 # the one whose kernel counts are compared (argument: rounds, 20 unless told).
 
 GUEST_TESTS := elf_start rseq mem fork exec signal sigframe fd path inode \
-	thread futex pipe event poll unix inet sockopt sockmsg raw time timer cred admin sched shm \
+	thread futex pipe event poll unix inet raw time timer cred admin sched shm \
 	sysv memlock xattr inotify files2 procfs tty hostile leak
 
 GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
@@ -18,6 +18,9 @@ GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
 GUEST_TESTS_MUSL := elf_start mem fork exec signal sigframe fd path inode \
 	thread futex pipe event poll unix inet time cred shm procfs tty hostile \
 	leak
+
+# Socket options and message flags; times; credentials and limits.
+GUEST_TESTS += sockopt sockmsg
 
 # Moving data, dumps, locks.
 GUEST_TESTS += mqueue splice
