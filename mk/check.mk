@@ -43,7 +43,7 @@ $(O)/fuzz/fuzz_syscalls: $(SYSCALL_FUZZ_SRCS) kernel/sys/table.h \
 
 .PHONY: check check-run check-build check-unit check-guest check-e2e check-fuzz check-all lint \
 	check-headers check-layers check-format check-docs format fuzz \
-	check-fuzz-syscalls fuzz-syscalls \
+	check-fuzz-syscalls fuzz-syscalls check-debug \
 	check-suites nightly soak
 
 # What tests need is built first and in parallel; a thing that does not build is
@@ -60,7 +60,7 @@ check-run:
 	@$(MAKE) --no-print-directory -k -j$(CHECK_JOBS) --output-sync=target \
 		BUILT=1 lint check-unit check-fuzz || true
 	@$(MAKE) --no-print-directory -k check-guest check-e2e \
-		check-fuzz-syscalls check-suites || true
+		check-debug check-suites || true
 
 check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES) \
 	$(O)/fuzz/fuzz_syscalls
@@ -99,6 +99,18 @@ check-fuzz: $(FUZZ_BINARIES) ## a few seconds of every fuzz target
 
 fuzz: $(FUZZ_BINARIES) ## FUZZ_SECONDS (600) of every fuzz target
 	@tools/run-fuzz /dev/stdout $(or $(FUZZ_SECONDS),600) $(FUZZ_BINARIES)
+
+# Groups with the most locks, on a kernel that checks their order, and the
+# syscall fuzzer with fixed seeds.
+DEBUG_GUEST_TESTS := fork exec thread futex pipe event poll unix inet tty \
+	inotify path inode files2 signal
+check-debug: debug guest-root $(O)/fuzz/fuzz_syscalls ## guest tests and fuzzer on a debug kernel
+	@mkdir -p $(O)/debug/fuzz $(O)/debug/check
+	@cp $(O)/fuzz/fuzz_syscalls $(O)/debug/fuzz/
+	@: >$(O)/debug/check/results
+	@tools/run-guest $(O)/debug/check/results $(O)/debug $(DEBUG_GUEST_TESTS)
+	@tools/run-fuzz-syscalls $(O)/debug/check/results $(O)/debug 20
+	@sed -E 's#^([a-z]+) #\1 debug/#' $(O)/debug/check/results >>$(RESULTS)
 
 check-fuzz-syscalls: all $(O)/fuzz/fuzz_syscalls ## the syscall fuzzer, fixed seeds
 	@tools/run-fuzz-syscalls $(RESULTS) $(O) 20

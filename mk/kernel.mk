@@ -6,6 +6,15 @@ KERNEL_OBJS := $(patsubst %,$(O)/kernel-obj/%.o,$(basename $(KERNEL_ALL)))
 KERNEL_LDS := kernel/plat/process/kernel.lds
 ALL_TARGETS += $(O)/jiffy-kernel
 
+# A kernel with the lock order checker, heap poison and checks of undefined
+# behaviour, beside copies of the other programs, in $(O)/debug.
+DEBUG_CFLAGS := -DJIFFY_DEBUG -DCONFIG_HEAP_POISON=1 -fsanitize=undefined \
+	-fsanitize-undefined-trap-on-error -fno-sanitize=alignment,null,shift-base \
+	-Wframe-larger-than=4096
+ifeq ($(DEBUG),1)
+KERNEL_CFLAGS += $(DEBUG_CFLAGS)
+endif
+
 $(O)/kernel-obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
@@ -41,6 +50,14 @@ $(VDSO_SO): $(VDSO_SRCS) $(VDSO_LDS) kernel/cpu/vdso.h
 $(O)/kernel-obj/kernel/cpu/vdso_image.o: $(VDSO_SO)
 $(O)/kernel-obj/kernel/cpu/vdso_image.o: KERNEL_CFLAGS += \
 	-DVDSO_SO='"$(VDSO_SO)"'
+
+.PHONY: debug
+debug: all ## a debug kernel with the lock order checker in build/debug
+	@mkdir -p $(O)/debug
+	$(Q)$(MAKE) --no-print-directory O=$(O)/debug DEBUG=1 \
+		$(O)/debug/jiffy-kernel
+	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/debug/
+	$(Q)ln -sfn ../guest-root $(O)/debug/guest-root
 
 .PHONY: kernel-objs
 kernel-objs: $(KERNEL_OBJS) ## compile the kernel's objects without linking

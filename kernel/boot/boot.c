@@ -300,6 +300,9 @@ NORETURN static void serve(void)
 void boot_main(struct boot_block *b)
 {
 	plat_become(&thread_boot);
+#ifdef JIFFY_DEBUG
+	lockdep_start();
+#endif
 	take_options(b);
 	start_subsystems();
 	must(boot_write_files(kernel.boot), "files of the instance in /etc");

@@ -207,7 +207,7 @@ static int text_write_alone(const struct area *a, u64 at, const u8 *p, size_t n)
 	int err = plat_protect(page, PAGE_SIZE, prot | PLAT_WRITE);
 
 	if (!err)
-		err = user_copy_out(at, p, n);
+		err = user_copy_out_locked(at, p, n);
 	(void)plat_protect(page, PAGE_SIZE, prot);
 	return err;
 }
@@ -223,13 +223,13 @@ static int text_write_shared(const struct area *a, u64 at, const u8 *p,
 
 	if (!copy)
 		return -ENOMEM;
-	err = user_copy_in(copy, page, PAGE_SIZE);
+	err = user_copy_in_locked(copy, page, PAGE_SIZE);
 	memcpy(copy + (at - page), p, n);
 	if (!err)
 		err = plat_map(scratch, PAGE_SIZE, PLAT_READ | PLAT_WRITE,
 			       PLAT_ANON, 0);
 	if (!err)
-		err = user_copy_out(scratch, copy, PAGE_SIZE);
+		err = user_copy_out_locked(scratch, copy, PAGE_SIZE);
 	if (!err)
 		err = plat_protect(scratch, PAGE_SIZE, (int)(a->flags & 7));
 	if (!err)
@@ -297,7 +297,7 @@ static int jump_write(struct mm *mm, struct pool *p, u32 i,
 	mutex_lock(&mm->lock);
 	a = text_area(mm, at, site + 2);
 	/* Another thread may have mapped something else meanwhile. */
-	if (!a || user_copy_in(now, at, b->start) ||
+	if (!a || user_copy_in_locked(now, at, b->start) ||
 	    memcmp(now, expect, b->start) != 0)
 		err = -EAGAIN;
 	else if (atomic_load(&process_current()->nlive) == 1 &&

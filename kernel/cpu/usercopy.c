@@ -8,6 +8,22 @@
 #include "kernel/cpu/usercopy_int.h"
 #include "kernel/kernel.h"
 #include "kernel/mm/mm.h"
+#include "kernel/proc/process.h"
+
+/* A repair takes mm.lock: debug builds check at every access. */
+#ifdef JIFFY_DEBUG
+static void check_locks(void)
+{
+	struct mm *mm = current()->proc ? current()->proc->mm : NULL;
+
+	if (mm)
+		lock_might_take(&mm->lock);
+}
+#else
+static inline void check_locks(void)
+{
+}
+#endif
 
 struct extable_entry {
 	u64 from, to;
@@ -56,6 +72,7 @@ static size_t copy_some(char *dst, const char *src, size_t n)
 
 size_t user_copy_in_some(void *dst, uaddr_t src, size_t n)
 {
+	check_locks();
 	if (unlikely(!user_range_ok(src, n)))
 		n = src < USER_END ? USER_END - src : 0;
 	return copy_some(dst, (const char *)src, n);
@@ -63,6 +80,7 @@ size_t user_copy_in_some(void *dst, uaddr_t src, size_t n)
 
 size_t user_copy_out_some(uaddr_t dst, const void *src, size_t n)
 {
+	check_locks();
 	if (unlikely(!user_range_ok(dst, n)))
 		n = dst < USER_END ? USER_END - dst : 0;
 	return copy_some((char *)dst, src, n);
@@ -71,6 +89,7 @@ size_t user_copy_out_some(uaddr_t dst, const void *src, size_t n)
 /* The first try met a fault or a bad range. */
 int user_copy_in_slow(void *dst, uaddr_t src, size_t n)
 {
+	check_locks();
 	if (!user_range_ok(src, n))
 		return -EFAULT;
 	return user_copy_in_some(dst, src, n) == n ? 0 : -EFAULT;
@@ -78,15 +97,44 @@ int user_copy_in_slow(void *dst, uaddr_t src, size_t n)
 
 int user_copy_out_slow(uaddr_t dst, const void *src, size_t n)
 {
+	check_locks();
 	if (!user_range_ok(dst, n))
 		return -EFAULT;
 	return user_copy_out_some(dst, src, n) == n ? 0 : -EFAULT;
+}
+
+#ifdef JIFFY_DEBUG
+int user_copy_in(void *dst, uaddr_t src, size_t n)
+{
+	return user_copy_in_slow(dst, src, n);
+}
+
+int user_copy_out(uaddr_t dst, const void *src, size_t n)
+{
+	return user_copy_out_slow(dst, src, n);
+}
+#endif
+
+int user_copy_in_locked(void *dst, uaddr_t src, size_t n)
+{
+	return user_range_ok(src, n) &&
+			       usercopy_raw(dst, (const void *)src, n) == 0
+		       ? 0
+		       : -EFAULT;
+}
+
+int user_copy_out_locked(uaddr_t dst, const void *src, size_t n)
+{
+	return user_range_ok(dst, n) && usercopy_raw((void *)dst, src, n) == 0
+		       ? 0
+		       : -EFAULT;
 }
 
 size_t user_zero_some(uaddr_t dst, size_t n)
 {
 	size_t left;
 
+	check_locks();
 	if (unlikely(!user_range_ok(dst, n)))
 		n = dst < USER_END ? USER_END - dst : 0;
 	left = n;
@@ -115,6 +163,7 @@ s64 user_string_in(char *dst, uaddr_t src, size_t size)
 	size_t max = size;
 	s64 n;
 
+	check_locks();
 	if (src >= USER_END)
 		return -EFAULT;
 	max = MIN(max, USER_END - src);
@@ -131,6 +180,7 @@ s64 user_string_len(uaddr_t src, size_t size)
 	size_t max = size;
 	s64 n;
 
+	check_locks();
 	if (src >= USER_END)
 		return -EFAULT;
 	max = MIN(max, USER_END - src);
@@ -146,6 +196,7 @@ s64 user_string_len(uaddr_t src, size_t size)
 #define WITH_REPAIR(addr, size, access)                      \
 	({                                                   \
 		int err_ = -EFAULT;                          \
+		check_locks();                               \
 		if (likely(user_range_ok((addr), (size)))) { \
 			err_ = (access);                     \
 			if (unlikely(err_) && repair())      \

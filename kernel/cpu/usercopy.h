@@ -19,12 +19,12 @@ static inline bool user_range_ok(uaddr_t addr, u64 len)
 }
 
 /* 0 or -EFAULT (part may have been copied). */
-#ifdef JIFFY_UNIT_TEST
+int user_copy_in_slow(void *dst, uaddr_t src, size_t n);
+int user_copy_out_slow(uaddr_t dst, const void *src, size_t n);
+#if defined(JIFFY_UNIT_TEST) || defined(JIFFY_DEBUG)
 int user_copy_in(void *dst, uaddr_t src, size_t n);
 int user_copy_out(uaddr_t dst, const void *src, size_t n);
 #else
-int user_copy_in_slow(void *dst, uaddr_t src, size_t n);
-int user_copy_out_slow(uaddr_t dst, const void *src, size_t n);
 
 static inline int user_copy_in(void *dst, uaddr_t src, size_t n)
 {
@@ -42,6 +42,9 @@ static inline int user_copy_out(uaddr_t dst, const void *src, size_t n)
 	return user_copy_out_slow(dst, src, n);
 }
 #endif
+/* The same for those who hold mm.lock: a fault is not repaired. */
+int user_copy_in_locked(void *dst, uaddr_t src, size_t n);
+int user_copy_out_locked(uaddr_t dst, const void *src, size_t n);
 /* Bytes copied before the first bad one: for short reads and writes. */
 size_t user_copy_in_some(void *dst, uaddr_t src, size_t n);
 size_t user_copy_out_some(uaddr_t dst, const void *src, size_t n);

@@ -701,8 +701,8 @@ static u32 epoll_poll(struct file *f, struct poll_table *pt)
 			return EV_IN | EV_RDNORM;
 	}
 	list_init(&taken);
-	mutex_lock(&e->lock);
-	mutex_lock(&e->ready_lock);
+	mutex_lock_nested(&e->lock);
+	mutex_lock_nested(&e->ready_lock);
 	list_splice(&taken, &e->ready);
 	mutex_unlock(&e->ready_lock);
 	/* Under set->lock no watch goes; entries leave `taken` only here. */

@@ -163,7 +163,7 @@ static void lock_two(struct bucket *a, struct bucket *b)
 {
 	mutex_lock(a < b ? &a->lock : &b->lock);
 	if (a != b)
-		mutex_lock(a < b ? &b->lock : &a->lock);
+		mutex_lock_nested(a < b ? &b->lock : &a->lock);
 }
 
 static void unlock_two(struct bucket *a, struct bucket *b)

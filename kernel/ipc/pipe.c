@@ -501,6 +501,7 @@ int fifo_open(struct inode *inode, struct file *f)
 	    !(inode->flags & INODE_ANON)) {
 		if (p->nopens == 0) {
 			inode->fifo = NULL;
+			mutex_unlock(&p->lock);
 			pipe_destroy(p);
 		} else {
 			mutex_unlock(&p->lock);

@@ -22,7 +22,8 @@
 #ifndef CONFIG_HEAP_POISON
 #define CONFIG_HEAP_POISON 0
 #endif
-#define POISON 0x6b
+#define POISON 0x6b	/* what is free */
+#define POISON_NEW 0x5a /* what is new */
 
 #define CLASS_GRAIN 16
 #define CLASS_SIZE_MAX 2048
@@ -215,6 +216,33 @@ static NOINLINE void class_free_slow(struct class *c, u32 slab, void *p)
 	mutex_unlock(&c->lock);
 }
 
+/* --- Debug builds: writes after free, a second free, reads before a write --
+ */
+
+/* Past the links that free objects are kept by. */
+static bool is_poisoned(const struct class *c, const u8 *p)
+{
+	for (u32 i = 8; i < c->size; i++)
+		if (p[i] != POISON)
+			return false;
+	return true;
+}
+
+static void poison_free(const struct class *c, void *p)
+{
+	if (is_poisoned(c, p))
+		kpanic("heap: %p of %u bytes is freed twice", p, c->size);
+	memset(p, POISON, c->size);
+}
+
+static void poison_take(const struct class *c, void *p, bool was_cached)
+{
+	if (was_cached && !is_poisoned(c, p))
+		kpanic("heap: %p of %u bytes was written after its free", p,
+		       c->size);
+	memset(p, POISON_NEW, c->size);
+}
+
 /* --- The interface
  * ------------------------------------------------------------ */
 
@@ -231,8 +259,13 @@ void *kmalloc(size_t size)
 	kassert(size > 0);
 	c = class_for(size);
 	p = cache_pop(c);
-	if (unlikely(!p))
+	if (CONFIG_HEAP_POISON && p)
+		poison_take(c, p, true);
+	if (unlikely(!p)) {
 		p = class_alloc_slow(c);
+		if (CONFIG_HEAP_POISON && p)
+			poison_take(c, p, false);
+	}
 	return p;
 }
 
@@ -262,7 +295,7 @@ void kfree(void *p)
 	}
 	c = &heap.classes[d->class];
 	if (CONFIG_HEAP_POISON)
-		memset(p, POISON, c->size);
+		poison_free(c, p);
 	if (unlikely(!cache_push(c, p)))
 		class_free_slow(c, page, p);
 }

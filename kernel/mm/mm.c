@@ -150,6 +150,7 @@ int mm_fork(struct mm **child)
 	}
 	mm_get(from);
 	mm->fork_parent = from;
+	lock_hand_over(&from->lock);
 	*child = mm;
 	return 0;
 }

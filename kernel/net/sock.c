@@ -206,7 +206,7 @@ static int sleep_queued(struct waiter *w, struct mutex *held, nsec_t timeout,
 	if (err && w->is_exclusive)
 		waitq_wake_events(q, ~0U, 1);
 	if (held)
-		mutex_lock(held);
+		mutex_lock_again(held);
 	return sock_sleep_error(err, timeout);
 }
 

@@ -294,6 +294,9 @@ static NORETURN void init_gone(struct process *init, s32 status)
 			break;
 	}
 	waitq_remove(&w);
+#ifdef JIFFY_DEBUG
+	lockdep_end();
+#endif
 	if (process_hooks.power_off)
 		process_hooks.power_off(status);
 	plat_power_off(status);

@@ -11,7 +11,7 @@ KERNEL_SRCS += \
 	kernel/proc/exit.c \
 	kernel/proc/fault.c \
 	kernel/proc/itimer.c \
-	kernel/proc/lock.c \
+	kernel/proc/lock.c kernel/proc/lockdep.c \
 	kernel/proc/pid.c \
 	kernel/proc/pidfd.c \
 	kernel/proc/posix_timer.c \

@@ -3,6 +3,7 @@
  * The slow paths of mutexes, and reader-writer locks. Everything sleeps in
  * plat_wait() on the lock's own word.
  */
+#define LOCK_IMPLEMENTATION
 #include "kernel/proc/lock.h"
 
 #include "kernel/plat/plat.h"

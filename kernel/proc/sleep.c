@@ -49,6 +49,7 @@ int thread_sleep(nsec_t deadline, bool interruptible)
 	struct thread *t = current();
 	int err = 0, result = 0;
 
+	lock_check_sleep("sleep");
 	while (!sleep_check(t, interruptible, &result)) {
 		if (err == -ETIMEDOUT)
 			return err;
@@ -65,6 +66,7 @@ int thread_sleep_poll(struct plat_pollfd *fds, int n, nsec_t deadline)
 	struct thread *t = current();
 	int err = 0, result = 0;
 
+	lock_check_sleep("poll");
 	while (!sleep_check(t, true, &result)) {
 		if (err > 0)
 			return err;

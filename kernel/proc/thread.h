@@ -106,6 +106,10 @@ struct thread {
 		s64 result;
 	} calls[64];
 	u32 ncalls;
+#ifdef JIFFY_DEBUG
+	u32 nheld;
+	struct lock_held held[LOCKDEP_DEPTH];
+#endif
 };
 
 _Static_assert(offsetof(struct thread, work) == 0, "entry asm");

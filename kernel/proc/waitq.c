@@ -81,7 +81,8 @@ void waitq_wake_slow(struct waitq *q, u32 events, u32 n)
 	struct waiter *w, *next;
 	u32 count = 0;
 
-	mutex_lock(&q->lock);
+	/* A callback may wake the queue of the epoll set that it is for. */
+	mutex_lock_nested(&q->lock);
 	list_for_each_safe (w, next, &q->waiters, node) {
 		bool took = true;
 

@@ -88,6 +88,7 @@ void on_syscall(struct frame *f)
 		result = call_slow(f, nr);
 	else
 		result = bodies[nr](f);
+	lock_check_sleep("return to the program");
 	c->result = result;
 	f->rax = (u64)result;
 	if (unlikely(is_restart(result)))

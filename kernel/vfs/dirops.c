@@ -204,7 +204,7 @@ static int remove_dir(struct inode *dir, struct dentry *d)
 
 	if (!dir->ops->rmdir)
 		return -EPERM;
-	rw_write_lock(&d->inode->lock);
+	rw_write_lock_nested(&d->inode->lock);
 	err = dir->ops->rmdir(dir, d);
 	if (!err)
 		d->inode->flags |= INODE_DEAD;
@@ -313,7 +313,7 @@ static void lock_two(struct dentry *a, struct dentry *b)
 		b = swap;
 	}
 	rw_write_lock(&a->inode->lock);
-	rw_write_lock(&b->inode->lock);
+	rw_write_lock_nested(&b->inode->lock);
 }
 
 static void unlock_two(struct dentry *a, struct dentry *b)
@@ -413,7 +413,7 @@ static int rename_do(struct rename *r)
 	if (!new_d)
 		return -ENOMEM;
 	if (is_rmdir)
-		rw_write_lock(&new_d->inode->lock);
+		rw_write_lock_nested(&new_d->inode->lock);
 	err = old_dir->ops->rename(old_dir, r->d, new_dir, new_d, r->flags);
 	if (!err && is_rmdir)
 		new_d->inode->flags |= INODE_DEAD;

@@ -31,7 +31,7 @@ nsec_t plat_clock(enum plat_clock clock)
 /* The host's clock id of a process's or (own process only) thread's time. */
 static s64 cpu_clock_id(s32 id, bool is_thread)
 {
-	return ((s64)~id << 3) | (is_thread ? 4 : 0) | 2;
+	return (s64)((u64)~id << 3) | (is_thread ? 4 : 0) | 2;
 }
 
 nsec_t plat_thread_cputime(struct thread *t)
