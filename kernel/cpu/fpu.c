@@ -137,6 +137,25 @@ void *fpu_save_kernel(void)
 	return area;
 }
 
+u32 fpu_dump_size(void)
+{
+	return fpu.xsave_size;
+}
+
+void fpu_dump(void *buf)
+{
+	u8 *area = kzalloc(fpu.xsave_size + 64);
+	u64 at = ROUND_UP((u64)area, 64);
+
+	memset(buf, 0, fpu.xsave_size);
+	if (!area)
+		return;
+	fpu_xsave_raw(at, fpu.features);
+	memcpy((u8 *)at + FX_SW_BYTES, &fpu.features, sizeof(fpu.features));
+	memcpy(buf, (void *)at, fpu.xsave_size);
+	kfree(area);
+}
+
 void fpu_restore_kernel(void *area)
 {
 	if (!area)

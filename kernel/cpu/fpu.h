@@ -23,6 +23,10 @@ int fpu_save_user(uaddr_t buf, u32 size);
 int fpu_restore_user(uaddr_t buf, u32 size);
 /* The registers of a new program. */
 void fpu_reset(void);
+/* The current registers as a core file has them (NT_X86_XSTATE; its first 512
+ * bytes are NT_PRFPREG), into dump_size() bytes of kernel memory. */
+u32 fpu_dump_size(void);
+void fpu_dump(void *buf);
 /* Save into kernel memory; NULL if there is none (then nothing is restored).
  * restore() frees it. */
 void *fpu_save_kernel(void);

@@ -5,6 +5,7 @@
  */
 #include "kernel/cpu/usercopy.h"
 #include "kernel/fs/procfs_int.h"
+#include "kernel/proc/coredump.h"
 #include "kernel/linux/capability.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mm.h"
@@ -198,6 +199,32 @@ static int show_cgroup(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 	return 0;
 }
 
+static int show_coredump_filter(struct fmt_buf *out,
+				const struct pseudo_node *n)
+{
+	fmt_buf_add(out, "%08x\n", n->proc->coredump_filter);
+	return 0;
+}
+
+static int store_coredump_filter(const struct pseudo_node *n, char *text,
+				 size_t len)
+{
+	bool is_hex = len > 2 && text[0] == '0' && (text[1] | 0x20) == 'x';
+	u64 value;
+
+	if (len && text[len - 1] == '\n')
+		len--;
+	if (str_to_u64(text + (is_hex ? 2 : 0), len - (is_hex ? 2 : 0),
+		       is_hex		       ? 16
+		       : text[0] == '0' && len ? 8
+					       : 10,
+		       &value) ||
+	    value > UINT32_MAX)
+		return -EINVAL;
+	n->proc->coredump_filter = (u32)value & CORE_FILTER_KNOWN;
+	return 0;
+}
+
 static int show_oom_score_adj(struct fmt_buf *out, const struct pseudo_node *n)
 {
 	fmt_buf_add(out, "%d\n", n->proc->oom_score_adj);
@@ -338,7 +365,8 @@ static const struct pseudo_row pid_rows[] = {
 	PSEUDO_FILE("cgroup", show_cgroup),
 	PSEUDO_FILE("cmdline", show_cmdline),
 	PSEUDO_RW("comm", show_comm, store_comm),
-	PSEUDO_TEXT("coredump_filter", "00000033\n"),
+	PSEUDO_RW("coredump_filter", show_coredump_filter,
+		  store_coredump_filter),
 	PSEUDO_TEXT("cpuset", "/\n"),
 	PID_LINK("cwd", procfs_follow_cwd),
 	PSEUDO_FILE_MODE("environ", 0400, show_environ),

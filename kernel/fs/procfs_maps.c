@@ -216,7 +216,7 @@ static void put_vm_flags(struct fmt_buf *out, u32 flags)
 		{ AREA_EXEC, "ex " },	    { AREA_SHARED, "sh " },
 		{ AREA_GROWSDOWN, "gd " },  { AREA_LOCKED, "lo " },
 		{ AREA_DONTFORK, "dc " },   { AREA_NORESERVE, "nr " },
-		{ AREA_WIPEONFORK, "wf " },
+		{ AREA_WIPEONFORK, "wf " }, { AREA_DONTDUMP, "dd " },
 	};
 
 	fmt_buf_add(out, "VmFlags: ");

@@ -8,6 +8,8 @@
 #include "kernel/fs/procfs_int.h"
 #include "kernel/ipc/mqueue.h"
 #include "kernel/linux/capability.h"
+#include "kernel/proc/coredump.h"
+#include "kernel/sys/syscall.h"
 #include "kernel/vfs/counts.h"
 #include "kernel/version.h"
 
@@ -53,6 +55,42 @@ static int store_domainname(UNUSED const struct pseudo_node *n, char *text,
 {
 	return store_name(kernel.domainname, sizeof(kernel.domainname), text,
 			  len);
+}
+
+static int show_core_pattern(struct fmt_buf *out,
+			     UNUSED const struct pseudo_node *n)
+{
+	fmt_buf_add(out, "%s\n", core_pattern);
+	return 0;
+}
+
+/* Programs that take a core from a pipe are not started. */
+static int store_core_pattern(UNUSED const struct pseudo_node *n, char *text,
+			      size_t len)
+{
+	if (text[0] == '|')
+		return (int)syscall_unsupported("core_pattern", '|', EINVAL);
+	return store_name(core_pattern, sizeof(core_pattern), text, len);
+}
+
+static int show_core_uses_pid(struct fmt_buf *out,
+			      UNUSED const struct pseudo_node *n)
+{
+	fmt_buf_add(out, "%u\n", core_uses_pid);
+	return 0;
+}
+
+static int store_core_uses_pid(UNUSED const struct pseudo_node *n, char *text,
+			       size_t len)
+{
+	char digit[4];
+	int err = store_name(digit, sizeof(digit), text, len);
+
+	if (!err && (digit[0] < '0' || digit[0] > '9'))
+		err = -EINVAL;
+	if (!err)
+		core_uses_pid = digit[0] != '0';
+	return err;
 }
 
 static int show_boot_id(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
@@ -130,8 +168,9 @@ static const struct pseudo_row sys_rows[] = {
 	V("fs/suid_dumpable", 0),
 
 	V("kernel/cap_last_cap", 40),
-	T("kernel/core_pattern", "core"),
-	V("kernel/core_uses_pid", 0),
+	PSEUDO_RW("kernel/core_pattern", show_core_pattern, store_core_pattern),
+	PSEUDO_RW("kernel/core_uses_pid", show_core_uses_pid,
+		  store_core_uses_pid),
 	PSEUDO_RW("kernel/domainname", show_domainname, store_domainname),
 	PSEUDO_RW("kernel/hostname", show_hostname, store_hostname),
 	V("kernel/kptr_restrict", 2),

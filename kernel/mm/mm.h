@@ -32,6 +32,7 @@ enum area_flags {
 	AREA_SHM = 1 << 13,	/* SysV attach */
 	AREA_PATCHED = 1 << 14, /* text with patched sites */
 	AREA_CLEAN = 1 << 15,	/* see area_is_tracked() */
+	AREA_DONTDUMP = 1 << 16,
 };
 #define AREA_PROT (AREA_READ | AREA_WRITE | AREA_EXEC)
 #define MM_AREAS_MAX 65530	       /* Linux's vm.max_map_count */

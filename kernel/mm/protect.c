@@ -203,6 +203,18 @@ static int advise_fork(struct area *a, uaddr_t start, uaddr_t end, int advice)
 	return err;
 }
 
+static int advise_dump(struct area *a, uaddr_t start, uaddr_t end, bool dump)
+{
+	int err = isolate(a, start, end, &a);
+
+	if (err)
+		return err;
+	area_set_flags(a, dump ? a->flags & ~(u32)AREA_DONTDUMP
+			       : a->flags | AREA_DONTDUMP);
+	area_merge(a);
+	return 0;
+}
+
 static int drop_pages(struct area *a, uaddr_t start, uaddr_t end, int advice)
 {
 	if ((a->flags & AREA_LOCKED) && advice != MADV_DONTNEED_LOCKED_)
@@ -230,13 +242,16 @@ static int advise_area(struct area *a, uaddr_t start, uaddr_t end, int advice)
 	case MADV_WIPEONFORK:
 	case MADV_KEEPONFORK:
 		return advise_fork(a, start, end, advice);
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+		return advise_dump(a, start, end, advice == MADV_DODUMP);
 	case MADV_HUGEPAGE: /* wishes: the host may not know them */
 	case MADV_NOHUGEPAGE:
 		(void)plat_advise(start, end - start,
 				  advice == MADV_HUGEPAGE ? PLAT_HUGE
 							  : PLAT_NOHUGE);
 		return 0;
-	default: /* hints about use and dumps: nothing to do */
+	default: /* hints about use: nothing to do */
 		return 0;
 	}
 }

@@ -237,6 +237,7 @@ static void process_copy_fields(struct process *p, struct process *from)
 	memcpy(p->auxv, from->auxv, sizeof(p->auxv));
 	p->nauxv = from->nauxv;
 	p->is_dumpable = from->is_dumpable;
+	p->coredump_filter = from->coredump_filter;
 	p->no_new_privs = from->no_new_privs;
 	p->keep_caps = from->keep_caps;
 	p->oom_score_adj = from->oom_score_adj;

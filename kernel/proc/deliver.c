@@ -5,12 +5,14 @@
  */
 #include "kernel/kernel.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/coredump.h"
 #include "kernel/proc/proc_int.h"
 
 #define STOP_SIGNALS                                       \
 	(SIG_BIT(LINUX_SIGSTOP) | SIG_BIT(LINUX_SIGTSTP) | \
 	 SIG_BIT(LINUX_SIGTTIN) | SIG_BIT(LINUX_SIGTTOU))
 #define NR_RESTART_SYSCALL 219
+#define CORE_FLAG 0x80 /* of a wait status */
 
 /* --- Restarting calls ---------------------------------------------------- */
 
@@ -153,14 +155,17 @@ static void run_handler(struct frame *f, int sig,
 }
 
 /* The default action of sig, or nothing if it is ignored. */
-static void default_action(int sig)
+static void default_action(struct frame *f, int sig,
+			   const struct linux_siginfo *info)
 {
 	if (signal_default_ignored(sig))
 		return;
 	if (STOP_SIGNALS & SIG_BIT(sig))
 		stop_process(process_current(), sig);
-	else
-		process_exit(sig); /* no core is dumped: no 0x80 */
+	else if (signal_dumps_core(sig) && core_dump(f, info))
+		process_exit(sig | CORE_FLAG);
+	else if (!(thread_work(current()) & WORK_DUMP))
+		process_exit(sig);
 }
 
 /* Take the next signal with its action. 0: there is none. */
@@ -195,16 +200,16 @@ void signal_deliver(struct frame *f)
 	int sig;
 
 	/* A stop or an end comes before further signals. */
-	while (!(thread_work(t) & (WORK_EXIT | WORK_STOP))) {
+	while (!(thread_work(t) & (WORK_EXIT | WORK_STOP | WORK_DUMP))) {
 		sig = next_signal(t, &info, &sa);
 		if (!sig)
 			break;
 		if (sa.handler == LINUX_SIG_DFL)
-			default_action(sig);
+			default_action(f, sig, &info);
 		else if (sa.handler != LINUX_SIG_IGN)
 			run_handler(f, sig, &info, &sa);
 	}
-	if (thread_work(t) & (WORK_EXIT | WORK_STOP))
+	if (thread_work(t) & (WORK_EXIT | WORK_STOP | WORK_DUMP))
 		return;
 	if (thread_work(t) & WORK_RESTORE_MASK) {
 		atomic_fetch_and(&t->work, ~(u32)WORK_RESTORE_MASK);
@@ -221,6 +226,10 @@ void thread_work_run(struct frame *f)
 		work = thread_work(t);
 		if (work & WORK_EXIT)
 			thread_exit_ordered();
+		if (unlikely(work & WORK_DUMP)) {
+			core_join(f);
+			continue;
+		}
 		if (work & WORK_REMOTE)
 			thread_run_remote();
 		if (work & WORK_QUIET) /* no snapshots yet: nobody waits */

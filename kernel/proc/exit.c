@@ -170,6 +170,13 @@ void orphan_group_signal(s32 pgid, const struct process *without)
 	}
 }
 
+int exit_code(s32 status)
+{
+	if (!(status & 0x7f))
+		return LINUX_CLD_EXITED;
+	return status & 0x80 ? LINUX_CLD_DUMPED : LINUX_CLD_KILLED;
+}
+
 /* True if the parent does not want to wait: the caller reaps. */
 static bool notify_parent_exit(struct process *p)
 {
@@ -192,9 +199,7 @@ static bool notify_parent_exit(struct process *p)
 			sig = 0;
 	}
 	if (sig) {
-		child_siginfo(&info, sig, p,
-			      status & 0x7f ? LINUX_CLD_KILLED
-					    : LINUX_CLD_EXITED,
+		child_siginfo(&info, sig, p, exit_code(status),
 			      status & 0x7f ? status & 0x7f : status >> 8);
 		(void)signal_send_process(parent, sig, &info);
 	}

@@ -23,3 +23,4 @@ KERNEL_SRCS += \
 	kernel/proc/timer.c \
 	kernel/proc/wait.c \
 	kernel/proc/waitq.c
+KERNEL_SRCS += kernel/proc/coredump.c kernel/proc/core_elf.c

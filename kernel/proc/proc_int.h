@@ -54,6 +54,8 @@ extern struct mutex process_tree;
 void thread_reap(void);
 /* WORK_EXIT: leave with the process's or exec's status. */
 NORETURN void thread_exit_ordered(void);
+/* LINUX_CLD_* of the wait status of one that has ended. */
+int exit_code(s32 status);
 /* Tree lock held: p, a zombie, goes for good; drop the table's reference. */
 void process_reap(struct process *p);
 /* Write 0 to clear_child_tid and wake its waiter; walk the robust list. */

@@ -11,6 +11,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/coredump.h"
 #include "kernel/proc/proc_int.h"
 #include "kernel/vfs/vfs.h"
 
@@ -95,6 +96,7 @@ static void process_init(struct process *p)
 	sigpending_init(&p->pending);
 	p->exit_signal = LINUX_SIGCHLD;
 	p->is_dumpable = true;
+	p->coredump_filter = CORE_FILTER_DEFAULT;
 	p->cont_reported = true;
 	p->start_time = plat_clock(PLAT_MONOTONIC);
 }
@@ -139,7 +141,7 @@ int process_add_thread(struct process *p, struct thread *t)
 
 	mutex_lock(&p->lock);
 	mutex_lock(&p->sig_lock);
-	if (p->is_exiting || p->exec_thread) {
+	if (p->is_exiting || p->exec_thread || p->core) {
 		err = -EAGAIN;
 	} else {
 		list_append(&p->threads, &t->proc_node);

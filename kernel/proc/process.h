@@ -74,6 +74,7 @@ struct process {
 	struct sighand *sighand;
 	struct sigpending pending;
 	struct waitq sig_waitq; /* signalfd, sigtimedwait */
+	struct core_dump *core; /* being written (coredump.c) */
 	bool is_stopped;	/* job control: threads wait on stop_wait */
 	bool stop_reported;	/* wait4(WUNTRACED) has seen this stop */
 	bool cont_reported;	/* nothing for WCONTINUED to see */
@@ -106,6 +107,7 @@ struct process {
 	struct file *exe; /* for /proc/PID/exe */
 	bool is_dumpable, no_new_privs, keep_caps;
 	s32 oom_score_adj;
+	u32 coredump_filter; /* CORE_* */
 	u64 io_read, io_written;
 	struct list shm_attaches; /* ipc/shm.c */
 	void *semundo;		  /* ipc/sem.c */

@@ -24,9 +24,12 @@ enum thread_work {
 	WORK_REMOTE = 1 << 3, /* run mm remote work (done in sleep, too) */
 	WORK_RESTORE_MASK = 1 << 4, /* put saved_mask back (sigsuspend...) */
 	WORK_QUIET = 1 << 5,	    /* reach the quiet point (snapshots) */
+	WORK_DUMP =
+		1 << 6, /* hand registers to a core dump, wait for the end */
 };
 /* The bits that make an interruptible sleep return -EINTR. */
-#define WORK_INTERRUPTS (WORK_SIGNAL | WORK_STOP | WORK_EXIT | WORK_QUIET)
+#define WORK_INTERRUPTS \
+	(WORK_SIGNAL | WORK_STOP | WORK_EXIT | WORK_QUIET | WORK_DUMP)
 
 enum thread_state { THREAD_NEW, THREAD_ALIVE, THREAD_DEAD };
 
@@ -82,7 +85,8 @@ struct thread {
 	struct list dying_node;	     /* exit.c, until exit_done */
 	u32 exit_done; /* set to 1 by the platform: t may be freed */
 	bool is_borrowed;
-	bool is_kernel;		 /* a thread of process 0, has no program */
+	bool in_dump;	/* has done its WORK_DUMP; under process.sig_lock */
+	bool is_kernel; /* a thread of process 0, has no program */
 	struct list remote_work; /* mm.c */
 	struct mutex remote_lock;
 	u64 start_time; /* nsec on monotonic */

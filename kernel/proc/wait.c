@@ -91,9 +91,7 @@ static bool take_zombie(struct process *self, struct process *c,
 {
 	if (!c->is_zombie || !(req->options & WEXITED))
 		return false;
-	fill_result(r, c,
-		    c->exit_status & 0x7f ? LINUX_CLD_KILLED : LINUX_CLD_EXITED,
-		    c->exit_status);
+	fill_result(r, c, exit_code(c->exit_status), c->exit_status);
 	if (req->options & WNOWAIT)
 		return true;
 	usage_add(&self->child_usage, &r->usage);
