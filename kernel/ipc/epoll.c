@@ -73,7 +73,7 @@ struct epoll {
 	u32 nslots;
 	u32 next_generation;
 	int hset, bell; /* -1: none yet */
-	u64 call;	/* number of the collection under way */
+	u64 call;	/* number of the latest collection */
 	u32 depth;	/* nesting below it, under nesting_lock */
 
 	struct mutex ready_lock;
@@ -514,21 +514,14 @@ int epoll_control(struct file *set, int op, int fd, struct file *target,
 	return err;
 }
 
-struct output {
-	struct linux_epoll_event *events;
-	int max, n;
-};
-
-/* Add ready bits of a watch, once per watch and collection. */
-static void output_add(struct output *o, struct watch *w, u32 ev)
+/* Add ready bits of a watch, once per watch and call. */
+static void output_add(struct epoll_output *o, struct watch *w, u32 ev)
 {
-	struct epoll *e = w->set;
-
-	if (w->out_call == e->call) {
+	if (w->out_call == o->call) {
 		o->events[w->out_index].events |= ev;
 		return;
 	}
-	w->out_call = e->call;
+	w->out_call = o->call;
 	w->out_index = (u32)o->n;
 	o->events[o->n].events = ev;
 	o->events[o->n++].data = w->data;
@@ -547,7 +540,8 @@ static void watch_reported(struct watch *w)
 }
 
 /* Report from the ready list. set->lock held. */
-static void collect_inside(struct epoll *e, struct output *o)
+static void collect_inside(struct epoll *e, struct epoll_output *o,
+			   bool is_more)
 {
 	struct list taken;
 
@@ -561,6 +555,11 @@ static void collect_inside(struct epoll *e, struct output *o)
 		u32 ev;
 
 		list_del(&w->ready_node);
+		if (is_more && w->out_call == o->call) {
+			/* The first part has put it back. */
+			list_append(&e->ready, &w->ready_node);
+			continue;
+		}
 		mutex_unlock(&e->ready_lock);
 		ev = watch_poll(w);
 		mutex_lock(&e->ready_lock);
@@ -576,7 +575,7 @@ static void collect_inside(struct epoll *e, struct output *o)
 }
 
 /* Report what hset gave. set->lock held. */
-static void collect_outside(struct epoll *e, struct output *o,
+static void collect_outside(struct epoll *e, struct epoll_output *o,
 			    const struct plat_event *ev, int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -605,7 +604,8 @@ static void collect_outside(struct epoll *e, struct output *o,
 #define HSET_BATCH 64
 
 /* Wait in hset until the deadline or an inside event, then report. */
-static int wait_outside(struct epoll *e, struct output *o, nsec_t deadline)
+static int wait_outside(struct epoll *e, struct epoll_output *o,
+			nsec_t deadline)
 {
 	struct plat_event ev[HSET_BATCH];
 	int room = MIN(o->max - o->n, HSET_BATCH - 1) + 1;
@@ -654,25 +654,23 @@ static int wait_inside(struct epoll *e, nsec_t deadline)
 	return err;
 }
 
-int epoll_collect(struct file *set, struct linux_epoll_event *out, int max,
-		  nsec_t deadline)
+int epoll_collect(struct file *set, struct epoll_output *o, nsec_t deadline)
 {
 	struct epoll *e = set->data;
-	struct output o = { .events = out, .max = max };
 	bool is_last = false;
 	int err = 0;
 
 	for (;;) {
 		mutex_lock(&e->lock);
-		e->call++;
-		collect_inside(e, &o);
+		o->call = ++e->call;
+		collect_inside(e, o, false);
 		mutex_unlock(&e->lock);
-		if (e->hset >= 0 && o.n < max)
-			err = wait_outside(e, &o, o.n ? 0 : deadline);
-		else if (!o.n && deadline)
+		if (e->hset >= 0 && o->n < o->max)
+			err = wait_outside(e, o, o->n ? 0 : deadline);
+		else if (!o->n && deadline)
 			err = wait_inside(e, deadline);
-		if (o.n)
-			return o.n;
+		if (o->n)
+			return o->n;
 		if (is_last || deadline == 0)
 			return 0;
 		if (err == -EINTR || (err < 0 && err != -ETIMEDOUT))
@@ -683,6 +681,17 @@ int epoll_collect(struct file *set, struct linux_epoll_event *out, int max,
 		if (is_last)
 			deadline = 0;
 	}
+}
+
+void epoll_collect_more(struct file *set, struct epoll_output *o)
+{
+	struct epoll *e = set->data;
+
+	mutex_lock(&e->lock);
+	collect_inside(e, o, true);
+	mutex_unlock(&e->lock);
+	if (e->hset >= 0 && o->n < o->max)
+		(void)wait_outside(e, o, 0);
 }
 
 static u32 epoll_poll(struct file *f, struct poll_table *pt)

@@ -15,8 +15,8 @@
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/inode.h"
 
-#define EPOLL_FAST 32	    /* events without allocation */
-#define EPOLL_BATCH_MAX 512 /* a call reports at most this many */
+#define EPOLL_FAST 32	/* events without allocation */
+#define EPOLL_BATCH 512 /* and at first; more if so many are ready */
 
 /* Give a new file a descriptor. The file's reference is taken over. */
 static long install(int err, struct file *f, bool cloexec)
@@ -84,25 +84,47 @@ SYSCALL4(epoll_ctl, s32, epfd, s32, op, s32, fd, uaddr_t, event)
 	return ret;
 }
 
+/* Room for up to max events in place of o's. */
+static bool grow_output(struct epoll_output *o, s32 max)
+{
+	struct linux_epoll_event *more;
+
+	max = MIN(max, o->max * 4);
+	more = kmalloc((size_t)max * sizeof(*more));
+	if (!more)
+		return false;
+	memcpy(more, o->events, (size_t)o->n * sizeof(*more));
+	kfree(o->events);
+	o->events = more;
+	o->max = max;
+	return true;
+}
+
 static long wait_events(struct file *set, uaddr_t events, s32 max,
 			nsec_t deadline)
 {
-	struct linux_epoll_event fast[EPOLL_FAST], *out = fast;
+	struct linux_epoll_event fast[EPOLL_FAST];
+	struct epoll_output o = { .events = fast };
 	long n;
 
-	max = MIN(max, EPOLL_BATCH_MAX);
-	if (max > EPOLL_FAST) {
-		out = kmalloc((size_t)max * sizeof(*out));
-		if (!out) {
-			out = fast;
-			max = EPOLL_FAST;
+	o.max = MIN(max, EPOLL_BATCH);
+	if (o.max > EPOLL_FAST) {
+		o.events = kmalloc((size_t)o.max * sizeof(fast[0]));
+		if (!o.events) {
+			o.events = fast;
+			o.max = max = EPOLL_FAST;
 		}
 	}
-	n = epoll_collect(set, out, max, deadline);
-	if (n > 0 && user_copy_out(events, out, (size_t)n * sizeof(*out)))
+	n = epoll_collect(set, &o, deadline);
+	while (n == o.max && n < max && grow_output(&o, max)) {
+		epoll_collect_more(set, &o);
+		n = o.n;
+	}
+	if (n > 0 &&
+	    user_copy_out(events, o.events, (size_t)n * sizeof(fast[0])))
 		n = -EFAULT;
-	if (out != fast)
-		kfree(out);
+	if (o.events != fast)
+		kfree(o.events);
 	return n;
 }
 

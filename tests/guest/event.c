@@ -238,6 +238,38 @@ static void check_epoll_modes(void)
 	close(ep);
 }
 
+/* More than any batch inside. */
+static void check_epoll_full(void)
+{
+	enum { N = 900 };
+	static struct epoll_event e[2 * N];
+	static bool seen[N];
+	int ep = epoll_create1(0), fds[N], n, once = 0;
+
+	tap_group("epoll with hundreds ready");
+	for (int i = 0; i < N; i++) {
+		fds[i] = eventfd(1, 0);
+		add(ep, fds[i], EPOLLIN, (uint64_t)i);
+	}
+	n = epoll_wait(ep, e, 2 * N, -1);
+	is_int(n, N, "all at once");
+	for (int i = 0; i < n; i++)
+		if (!seen[e[i].data.u64]) {
+			seen[e[i].data.u64] = true;
+			once++;
+		}
+	is_int(once, N, "each once");
+	is_int(epoll_wait(ep, e, 700, -1), 700, "as many as fit");
+	is_int(epoll_wait(ep, e, 2 * N, -1), N, "and all again");
+	for (int i = 0; i < N; i++)
+		mod(ep, fds[i], EPOLLIN | EPOLLET, (uint64_t)i);
+	is_int(epoll_wait(ep, e, 2 * N, -1), N, "each edge");
+	is_int(epoll_wait(ep, e, 2 * N, 0), 0, "once");
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+	close(ep);
+}
+
 static void check_epoll_many(void)
 {
 	int ep = epoll_create(1), fds[100], other = epoll_create1(0), n, seen;
@@ -419,6 +451,7 @@ int main(void)
 	check_signalfd();
 	check_epoll_modes();
 	check_epoll_many();
+	check_epoll_full();
 	check_epoll_errors();
 	check_epoll_wait();
 	check_exclusive();
