@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/cpu/vdso.h"
 
+#include "kernel/cpu/entry.h"
 #include "kernel/kernel.h"
 
 extern const char vdso_image[], vdso_image_end[];
@@ -15,6 +16,7 @@ void vdso_init(int (*clock_gettime)(int, struct vdso_timespec *),
 	vdso_data.clock_gettime = clock_gettime;
 	vdso_data.getcpu = getcpu;
 	vdso_data.ncpus = ncpus;
+	vdso_data.enter = fast_entry;
 }
 
 u64 vdso_base(void)

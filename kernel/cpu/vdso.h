@@ -24,6 +24,8 @@ struct vdso_data {
 	nsec_t monotonic_offset;
 	nsec_t realtime_offset;
 	u32 ncpus; /* of the instance: the host may have more */
+	/* fast_entry (cpu/entry.h), for what has to become a system call. */
+	const void *enter;
 };
 
 /* Set the host's functions; NULL: none. */
