@@ -454,6 +454,41 @@ static long get_termios(struct tty *t, uaddr_t arg, size_t size)
 	return user_copy_out(arg, &tio, size);
 }
 
+static long get_termio(struct tty *t, uaddr_t arg)
+{
+	struct linux_termio old = { 0 };
+	struct termios2 *tio = &t->ldisc.tio;
+
+	mutex_lock(&t->lock);
+	old.c_iflag = (u16)tio->c_iflag;
+	old.c_oflag = (u16)tio->c_oflag;
+	old.c_cflag = (u16)tio->c_cflag;
+	old.c_lflag = (u16)tio->c_lflag;
+	old.c_line = tio->c_line;
+	memcpy(old.c_cc, tio->c_cc, sizeof(old.c_cc));
+	mutex_unlock(&t->lock);
+	return user_put(arg, &old);
+}
+
+/* New settings as the program has them: all (size bytes) or, if size is that of
+ * System V's structure, the low halves. */
+static int new_termios(struct termios2 *tio, uaddr_t arg, size_t size)
+{
+	struct linux_termio old;
+
+	if (size != sizeof(old))
+		return user_copy_in(tio, arg, size);
+	if (user_get(&old, arg))
+		return -EFAULT;
+	tio->c_iflag = (tio->c_iflag & 0xffff0000) | old.c_iflag;
+	tio->c_oflag = (tio->c_oflag & 0xffff0000) | old.c_oflag;
+	tio->c_cflag = (tio->c_cflag & 0xffff0000) | old.c_cflag;
+	tio->c_lflag = (tio->c_lflag & 0xffff0000) | old.c_lflag;
+	tio->c_line = old.c_line;
+	memcpy(tio->c_cc, old.c_cc, sizeof(old.c_cc));
+	return 0;
+}
+
 static long set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
 {
 	struct termios2 tio;
@@ -466,7 +501,7 @@ static long set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
 	mutex_lock(&t->lock);
 	tio = t->ldisc.tio;
 	mutex_unlock(&t->lock);
-	err = user_copy_in(&tio, arg, size);
+	err = new_termios(&tio, arg, size);
 	if (err)
 		return err;
 	mutex_lock(&t->lock);
@@ -507,18 +542,26 @@ static long flush_queues(struct tty *t, uaddr_t arg)
 static long set_flow(struct tty *t, uaddr_t arg)
 {
 	int err;
+	u8 c;
 
 	if (arg > TCION)
 		return -EINVAL;
 	err = tty_check_background(t, LINUX_SIGTTOU);
 	if (err)
 		return err;
-	if (arg == TCIOFF || arg == TCION) /* no line to ask to pause */
-		return syscall_unsupported("TCXONC", arg, EINVAL);
 	mutex_lock(&t->lock);
-	t->ldisc.is_stopped = arg == TCOOFF;
+	switch (arg) {
+	case TCOOFF:
+	case TCOON:
+		t->ldisc.is_stopped = arg == TCOOFF;
+		break;
+	default: /* ask the other end to pause or to go on */
+		c = t->ldisc.tio.c_cc[arg == TCIOFF ? VSTOP : VSTART];
+		if (c && !t->ldisc.is_stopped && out_room(t))
+			out_put(t, &c, 1);
+	}
 	mutex_unlock(&t->lock);
-	tty_after_input(t, 0, arg == TCOON);
+	tty_after_input(t, 0, arg != TCOOFF);
 	return 0;
 }
 
@@ -568,6 +611,20 @@ long tty_ioctl_common(struct tty *t, UNUSED struct file *f, u32 cmd,
 	case TCSETSF2:
 		return set_termios(t, arg, sizeof(struct termios2),
 				   cmd == TCSETSF2);
+	case TCGETA:
+		return get_termio(t, arg);
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
+		return set_termios(t, arg, sizeof(struct linux_termio),
+				   cmd == TCSETAF);
+	case TIOCGLCKTRMIOS: /* none is ever locked */
+		return user_zero(arg, sizeof(struct termios));
+	case TIOCSLCKTRMIOS:
+		return cred_has(cred_current(), CAP_SYS_ADMIN)
+			       ? syscall_unsupported("TIOCSLCKTRMIOS", 0,
+						     EINVAL)
+			       : -EPERM;
 	case TIOCGWINSZ:
 		return get_winsize(t, arg);
 	case TIOCSWINSZ:

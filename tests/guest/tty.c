@@ -263,6 +263,59 @@ static void in_session(int (*fn)(void), const char *name)
 	is_int(tap_wait(pid), 0, name);
 }
 
+/* struct termio; not every libc declares it. */
+struct old_termio {
+	unsigned short c_iflag, c_oflag, c_cflag, c_lflag;
+	unsigned char c_line, c_cc[8];
+};
+
+static void check_old_settings(void)
+{
+	struct termios t, locked;
+	struct old_termio old;
+
+	tap_group("System V settings");
+	open_pair();
+	is_int(ioctl(slave, TCGETA, &old), 0, "TCGETA");
+	must(tcgetattr(slave, &t) == 0);
+	ok(old.c_lflag == t.c_lflag && old.c_iflag == (t.c_iflag & 0xffff) &&
+		   old.c_cc[VINTR] == t.c_cc[VINTR] && old.c_cc[VMIN] == 1,
+	   "shows what tcgetattr() shows");
+	old.c_lflag &= (unsigned short)~ECHO;
+	old.c_cc[VINTR] = 'q';
+	is_int(ioctl(slave, TCSETA, &old), 0, "TCSETA");
+	is_int(ioctl(slave, TCSETAW, &old), 0, "TCSETAW");
+	put("typed\n");
+	is_int(ioctl(slave, TCSETAF, &old), 0, "TCSETAF");
+	ok(!is_ready(slave, POLLIN), "drops what was typed");
+	must(tcgetattr(slave, &t) == 0);
+	ok(!(t.c_lflag & ECHO) && t.c_cc[VINTR] == 'q' &&
+		   (t.c_cflag & CBAUD) == B38400,
+	   "and leaves the rest");
+	is_int(ioctl(slave, TCGETA, 1), -1, "TCGETA to a bad address");
+	is_int(ioctl(slave, TCSETA, 1), -1, "TCSETA from a bad address");
+	memset(&locked, 1, sizeof(locked));
+	is_int(ioctl(slave, TIOCGLCKTRMIOS, &locked), 0, "TIOCGLCKTRMIOS");
+	ok(locked.c_lflag == 0 && locked.c_cc[5] == 0, "nothing is locked");
+	close_pair();
+}
+
+static void check_flow(void)
+{
+	tap_group("flow control");
+	open_pair();
+	is_int(tcflow(slave, TCIOFF), 0, "tcflow(TCIOFF)");
+	is_str(get(master), "\x13", "asks the other end to pause");
+	is_int(tcflow(slave, TCION), 0, "tcflow(TCION)");
+	is_str(get(master), "\x11", "and to go on");
+	must(tcflow(slave, TCOOFF) == 0);
+	must(tcflow(slave, TCIOFF) == 0);
+	must(tcflow(slave, TCOON) == 0);
+	ok(!is_ready(master, POLLIN), "but not while output is stopped");
+	is_int(ioctl(slave, TCXONC, 4), -1, "tcflow(4)");
+	close_pair();
+}
+
 static void check_jobs(void)
 {
 	struct winsize ws = { .ws_row = 24, .ws_col = 80 }, got = { 0 };
@@ -302,6 +355,8 @@ int main(void)
 	check_names();
 	check_lines();
 	check_raw();
+	check_old_settings();
+	check_flow();
 	check_jobs();
 	check_ends();
 	return tap_done();
