@@ -38,6 +38,7 @@ struct run {
 	size_t line_len;
 	char *output;
 	size_t output_len;
+	char before[96]; /* the line before */
 	char reason[192]; /* the best explanation seen on stderr so far */
 	int reason_rank;
 	int ticks_since_term;
@@ -62,10 +63,13 @@ int proc_interrupted(void)
 	return caught_signal;
 }
 
-/* How likely a line explains a failure: "E: " (apt, mmdebstrap) is best, the
- * first of its rank wins; any other line counts, and there the last wins. */
+/* How likely a line explains a failure: a maintainer script's (dpkg) is best,
+ * then "E: " (apt, mmdebstrap), the first of these ranks wins; any other line
+ * counts, and there the last wins. */
 static int rank_line(const char *line)
 {
+	if (!strncmp(line, "dpkg: error processing ", 23))
+		return 4;
 	if (!strncmp(line, "E: ", 3))
 		return 3;
 	if (strstr(line, "error") || strstr(line, "ERROR"))
@@ -82,12 +86,20 @@ static void take_line(struct run *r)
 	if (r->p->on_line)
 		r->p->on_line(r->p->context, r->line);
 	rank = rank_line(r->line);
-	if (!r->line[0] || rank < r->reason_rank ||
-	    (rank == r->reason_rank && rank == 3))
+	if (!r->line[0])
 		return;
-	r->reason_rank = rank;
-	snprintf(r->reason, sizeof(r->reason), "%.*s",
-		 (int)sizeof(r->reason) - 1, r->line + (rank == 3 ? 3 : 0));
+	if (rank > r->reason_rank || (rank == r->reason_rank && rank < 3)) {
+		r->reason_rank = rank;
+		if (rank == 4) /* what its script said is the line before */
+			snprintf(r->reason, sizeof(r->reason), "%.90s %s",
+				 r->line, r->before);
+		else
+			snprintf(r->reason, sizeof(r->reason), "%.*s",
+				 (int)sizeof(r->reason) - 1,
+				 r->line + (rank == 3 ? 3 : 0));
+	}
+	snprintf(r->before, sizeof(r->before), "%.*s",
+		 (int)sizeof(r->before) - 1, r->line);
 }
 
 static void feed_lines(struct run *r, const char *buf, size_t len)

@@ -177,6 +177,8 @@ static int mmdebstrap_argv(struct build *b, struct strv *argv, struct err *e)
 	strv_add(argv, "--format=directory");
 	strv_add(argv, "--mode=root"); /* in a user namespace, if need be */
 	strv_addf(argv, "--include=%s", b->arg);
+	/* What packages use without saying so: it is of priority required. */
+	strv_add(argv, "--include=passwd");
 	/* no path-exclude: mmdebstrap's filter for it triples the time */
 	strv_add(argv, "--dpkgopt=force-unsafe-io");
 	r = apt_acquire_options(&acquire, e);

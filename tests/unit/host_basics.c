@@ -279,6 +279,12 @@ static void test_proc(void **state)
 	assert_int_equal(
 		shell("echo 'E: bad' >&2; echo late >&2; exit 3", NULL, &e), 3);
 	assert_string_equal(e.msg, "sh: bad");
+	assert_int_equal(shell("exec >&2; echo no tool;"
+			       "echo dpkg: error processing a; echo E: bad;"
+			       "exit 1",
+			       NULL, &e),
+			 1);
+	assert_string_equal(e.msg, "sh: dpkg: error processing a no tool");
 	assert_int_equal(shell("kill -9 $$", NULL, &e), 137);
 	assert_string_equal(e.msg, "sh was ended by signal 9");
 	strv_add(&none, "no-such-program-here");
