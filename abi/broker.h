@@ -32,6 +32,8 @@ enum broker_op {
 	BROKER_SETNAME,	    /* payload: new hostname, for inspect */
 	BROKER_MEMORY, /* private resident memory of host process arg, which is
 			* one of the instance's -> arg KiB */
+	BROKER_OOM,    /* answers EVENT_OOM: process arg, named in the payload,
+			* was killed; 0: there is none but the first */
 };
 
 #define BROKER_PAYLOAD_MAX 65536
@@ -62,6 +64,7 @@ enum broker_event_type {
 	EVENT_STATS, /* refresh boot_block.stats, then EVENT_ACK on `event` */
 	EVENT_SHUTDOWN, /* stop everything: SIGKILL to all, power off */
 	EVENT_ACK,	/* kernel to monitor: EVENT_STATS was served */
+	EVENT_OOM,	/* over the memory limit: kill a process */
 };
 
 struct broker_event {

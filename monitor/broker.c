@@ -14,6 +14,7 @@
 
 #include "abi/broker.h"
 #include "host/cleanup.h"
+#include "host/log.h"
 #include "monitor/instance.h"
 
 struct call {
@@ -261,6 +262,26 @@ static int op_memory(struct instance *in, struct call *c)
 	return 0;
 }
 
+/* The kernel killed a process since memory is short, or cannot. */
+static int op_oom(struct instance *in, const struct call *c)
+{
+	char name[16] = "";
+
+	for (uint32_t i = 0; i < c->req.payload_len && i < 15; i++)
+		name[i] = (char)(c->payload[i] > ' ' && c->payload[i] < 127
+					 ? c->payload[i]
+					 : '?');
+	if (!in->over_since_ns)
+		return 0;
+	if (c->req.arg)
+		log_warning(
+			"instance %s: out of memory: killed process %u (%s)",
+			in->spec.name, c->req.arg, name);
+	else
+		limit_end(in, limit_usage(in, NULL));
+	return 0;
+}
+
 static int dispatch(struct instance *in, struct call *c)
 {
 	switch (c->req.op) {
@@ -284,6 +305,8 @@ static int dispatch(struct instance *in, struct call *c)
 		return 0;
 	case BROKER_MEMORY:
 		return op_memory(in, c);
+	case BROKER_OOM:
+		return op_oom(in, c);
 	default:
 		return ENOSYS;
 	}

@@ -52,6 +52,7 @@ struct instance {
 	uint64_t started_ns; /* main() began, CLOCK_MONOTONIC */
 	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
 	uint64_t memory_peak;
+	uint64_t over_since_ns; /* over the memory limit since; 0: it is not */
 	int port_fds[SPEC_PORTS_MAX]; /* bound, -1 once handed out */
 	struct dns *dns;
 	int lock_fd; /* state_dir/lock */
@@ -99,9 +100,11 @@ int state_open(struct instance *in, struct err *e);
 void state_write(const struct instance *in);
 void state_close(struct instance *in);
 
-/* limit.c: memory now in use; ends the instance when over its limit; returns
- * milliseconds until it wants to look again, -1 never. */
+/* limit.c: memory now in use; if that is over the limit, a process or the
+ * instance ends. Milliseconds until it wants to look again, -1 never. */
 int limit_check(struct instance *in);
+/* End the instance, which uses so many bytes, for being over its limit. */
+void limit_end(struct instance *in, uint64_t used);
 /* Private bytes a host process has touched; 0 if there is none such. */
 uint64_t limit_private_bytes(int pid);
 uint64_t limit_usage(const struct instance *in, uint64_t *pss);

@@ -3,7 +3,9 @@
  * The memory limit. What counts is what the instance has touched: private pages
  * of its host processes plus the allocated part of its two shared objects. It
  * is sampled, the more often the nearer to the limit; the cheap sum counts
- * pages shared after fork twice, so a proportional count decides.
+ * pages shared after fork twice, so a proportional count decides. Over it the
+ * kernel is asked to kill a process; if that does not help soon, or if there is
+ * none but the first, the instance ends.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -15,10 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/broker.h"
 #include "host/cleanup.h"
 #include "monitor/instance.h"
 
 #define FASTEST_GROWTH (4ULL << 30) /* bytes per second we plan for */
+#define OVER_NS 3000000000ULL	    /* so long it may be over the limit, and */
+#define OVER_BYTES(limit) ((limit) / 4 + (64ULL << 20)) /* by so much */
 
 static uint64_t object_bytes(int fd)
 {
@@ -99,6 +104,30 @@ uint64_t limit_usage(const struct instance *in, uint64_t *pss)
 	return objects + sum_children(limit_private_bytes);
 }
 
+void limit_end(struct instance *in, uint64_t used)
+{
+	instance_end(in, END_OOM, 0,
+		     "out of memory: %llu KiB used, limit %llu KiB",
+		     (unsigned long long)used >> 10,
+		     (unsigned long long)in->spec.memory_bytes >> 10);
+}
+
+/* Returns milliseconds until the next look. */
+static int over_limit(struct instance *in, uint64_t used, uint64_t limit)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!in->over_since_ns)
+		in->over_since_ns = now;
+	if (!in->is_ready || now - in->over_since_ns > OVER_NS ||
+	    used > limit + OVER_BYTES(limit)) {
+		limit_end(in, used);
+		return -1;
+	}
+	broker_event(in, EVENT_OOM, 0, 0);
+	return 10;
+}
+
 int limit_check(struct instance *in)
 {
 	uint64_t limit = in->spec.memory_bytes;
@@ -113,13 +142,9 @@ int limit_check(struct instance *in)
 	}
 	if (used > in->memory_peak)
 		in->memory_peak = used;
-	if (used > limit) {
-		instance_end(in, END_OOM, 0,
-			     "out of memory: %llu KiB used, limit %llu KiB",
-			     (unsigned long long)used >> 10,
-			     (unsigned long long)limit >> 10);
-		return -1;
-	}
+	if (used > limit)
+		return over_limit(in, used, limit);
+	in->over_since_ns = 0;
 	ms = (limit - used) * 1000 / FASTEST_GROWTH;
 	return ms < 10 ? 10 : ms > 1000 ? 1000 : (int)ms;
 }

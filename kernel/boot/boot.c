@@ -16,6 +16,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/net/sock.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/oom.h"
 #include "kernel/proc/process.h"
 #include "kernel/proc/timer.h"
 #include "kernel/sys/report.h"
@@ -239,6 +240,25 @@ static void start_program(const struct boot_block *b)
 	must(process_start_init(p, path, argv, envp), "first process");
 }
 
+/* Over the memory limit: kill a process, and tell the monitor which. */
+static void kill_for_memory(void)
+{
+	struct {
+		struct broker_request request;
+		char comm[16];
+	} call = { .request = { .op = BROKER_OOM } };
+	struct broker_reply reply;
+	s32 pid = 0;
+
+	if (oom_kill(&pid, call.comm) == OOM_DYING)
+		return;
+	call.request.arg = (u32)pid;
+	call.request.payload_len = (u32)strlen(call.comm);
+	(void)plat_broker_call(&call,
+			       sizeof(call.request) + call.request.payload_len,
+			       &reply, sizeof(reply), NULL, 0);
+}
+
 static void handle_event(const struct broker_event *e, int n)
 {
 	if (n < (int)sizeof(*e))
@@ -253,6 +273,9 @@ static void handle_event(const struct broker_event *e, int n)
 	case EVENT_STATS:
 		report_stats(&shared_block()->stats);
 		plat_broker_ack();
+		break;
+	case EVENT_OOM:
+		kill_for_memory();
 		break;
 	case EVENT_SHUTDOWN:
 		plat_power_off(9);

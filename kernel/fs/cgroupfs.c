@@ -7,6 +7,7 @@
 #include "kernel/fs/pseudo.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/object.h"
+#include "kernel/proc/oom.h"
 #include "kernel/proc/process.h"
 
 #define CGROUP2_MAGIC 0x63677270
@@ -102,6 +103,17 @@ static int show_memory_current(struct fmt_buf *out,
 	return 0;
 }
 
+static int show_memory_events(struct fmt_buf *out,
+			      UNUSED const struct pseudo_node *n)
+{
+	u64 kills = oom_kills();
+
+	fmt_buf_add(out, "low 0\nhigh 0\nmax %lu\noom %lu\noom_kill %lu\n",
+		    kills, kills, kills);
+	fmt_buf_add(out, "oom_group_kill 0\n");
+	return 0;
+}
+
 static int show_memory_stat(struct fmt_buf *out,
 			    UNUSED const struct pseudo_node *n)
 {
@@ -158,8 +170,7 @@ static const struct pseudo_row cgroup_rows[] = {
 	PSEUDO_FILE("cpuset.cpus.effective", show_cpus),
 	PSEUDO_TEXT("cpuset.mems.effective", "0\n"),
 	PSEUDO_FILE("memory.current", show_memory_current),
-	PSEUDO_TEXT("memory.events", "low 0\nhigh 0\nmax 0\noom 0\n"
-				     "oom_kill 0\noom_group_kill 0\n"),
+	PSEUDO_FILE("memory.events", show_memory_events),
 	PSEUDO_TEXT("memory.high", "max\n"),
 	PSEUDO_TEXT("memory.low", "0\n"),
 	PSEUDO_FILE("memory.max", show_memory_max),

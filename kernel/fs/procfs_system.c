@@ -9,6 +9,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/object.h"
+#include "kernel/proc/oom.h"
 #include "kernel/version.h"
 
 /* Without a limit: what programs may size themselves by. */
@@ -127,9 +128,11 @@ int procfs_show_vmstat(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 		    object_total_pages());
 	fmt_buf_add(out, "nr_anon_pages %lu\n",
 		    memory_of_processes() / PAGE_SIZE);
-	fmt_buf_add(out, "nr_dirty 0\nnr_writeback 0\nnr_mapped 0\n"
-			 "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"
-			 "pgfault 0\npgmajfault 0\noom_kill 0\n");
+	fmt_buf_add(out,
+		    "nr_dirty 0\nnr_writeback 0\nnr_mapped 0\n"
+		    "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"
+		    "pgfault 0\npgmajfault 0\noom_kill %lu\n",
+		    oom_kills());
 	return 0;
 }
 

@@ -12,6 +12,7 @@ KERNEL_SRCS += \
 	kernel/proc/fault.c \
 	kernel/proc/itimer.c \
 	kernel/proc/lock.c kernel/proc/lockdep.c \
+	kernel/proc/oom.c \
 	kernel/proc/pid.c \
 	kernel/proc/pidfd.c \
 	kernel/proc/posix_timer.c \

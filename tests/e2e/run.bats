@@ -307,6 +307,21 @@ same() {
 	[ "${#lines[@]}" -eq 1 ]
 }
 
+@test "the greediest process goes, not who asked for it" {
+	run -0 --separate-stderr jrun -m 64M t sh -c '
+		sleep 100 & tail -c 500000000 /dev/zero; echo $?; kill $!
+		grep oom_kill /proc/vmstat
+		grep oom_kill /sys/fs/cgroup/memory.events'
+	[ "$output" = "$(printf '137\noom_kill 1\noom_kill 1')" ]
+	[[ "$stderr" == *"out of memory: killed process 3 (tail)"* ]]
+	# unless others are dearer
+	run -137 jrun -m 64M t sh -c 'sleep 100 &
+		echo -1000 >/proc/$!/oom_score_adj
+		sh -c "echo -1000 >/proc/self/oom_score_adj
+			exec tail -c 500000000 /dev/zero"'
+	[[ "$output" == *"out of memory"*"limit 65536 KiB"* ]]
+}
+
 @test "traces read like strace's" {
 	jrun --trace=file t echo hello >out 2>err
 	[ "$(cat out)" = hello ]
