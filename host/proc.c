@@ -38,7 +38,7 @@ struct run {
 	size_t line_len;
 	char *output;
 	size_t output_len;
-	char before[96]; /* the line before */
+	char before[96];  /* the line before */
 	char reason[192]; /* the best explanation seen on stderr so far */
 	int reason_rank;
 	int ticks_since_term;
