@@ -7,18 +7,26 @@
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
+#include "kernel/linux/netstamp.h" /* SOCK_SNDBUF_LOCK */
 #include "kernel/net/msg.h"
 #include "kernel/proc/signal.h"
 
-/* Enough that nobody waits for window updates that do not exist here. */
-#define CONN_INET_LIMIT (512UL * 1024)
+/* What a buffer of TCP grows to unless the program gives its size: enough that
+ * nobody waits for window updates that do not exist here. */
+#define CONN_INET_BUF (256UL * 1024)
 
 u64 conn_limit(const struct sock *sk)
 {
+	const struct sock *peer = sk->peer;
+	u64 out = CONN_INET_BUF, in = CONN_INET_BUF;
+
 	if (!sock_is_inet(sk))
 		return sk->sndbuf;
-	return sk->sndbuf == TCP_SNDBUF_DEFAULT ? CONN_INET_LIMIT
-						: (u64)sk->sndbuf + sk->rcvbuf;
+	if (sk->buf_lock & SOCK_SNDBUF_LOCK)
+		out = sk->sndbuf;
+	if (peer && (peer->buf_lock & SOCK_RCVBUF_LOCK))
+		in = peer->rcvbuf;
+	return out + in;
 }
 
 /* Is there enough room to call sk writable? The peer's rx_lock is held. */

@@ -84,6 +84,7 @@ void inet_inherit(struct inet_sock *child, const struct inet_sock *parent)
 	child->sk.linger = parent->sk.linger;
 	child->sk.sndbuf = parent->sk.sndbuf;
 	child->sk.rcvbuf = parent->sk.rcvbuf;
+	child->sk.buf_lock = parent->sk.buf_lock;
 	child->sk.rcvlowat = parent->sk.rcvlowat;
 	child->sk.rcvtimeo = parent->sk.rcvtimeo;
 	child->sk.sndtimeo = parent->sk.sndtimeo;

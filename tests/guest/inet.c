@@ -552,6 +552,43 @@ static long recv_all(int fd)
 	return bad ? -bad : sum;
 }
 
+static long write_until_full(int fd)
+{
+	long sum = 0, n;
+
+	while ((n = write(fd, chunk, sizeof(chunk))) > 0)
+		sum += n;
+	return sum;
+}
+
+static void check_small_buffers(void)
+{
+	int l = socket(AF_INET, SOCK_STREAM, 0), c, s;
+	long n;
+
+	tap_group("small buffers");
+	signal(SIGPIPE, SIG_IGN);
+	bind_to(l, AF_INET, 0);
+	set_int(l, SOL_SOCKET, SO_RCVBUF, 4096);
+	listen(l, 1);
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	set_int(c, SOL_SOCKET, SO_SNDBUF, 4096);
+	connect_to(c, AF_INET, port_of(l));
+	s = accept(l, NULL, NULL);
+	is_int(get_int(s, SOL_SOCKET, SO_RCVBUF), 8192, "inherited");
+	fcntl(c, F_SETFL, O_NONBLOCK);
+	n = write_until_full(c);
+	ok(n > 1000 && n < 100000, "hold little");
+	is_int(errno, EAGAIN, "and then are full");
+	close(s);
+	while (write(c, "x", 1) == 1 || errno == EAGAIN)
+		ready(c, POLLERR);
+	ok(errno == ECONNRESET || errno == EPIPE, "the reader has gone");
+	close(c);
+	close(l);
+	signal(SIGPIPE, SIG_DFL);
+}
+
 static void check_bulk(int family, const char *title)
 {
 	int fds[2];
@@ -589,6 +626,7 @@ int main(void)
 	check_udplite();
 	check_dual();
 	check_epoll();
+	check_small_buffers();
 	check_bulk(AF_INET, "bulk over IPv4");
 	check_bulk(AF_INET6, "bulk over IPv6");
 	return tap_done();
