@@ -148,23 +148,11 @@ void sock_set_error(struct sock *sk, int err)
 
 void sock_signal_owner(struct sock *sk, int sig)
 {
-	struct file *f = sk->file;
-	s32 owner = f ? atomic_load(&f->owner) : 0;
 	struct linux_siginfo info;
-	struct process *p;
 
-	if (owner == 0)
-		return;
 	siginfo_kernel(&info, sig);
-	if (owner < 0) {
-		signal_send_group(-owner, sig, &info);
-		return;
-	}
-	p = process_find(owner);
-	if (!p)
-		return;
-	signal_send_process(p, sig, &info);
-	process_put(p);
+	if (sk->file)
+		file_signal_owner(sk->file, sig, &info);
 }
 
 void sock_wake_all(struct sock *sk)

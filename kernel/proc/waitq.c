@@ -9,6 +9,7 @@
 #include "kernel/proc/thread.h"
 
 #define WAKE_BATCH 8
+#define LATE_BATCH 4 /* more on one queue are not heard */
 
 void waitq_init(struct waitq *q)
 {
@@ -29,6 +30,7 @@ void waiter_init_fn(struct waiter *w, waiter_fn *fn)
 	w->queue = NULL;
 	w->fn = fn;
 	w->thread = NULL;
+	w->late = NULL;
 	w->is_exclusive = false;
 }
 
@@ -36,6 +38,12 @@ void waiter_init(struct waiter *w)
 {
 	waiter_init_fn(w, waiter_unpark);
 	w->thread = current();
+}
+
+void waiter_init_late(struct waiter *w, struct late *late)
+{
+	waiter_init_fn(w, NULL);
+	w->late = late;
 }
 
 static void waitq_insert(struct waitq *q, struct waiter *w, bool exclusive)
@@ -78,8 +86,9 @@ void waitq_remove(struct waiter *w)
 void waitq_wake_slow(struct waitq *q, u32 events, u32 n)
 {
 	struct thread *batch[WAKE_BATCH];
+	struct late *late[LATE_BATCH];
 	struct waiter *w, *next;
-	u32 count = 0;
+	u32 count = 0, nlate = 0;
 
 	/* A callback may wake the queue of the epoll set that it is for. */
 	mutex_lock_nested(&q->lock);
@@ -91,6 +100,10 @@ void waitq_wake_slow(struct waitq *q, u32 events, u32 n)
 		if (w->fn == waiter_unpark && count < WAKE_BATCH) {
 			thread_get(w->thread);
 			batch[count++] = w->thread;
+		} else if (unlikely(w->late)) {
+			took = false;
+			if (nlate < LATE_BATCH && ref_tryget(&w->late->ref))
+				late[nlate++] = w->late;
 		} else {
 			took = w->fn(w, events);
 		}
@@ -102,4 +115,6 @@ void waitq_wake_slow(struct waitq *q, u32 events, u32 n)
 		thread_unpark(batch[i]);
 		thread_put(batch[i]);
 	}
+	for (u32 i = 0; i < nlate; i++)
+		late[i]->run(late[i], events);
 }

@@ -31,6 +31,13 @@ struct waiter;
  * took it). */
 typedef bool waiter_fn(struct waiter *w, u32 events);
 
+/* What a wake calls once the queue's lock is dropped, for callbacks that take
+ * locks: run() gets a reference, which it gives back. */
+struct late {
+	struct ref ref;
+	void (*run)(struct late *l, u32 events);
+};
+
 struct waitq {
 	struct mutex lock;
 	u32 nwaiters;	     /* read without the lock to skip an empty queue */
@@ -42,6 +49,7 @@ struct waiter {
 	struct waitq *queue; /* NULL when not queued */
 	waiter_fn *fn;
 	struct thread *thread; /* for the default fn */
+	struct late *late;     /* instead of fn; or NULL */
 	bool is_exclusive; /* at the tail; a wake of n stops after n of these */
 };
 
@@ -51,6 +59,8 @@ void waitq_init(struct waitq *q);
 void waiter_init(struct waiter *w);
 /* A waiter with its own callback. */
 void waiter_init_fn(struct waiter *w, waiter_fn *fn);
+/* One whose callback runs without the lock, also just after removal. */
+void waiter_init_late(struct waiter *w, struct late *late);
 
 void waitq_add(struct waitq *q, struct waiter *w);
 void waitq_add_exclusive(struct waitq *q, struct waiter *w);

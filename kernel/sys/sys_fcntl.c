@@ -34,7 +34,7 @@ static long fcntl_dup(struct file *f, u64 min, bool cloexec)
 	return fd;
 }
 
-static long set_flags(struct file *f, u32 arg)
+static long set_flags(struct file *f, int fd, u32 arg)
 {
 	u32 flags = (f->flags & ~(u32)SETFL_MASK) | (arg & SETFL_MASK);
 	long err;
@@ -43,6 +43,8 @@ static long set_flags(struct file *f, u32 arg)
 	    vfs_cred()->fsuid != f->inode->uid && !vfs_capable(3))
 		return -EPERM; /* 3: CAP_FOWNER */
 	err = f->ops->set_flags ? f->ops->set_flags(f, flags) : 0;
+	if (!err && ((arg ^ f->flags) & FASYNC))
+		err = file_set_async(f, fd, (arg & FASYNC) != 0);
 	if (err)
 		return err;
 	atomic_store(&f->flags, flags);
@@ -65,14 +67,6 @@ static long fcntl_lock(struct file *f, u32 cmd, uaddr_t arg)
 	return lockf_set(f, &l, kind, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
 
-static long set_owner(struct file *f, s32 owner)
-{
-	if (owner == INT32_MIN)
-		return -EINVAL;
-	f->owner = owner;
-	return 0;
-}
-
 static long set_owner_ex(struct file *f, uaddr_t arg)
 {
 	struct owner_ex o;
@@ -81,16 +75,19 @@ static long set_owner_ex(struct file *f, uaddr_t arg)
 		return -EFAULT;
 	if (o.type < 0 || o.type > 2)
 		return -EINVAL;
-	return set_owner(f, o.type == 2 ? -o.pid : o.pid);
+	if (o.pid < 0)
+		return -EINVAL;
+	return file_set_owner(f, o.type == 2 ? -o.pid : o.pid, o.type == 0);
 }
 
 static long get_owner_ex(struct file *f, uaddr_t arg)
 {
-	struct owner_ex o = { .type = 1, .pid = f->owner };
+	struct owner_ex o = { .type = f->owner_is_thread ? 0 : 1,
+			      .pid = file_get_owner(f) };
 
 	if (f->owner < 0) {
 		o.type = 2;
-		o.pid = -f->owner;
+		o.pid = -o.pid;
 	}
 	return user_put(arg, &o);
 }
@@ -121,12 +118,22 @@ static long fcntl_other(struct file *f, u32 cmd, u64 arg)
 	return err;
 }
 
+/* Leases are not given, as where a file is open in a way that forbids one. */
+static long set_lease(const struct file *f, u64 type)
+{
+	if (type > F_UNLCK || !inode_is(f->inode, TYPE_REG))
+		return -EINVAL;
+	if (type == F_UNLCK)
+		return -EAGAIN;
+	return syscall_unsupported("fcntl F_SETLEASE", type, EAGAIN);
+}
+
 /* Commands that O_PATH descriptors refuse with EBADF. */
-static long fcntl_open(struct file *f, u32 cmd, u64 arg)
+static long fcntl_open(struct file *f, int fd, u32 cmd, u64 arg)
 {
 	switch (cmd) {
 	case F_SETFL:
-		return set_flags(f, (u32)arg);
+		return set_flags(f, fd, (u32)arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
@@ -135,9 +142,9 @@ static long fcntl_open(struct file *f, u32 cmd, u64 arg)
 	case F_OFD_SETLKW:
 		return fcntl_lock(f, cmd, arg);
 	case F_GETOWN:
-		return f->owner;
+		return file_get_owner(f);
 	case F_SETOWN:
-		return set_owner(f, (s32)arg);
+		return file_set_owner(f, (s32)arg, false);
 	case F_GETOWN_EX:
 		return get_owner_ex(f, arg);
 	case F_SETOWN_EX:
@@ -149,6 +156,14 @@ static long fcntl_open(struct file *f, u32 cmd, u64 arg)
 			return -EINVAL;
 		f->owner_sig = (s32)arg;
 		return 0;
+	case F_GETLEASE:
+		return F_UNLCK; /* nobody ever gets one */
+	case F_SETLEASE:
+		return set_lease(f, arg);
+	case F_NOTIFY:
+		if (!inode_is(f->inode, TYPE_DIR))
+			return -ENOTDIR;
+		return fcntl_other(f, cmd, arg);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return fcntl_seals(f, cmd, arg);
@@ -183,7 +198,7 @@ SYSCALL3(fcntl, int, fd, u32, cmd, u64, arg)
 		break;
 	default:
 		ret = r.file->is_path_only ? -EBADF
-					   : fcntl_open(r.file, cmd, arg);
+					   : fcntl_open(r.file, fd, cmd, arg);
 	}
 	fd_put(r);
 	return ret;

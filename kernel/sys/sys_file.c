@@ -8,6 +8,7 @@
 #include "kernel/linux/fadvise.h"
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/ioctl.h"
+#include "kernel/linux/socket.h"
 #include "kernel/linux/mount.h"
 #include "kernel/linux/stat.h"
 #include "kernel/proc/process.h"
@@ -521,6 +522,36 @@ static long set_flag(struct file *f, u32 flag, uaddr_t arg)
 	return 0;
 }
 
+static long set_async(struct file *f, int fd, uaddr_t arg)
+{
+	u32 on;
+	int err;
+
+	if (user_load_u32(&on, arg))
+		return -EFAULT;
+	if (!file_can_async(f))
+		return -ENOTTY;
+	err = file_set_async(f, fd, on != 0);
+	if (err)
+		return err;
+	if (on)
+		atomic_fetch_or(&f->flags, (u32)FASYNC);
+	else
+		atomic_fetch_and(&f->flags, ~(u32)FASYNC);
+	return 0;
+}
+
+static long owner_ioctl(struct file *f, u32 cmd, uaddr_t arg)
+{
+	u32 owner;
+
+	if (cmd == FIOGETOWN || cmd == SIOCGPGRP)
+		return user_store_u32(arg, (u32)file_get_owner(f));
+	if (user_load_u32(&owner, arg))
+		return -EFAULT;
+	return file_set_owner(f, (s32)owner, false);
+}
+
 static long do_ioctl(struct file *f, int fd, u32 cmd, uaddr_t arg)
 {
 	long err = -ENOTTY;
@@ -533,7 +564,14 @@ static long do_ioctl(struct file *f, int fd, u32 cmd, uaddr_t arg)
 	case FIONBIO:
 		return set_flag(f, O_NONBLOCK, arg);
 	case FIOASYNC:
-		return set_flag(f, FASYNC, arg);
+		return set_async(f, fd, arg);
+	case FIOSETOWN:
+	case SIOCSPGRP:
+	case FIOGETOWN:
+	case SIOCGPGRP:
+		if (inode_is(f->inode, TYPE_SOCK))
+			return owner_ioctl(f, cmd, arg);
+		break;
 	case FIONREAD:
 		if (inode_is(f->inode, TYPE_REG)) {
 			u64 size = inode_size(f->inode);

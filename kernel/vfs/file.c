@@ -54,6 +54,8 @@ int file_new_owned(const struct path *p, const struct file_ops *ops, u32 flags,
 	f->data = NULL;
 	f->owner = 0;
 	f->owner_sig = 0;
+	f->owner_is_thread = false;
+	f->async = NULL;
 	list_init(&f->epoll_watches);
 	f->has_pos = inode_is(f->inode, TYPE_REG) ||
 		     inode_is(f->inode, TYPE_DIR);
@@ -80,6 +82,8 @@ void file_get(struct file *f)
 
 static NOINLINE void file_release_rest(struct file *f)
 {
+	if (f->async)
+		file_async_gone(f);
 	if (!list_empty(&f->epoll_watches))
 		epoll_file_gone(f);
 	if (f->inode->locks)
@@ -93,7 +97,7 @@ void file_put(struct file *f)
 	if (!ref_put(&f->ref))
 		return;
 	if (unlikely(!list_empty(&f->epoll_watches) || f->inode->locks ||
-		     f->has_write))
+		     f->has_write || f->async))
 		file_release_rest(f);
 	if (!f->is_path_only) {
 		vfs_notify(f->path.dentry, f->can_write ? NOTIFY_CLOSE_WRITE

@@ -11,6 +11,7 @@
 #include "kernel/vfs/uio.h"
 
 struct dentry;
+struct async;
 struct file;
 struct inode;
 struct mount;
@@ -71,6 +72,9 @@ struct file {
 	void *data; /* of the ops */
 	s32 owner;  /* F_SETOWN: pid, or -pgid */
 	s32 owner_sig;
+	u32 owner_uid, owner_euid; /* of who named the owner */
+	bool owner_is_thread;	   /* owner is a tid: F_OWNER_TID */
+	struct async *async;	   /* O_ASYNC is on (async.c), or NULL */
 	struct list epoll_watches; /* ipc/epoll.c, under its lock */
 	bool can_read, can_write;  /* from the access mode and O_PATH */
 	bool is_path_only;	   /* O_PATH */
@@ -94,6 +98,20 @@ int file_new_peer(struct file *other, const struct file_ops *ops, void *data,
 		  u32 flags, struct file **f);
 void file_get(struct file *f);
 void file_put(struct file *f); /* may sleep, may run release() */
+
+/* --- Owners and O_ASYNC (async.c) ----------------------------------------- */
+
+struct linux_siginfo;
+/* F_SETOWN: pid, or -pgid, or a tid. 0, -ESRCH, -EINVAL. */
+int file_set_owner(struct file *f, s32 owner, bool is_thread);
+s32 file_get_owner(struct file *f); /* 0: none, or gone */
+void file_signal_owner(struct file *f, int sig,
+		       const struct linux_siginfo *info);
+/* Signals at readiness on or off; fd is what they name. 0, -ENOMEM. Files that
+ * cannot do it ignore it. */
+int file_set_async(struct file *f, int fd, bool on);
+bool file_can_async(const struct file *f);
+void file_async_gone(struct file *f); /* the last reference is gone */
 
 /* pread/pwrite/read/write of the kernel's own (exec, sendfile). */
 s64 file_read_kernel(struct file *f, void *buf, u64 len, u64 pos);
