@@ -67,8 +67,8 @@ static nsec_t limit_nsec(u64 seconds)
 	return ckd_mul(&n, seconds, NSEC_PER_SEC) ? NSEC_MAX : n;
 }
 
-/* lock held, expired just now. While nobody takes the signal of before, there is
- * no point in a short interval. */
+/* lock held, expired just now. While nobody takes the signal of before, there
+ * is no point in a short interval. */
 static void schedule_next(struct itimer *t, nsec_t now)
 {
 	struct process *p = t->set->process;
