@@ -11,6 +11,7 @@
 #include "kernel/linux/time.h"
 #include "kernel/mm/heap.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/clock.h"
 #include "kernel/proc/process.h"
 #include "kernel/proc/timer.h"
 #include "kernel/vfs/inode.h"
@@ -33,6 +34,8 @@ static bool is_realtime(int clock)
 /* Count what has expired by now. Lock held. */
 static void timerfd_update(struct timerfd *t, nsec_t now)
 {
+	u64 n;
+
 	if (t->next == 0 || now < t->next)
 		return;
 	if (t->interval == 0) {
@@ -40,8 +43,8 @@ static void timerfd_update(struct timerfd *t, nsec_t now)
 		t->next = 0;
 		return;
 	}
-	t->ticks += (u64)((now - t->next) / t->interval) + 1;
-	t->next += (nsec_t)((now - t->next) / t->interval + 1) * t->interval;
+	t->next = clock_next_period(t->next, t->interval, now, &n);
+	t->ticks += n;
 }
 
 static void timerfd_expired(struct ktimer *k)

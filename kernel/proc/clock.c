@@ -147,6 +147,23 @@ int timespec_out(uaddr_t addr, nsec_t nsec)
 	return user_put(addr, &ts);
 }
 
+nsec_t nsec_add(nsec_t a, nsec_t b)
+{
+	nsec_t sum;
+
+	return ckd_add(&sum, a, b) ? NSEC_MAX : sum;
+}
+
+nsec_t clock_next_period(nsec_t last, nsec_t interval, nsec_t now, u64 *n)
+{
+	nsec_t step;
+
+	*n = (u64)((now - last) / interval) + 1;
+	if (ckd_mul(&step, *n, interval))
+		return NSEC_MAX;
+	return nsec_add(last, step);
+}
+
 #define PAUSE_MIN NSEC_PER_MSEC
 #define PAUSE_MAX NSEC_PER_SEC
 
@@ -157,6 +174,6 @@ nsec_t cpu_clock_next(nsec_t left, u32 n, bool used, nsec_t *pause)
 	else
 		*pause = MIN(*pause * 2, PAUSE_MAX);
 	/* It cannot expire before all CPUs have run that long. */
-	return plat_clock(PLAT_MONOTONIC) +
-	       MAX(left / (nsec_t)MAX(n, 1U), *pause);
+	return nsec_add(plat_clock(PLAT_MONOTONIC),
+			MAX(left / (nsec_t)MAX(n, 1U), *pause));
 }

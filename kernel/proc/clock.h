@@ -26,6 +26,12 @@ struct linux_timespec nsec_to_timespec(nsec_t nsec);
 int timespec_in(nsec_t *nsec, uaddr_t addr);
 int timespec_out(uaddr_t addr, nsec_t nsec);
 
+/* The sum, or NSEC_MAX if it is beyond (neither is negative). */
+nsec_t nsec_add(nsec_t a, nsec_t b);
+/* The first expiry after `now` of a timer that expired at `last`, not after
+ * now, and every `interval` since; *n: how many expiries up to now. */
+nsec_t clock_next_period(nsec_t last, nsec_t interval, nsec_t now, u64 *n);
+
 /* When to look again at a CPU-time clock that has `left` to go, with n threads
  * that may run. *pause grows while nothing runs; used says if something did. */
 nsec_t cpu_clock_next(nsec_t left, u32 n, bool used, nsec_t *pause);

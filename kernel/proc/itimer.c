@@ -87,14 +87,15 @@ static void expired(struct ktimer *timer)
 	bool fire = false;
 	int sig = signals[t - t->set->timer];
 	nsec_t now;
+	u64 n;
 
 	mutex_lock(&t->set->lock);
 	now = clock_of(t);
 	if (t->expires && now >= t->expires) {
 		fire = true;
 		if (t->interval)
-			t->expires += ((now - t->expires) / t->interval + 1) *
-				      t->interval;
+			t->expires = clock_next_period(t->expires, t->interval,
+						       now, &n);
 		else
 			t->expires = 0;
 	}

@@ -130,8 +130,7 @@ static u64 forward(struct posix_timer *t, nsec_t now)
 
 	if (now < t->expires)
 		return 0;
-	n = (u64)((now - t->expires) / t->interval) + 1;
-	t->expires += (nsec_t)n * t->interval;
+	t->expires = clock_next_period(t->expires, t->interval, now, &n);
 	return n;
 }
 
@@ -325,13 +324,14 @@ static void value_of(const struct posix_timer *t, struct posix_timer_value *v)
 {
 	nsec_t now = timer_clock(t);
 	nsec_t expires = t->expires;
+	u64 n;
 
 	v->interval = t->interval;
 	v->left = 0;
 	if (!expires)
 		return;
 	if (now >= expires && t->interval) /* not run yet, or no signal */
-		expires += ((now - expires) / t->interval + 1) * t->interval;
+		expires = clock_next_period(expires, t->interval, now, &n);
 	v->left = now < expires			? expires - now
 		  : t->ev.notify == NOTIFY_NONE ? 0
 						: 1;

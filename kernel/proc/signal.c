@@ -182,6 +182,8 @@ static int send(struct process *p, struct thread *t, int sig,
 
 	if (sig == 0)
 		return 0;
+	if (sig < 0 || sig > SIG_MAX) /* clone() takes any as exit signal */
+		return -EINVAL;
 	if (p == process_kernel)
 		return 0;
 	if (is_kill(sig)) {

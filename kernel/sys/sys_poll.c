@@ -15,6 +15,7 @@
 #include "kernel/vfs/poll.h"
 #include "lib/bits.h"
 
+#define USEC_PER_SEC 1000000
 #define POLL_FAST 16
 #define RLIMIT_NOFILE_INDEX 7
 
@@ -312,6 +313,10 @@ static int timeval_in(uaddr_t addr, nsec_t *deadline)
 		return 0;
 	if (user_get(&tv, addr))
 		return -EFAULT;
+	/* More than a second of microseconds is fine here. */
+	if (ckd_add(&tv.sec, tv.sec, tv.usec / USEC_PER_SEC))
+		return -EINVAL;
+	tv.usec %= USEC_PER_SEC;
 	if (tv.sec < 0 || tv.usec < 0)
 		return -EINVAL;
 	if (!ckd_mul(&ns, tv.sec, NSEC_PER_SEC) &&

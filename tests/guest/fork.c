@@ -477,6 +477,24 @@ static int clone_fn(void *arg)
 
 static char stack[65536] __attribute__((aligned(16)));
 
+/* clone() takes any number as the signal of the end: those that are none are
+ * not sent. */
+static void check_exit_signal(void)
+{
+	static const int odd[] = { 65, 100, 128, 255 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		pid_t pid = (pid_t)syscall(SYS_clone, odd[i], 0, 0, 0, 0);
+		int status = 0;
+
+		if (pid == 0)
+			_exit(3);
+		ok(waitpid(pid, &status, __WALL) == pid && WIFEXITED(status) &&
+			   WEXITSTATUS(status) == 3,
+		   "an exit signal that is none");
+	}
+}
+
 static void check_clone(void)
 {
 	struct clone3_args ca = { .exit_signal = SIGCHLD };
@@ -556,6 +574,7 @@ int main(void)
 	check_sigchld();
 	check_vfork();
 	check_clone();
+	check_exit_signal();
 	tap_group("limits");
 	is_int(tap_user_child(nproc_child), 0, "RLIMIT_NPROC");
 	return tap_done();

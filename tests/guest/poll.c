@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <limits.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -146,6 +147,15 @@ static void check_select(void)
 	is_errno(select(-1, NULL, NULL, NULL, &tv), EINVAL, "nfds -1");
 	is_efault(syscall(SYS_select, 5, bp, NULL, NULL, &tv), "bad set");
 	is_efault(syscall(SYS_select, 0, NULL, NULL, NULL, bp), "bad time");
+	FD_ZERO(&r);
+	FD_SET(fds[0], &r);
+	tv = (struct timeval){ 1, LONG_MAX };
+	is_int(syscall(SYS_select, fds[0] + 1, &r, NULL, NULL, &tv), 1,
+	       "very many microseconds");
+	tv = (struct timeval){ 1, LONG_MIN };
+	is_errno(syscall(SYS_select, 0, NULL, NULL, NULL, &tv), EINVAL,
+		 "and as many less");
+	tv = (struct timeval){ 0, 0 };
 	tv.tv_sec = -1;
 	is_errno(syscall(SYS_select, 0, NULL, NULL, NULL, &tv), EINVAL,
 		 "negative time");

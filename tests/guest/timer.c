@@ -195,6 +195,28 @@ static int in_child(void)
 	return syscall(SYS_timer_gettime, inherited, &it) < 0 ? errno : 0;
 }
 
+/* The second expiry is beyond what a clock can tell. */
+static void check_long_period(void)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
+			       .sigev_signo = SIGUSR1 };
+	struct itimerspec it = { { INT64_MAX, 0 }, { 0, 1 } };
+	sigset_t set;
+	int id;
+
+	tap_group("a period without end");
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	must(create(CLOCK_MONOTONIC, &ev, &id) == 0);
+	is_int(syscall(SYS_timer_settime, id, 0, &it, NULL), 0, "is set");
+	is_int(sigwaitinfo(&set, NULL), SIGUSR1, "expires");
+	is_int(syscall(SYS_timer_gettime, id, &it), 0, "can be read");
+	ok(it.it_value.tv_sec > 1000000, "and has long to go");
+	remove_timer(id);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void check_hostile(void)
 {
 	struct sigevent ev = by_signal(SIGUSR1, 0);
@@ -336,6 +358,7 @@ int main(void)
 	check_short();
 	check_kinds();
 	check_hostile();
+	check_long_period();
 	check_clocks();
 	check_restart();
 	return tap_done();
