@@ -13,8 +13,8 @@
 
 static struct {
 	struct mutex lock;
-	struct list list;  /* struct thread.dying_node */
-	bool init_is_gone; /* pid 1 has ended: nobody waits any more */
+	struct list list;     /* struct thread.dying_node */
+	struct process *init; /* pid 1, once it has ended: nobody waits */
 } dying = { .list = LIST_INIT(dying.list) };
 
 /* --- Threads ------------------------------------------------------------- */
@@ -187,8 +187,8 @@ static bool notify_parent_exit(struct process *p)
 	int sig = (int)p->exit_signal;
 	bool autoreap = false;
 
-	if (parent == process_kernel || dying.init_is_gone)
-		return dying.init_is_gone && p->pid != 1;
+	if (parent == process_kernel || dying.init)
+		return dying.init && p->pid != 1;
 	mutex_lock(&parent->sig_lock);
 	sa = parent->sighand->action[LINUX_SIGCHLD - 1];
 	mutex_unlock(&parent->sig_lock);
@@ -276,6 +276,8 @@ static void exit_notify(struct process *p, s32 status)
 	if (notify_parent_exit(p))
 		process_reap(p);
 	process_tree_unlock();
+	if (dying.init)
+		waitq_wake(&dying.init->child_wait);
 }
 
 /* pid 1 has ended: so does the instance. */
@@ -286,7 +288,7 @@ static NORETURN void init_gone(struct process *init, s32 status)
 	struct waiter w;
 	s32 after = 1;
 
-	dying.init_is_gone = true;
+	dying.init = init;
 	while ((p = process_next(after))) {
 		after = p->pid;
 		process_kill(p, LINUX_SIGKILL);
