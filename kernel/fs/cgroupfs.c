@@ -7,6 +7,7 @@
 #include "kernel/fs/pseudo.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/object.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/proc/oom.h"
 #include "kernel/proc/process.h"
 
@@ -59,20 +60,14 @@ static int show_cpu_max(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 static int show_cpu_stat(struct fmt_buf *out,
 			 UNUSED const struct pseudo_node *n)
 {
-	nsec_t total = 0;
-	s32 pid = 0;
+	struct plat_times total;
+	u32 running;
 
-	for (;;) {
-		struct process *p = process_next(pid);
-
-		if (!p)
-			break;
-		pid = p->pid;
-		total += process_cputime(p);
-		process_put(p);
-	}
-	fmt_buf_add(out, "usage_usec %lu\nuser_usec %lu\nsystem_usec 0\n",
-		    (u64)(total / NSEC_PER_USEC), (u64)(total / NSEC_PER_USEC));
+	cputime_total(&total, &running);
+	fmt_buf_add(out, "usage_usec %lu\nuser_usec %lu\nsystem_usec %lu\n",
+		    (u64)((total.user + total.system) / NSEC_PER_USEC),
+		    (u64)(total.user / NSEC_PER_USEC),
+		    (u64)(total.system / NSEC_PER_USEC));
 	fmt_buf_add(out, "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n");
 	return 0;
 }

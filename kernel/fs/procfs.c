@@ -329,7 +329,8 @@ static int show_schedstat(struct fmt_buf *out, const struct pseudo_node *n)
 
 	if (!t)
 		return -ESRCH;
-	fmt_buf_add(out, "%lu 0 0\n", (u64)plat_thread_cputime(t));
+	fmt_buf_add(out, "%lu 0 %lu\n", (u64)plat_thread_cputime(t),
+		    t->nvcsw + 1);
 	thread_put(t);
 	return 0;
 }

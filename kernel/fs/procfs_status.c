@@ -4,6 +4,7 @@
  */
 #include "kernel/dev/tty.h"
 #include "kernel/fs/procfs_int.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/linux/resource.h"
 #include "kernel/mm/mm.h"
 
@@ -15,7 +16,7 @@ struct view {
 	char state; /* R S T Z */
 	s32 ppid, pgid, sid;
 	u32 nthreads;
-	nsec_t cpu;
+	struct plat_times times;
 	struct mm_usage mem;
 	u64 peak_rss;
 	u64 start_code, end_code, start_stack;
@@ -96,8 +97,10 @@ static void view_get(struct view *v, const struct pseudo_node *n)
 	mutex_lock(&p->lock);
 	v->nthreads = p->nthreads;
 	mutex_unlock(&p->lock);
-	v->cpu = n->tid && v->thread ? plat_thread_cputime(v->thread)
-				     : process_cputime(p);
+	if (n->tid && v->thread)
+		plat_thread_times(v->thread, &v->times);
+	else
+		process_times(p, &v->times);
 	view_tree(v, p);
 	view_signals(v, p);
 	view_memory(v, p);
@@ -125,8 +128,8 @@ static void put_stat_head(struct fmt_buf *out, const struct view *v,
 		    0x400000U /* PF_RANDOMIZE */);
 	fmt_buf_add(out, "%lu %lu 0 %lu ", v->thread ? v->thread->min_flt : 0,
 		    kids->min_flt, kids->maj_flt);
-	/* User and system time are not told apart: all of it is user time. */
-	fmt_buf_add(out, "%lu 0 %lu %lu ", ticks(v->cpu), ticks(kids->utime),
+	fmt_buf_add(out, "%lu %lu %lu %lu ", ticks(v->times.user),
+		    ticks(v->times.system), ticks(kids->utime),
 		    ticks(kids->stime));
 }
 

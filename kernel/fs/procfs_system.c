@@ -6,6 +6,7 @@
 #include "abi/boot.h"
 #include "kernel/dev/chrdev.h"
 #include "kernel/fs/procfs_int.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/object.h"
@@ -139,29 +140,6 @@ int procfs_show_vmstat(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 /* --- Time and load
  * -------------------------------------------------------------------- */
 
-static nsec_t cpu_time_of_all(u32 *running)
-{
-	nsec_t total = 0;
-	s32 pid = 0;
-
-	*running = 0;
-	for (;;) {
-		struct process *p = process_next(pid);
-		struct thread *t;
-
-		if (!p)
-			return total;
-		pid = p->pid;
-		total += process_cputime(p);
-		t = process_next_thread(p, pid - 1);
-		if (t) {
-			*running += atomic_load(&t->sleep_mode) == SLEEP_NONE;
-			thread_put(t);
-		}
-		process_put(p);
-	}
-}
-
 static nsec_t uptime(void)
 {
 	return plat_clock(PLAT_MONOTONIC) - kernel.boot_time;
@@ -171,14 +149,19 @@ static nsec_t uptime(void)
 int procfs_show_cpustat(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 {
 	u32 running, ncpus = MAX(kernel.ncpus, 1U);
-	u64 busy = ticks(cpu_time_of_all(&running));
-	u64 all = ticks(uptime()) * ncpus;
-	u64 idle = all > busy ? all - busy : 0;
+	struct plat_times total;
+	u64 user, system, all, idle;
 
-	fmt_buf_add(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", busy, idle);
+	cputime_total(&total, &running);
+	user = ticks(total.user);
+	system = ticks(total.system);
+	all = ticks(uptime()) * ncpus;
+	idle = all > user + system ? all - user - system : 0;
+	fmt_buf_add(out, "cpu  %lu 0 %lu %lu 0 0 0 0 0 0\n", user, system,
+		    idle);
 	for (u32 i = 0; i < ncpus; i++)
-		fmt_buf_add(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i,
-			    busy / ncpus, idle / ncpus);
+		fmt_buf_add(out, "cpu%u %lu 0 %lu %lu 0 0 0 0 0 0\n", i,
+			    user / ncpus, system / ncpus, idle / ncpus);
 	fmt_buf_add(out, "intr 0\nctxt 0\nbtime %lu\nprocesses %u\n",
 		    (u64)(kernel.boot_realtime / NSEC_PER_SEC),
 		    process_count());
@@ -190,21 +173,34 @@ int procfs_show_cpustat(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 
 int procfs_show_loadavg(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 {
+	struct plat_times total;
+	u64 loads[3];
 	u32 running;
 
-	cpu_time_of_all(&running);
-	fmt_buf_add(out, "0.00 0.00 0.00 %u/%u %d\n", MAX(running, 1U),
-		    thread_count(), process_current()->pid);
+	loadavg_get(loads);
+	cputime_total(&total, &running);
+	for (int i = 0; i < 3; i++) {
+		u64 hundredths = (loads[i] * 100 + (1 << 10)) >> LOADAVG_SHIFT;
+
+		fmt_buf_add(out, "%lu.%02lu ", hundredths / 100,
+			    hundredths % 100);
+	}
+	fmt_buf_add(out, "%u/%u %d\n", MAX(running, 1U), thread_count(),
+		    process_current()->pid);
 	return 0;
 }
 
 int procfs_show_uptime(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 {
-	u32 running;
 	u64 up = MAX(ticks(uptime()), 1UL); /* nobody expects 0.00 */
-	u64 busy = ticks(cpu_time_of_all(&running));
-	u64 all = up * MAX(kernel.ncpus, 1U);
-	u64 idle = all > busy ? all - busy : 0;
+	struct plat_times total;
+	u32 running;
+	u64 busy, all, idle;
+
+	cputime_total(&total, &running);
+	busy = ticks(total.user + total.system);
+	all = up * MAX(kernel.ncpus, 1U);
+	idle = all > busy ? all - busy : 0;
 
 	fmt_buf_add(out, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100,
 		    idle / 100, idle % 100);

@@ -319,6 +319,23 @@ int mm_futex_key(uaddr_t addr, bool is_private, struct futex_key *key)
 	return a ? 0 : -EFAULT;
 }
 
+#define MEASURE_PAGES (16UL << (20 - PAGE_SHIFT))
+#define MEASURE_PAUSE (10 * NSEC_PER_MSEC)
+
+void mm_measure(struct mm *mm)
+{
+	struct mm_usage u;
+	nsec_t now;
+
+	if (mm->data_pages < MEASURE_PAGES)
+		return;
+	now = plat_clock(PLAT_MONOTONIC);
+	if (now - mm->measured_at < MEASURE_PAUSE)
+		return;
+	mm->measured_at = now;
+	mm_usage(mm, &u);
+}
+
 void mm_usage(struct mm *mm, struct mm_usage *u)
 {
 	*u = (struct mm_usage){ 0 };

@@ -74,6 +74,7 @@ struct mm {
 	u64 stack_limit;
 	struct list threads_hint; /* unused on `process` */
 	u64 peak_rss;
+	nsec_t measured_at;    /* monotonic: mm_measure() */
 	uaddr_t retry_address; /* the last fault that had no visible cause */
 	u32 nretries;
 	struct patch_state *patches; /* cpu/patch.c: stubs of this space */
@@ -97,6 +98,9 @@ void mm_reset(struct mm *mm);
 /* The program's stack, [top - limit, top), mapped whole with Linux's guard gap
  * below (untouched memory costs nothing); sets stack_top and stack_limit. */
 int mm_map_stack(uaddr_t top, u64 limit, bool is_exec);
+/* Bring peak_rss up to date where that is worth its price, a message to the
+ * outside: in spaces that may be big, and not too often. */
+void mm_measure(struct mm *mm);
 /* The current process's address space. */
 struct mm *mm_current(void);
 

@@ -137,6 +137,14 @@ nsec_t plat_clock(enum plat_clock clock);
 /* CPU time used by a thread / by a whole space (user + system). */
 nsec_t plat_thread_cputime(struct thread *t);
 nsec_t plat_space_cputime(struct plat_space *space);
+/* The same in two parts, each of which only grows: what ran in user mode and
+ * what the machine did for it. `process`: the host's user and system time, so
+ * the kernel's own code, which runs in user mode there, is in the first. */
+struct plat_times {
+	nsec_t user, system;
+};
+void plat_thread_times(struct thread *t, struct plat_times *times);
+void plat_space_times(struct plat_space *space, struct plat_times *times);
 void plat_entropy(void *buf, size_t n);
 unsigned int plat_ncpus(void);
 unsigned int plat_cpu(void); /* the one running now */

@@ -13,6 +13,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/proc/itimer.h"
 #include "kernel/proc/pidfd.h"
 #include "kernel/proc/proc_int.h"
@@ -487,6 +488,7 @@ long process_clone(struct frame *f, const struct clone_request *req)
 	if (thread_work(current()) & (WORK_SIGNAL | WORK_EXIT))
 		return -ERESTARTNOINTR;
 	thread_reap();
+	loadavg_sample();
 	if (req->flags & CLONE_THREAD)
 		return clone_thread(f, req);
 	if (req->flags & CLONE_PIDFD)

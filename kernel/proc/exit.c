@@ -7,6 +7,7 @@
 #include "kernel/cpu/usercopy.h"
 #include "kernel/ipc/futex.h"
 #include "kernel/kernel.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
 #include "kernel/proc/proc_int.h"
@@ -211,6 +212,7 @@ void process_reap(struct process *p)
 {
 	struct thread *leader;
 
+	cputime_keep(p);
 	list_del(&p->sibling);
 	pid_unlink_process(p);
 	mutex_lock(&p->lock);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 KERNEL_SRCS += \
-	kernel/proc/clock.c \
+	kernel/proc/clock.c kernel/proc/cputime.c \
 	kernel/proc/clone.c \
 	kernel/proc/cred.c \
 	kernel/proc/deliver.c \

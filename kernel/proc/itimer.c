@@ -11,6 +11,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/plat/plat.h"
 #include "kernel/proc/clock.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/proc/proc_int.h"
 #include "kernel/proc/timer.h"
 
@@ -43,8 +44,14 @@ static bool is_cpu(const struct itimer *t)
 
 static nsec_t clock_of(const struct itimer *t)
 {
-	return is_cpu(t) ? process_cputime(t->set->process)
-			 : plat_clock(PLAT_MONOTONIC);
+	struct plat_times times;
+
+	if (!is_cpu(t))
+		return plat_clock(PLAT_MONOTONIC);
+	if (t != &t->set->timer[ITIMER_NR_VIRTUAL])
+		return process_cputime(t->set->process);
+	process_times(t->set->process, &times);
+	return times.user;
 }
 
 /* lock held, armed. */

@@ -5,6 +5,8 @@
  */
 #include "kernel/proc/process.h"
 
+#include "kernel/proc/cputime.h"
+
 #include "kernel/boot/boot.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/resource.h"
@@ -308,9 +310,11 @@ void process_release_parts(struct process *p)
 	struct fs_context *fs;
 	struct mm *mm;
 
+	if (p->mm && !(p->leader && p->leader->is_borrowed))
+		mm_measure(p->mm);
 	mutex_lock(&p->lock);
 	if (p->mm) {
-		p->cpu_time = process_cputime(p);
+		process_times(p, &p->cpu_times);
 		p->own_usage.max_rss_kib = p->mm->peak_rss >> 10;
 	}
 	files = p->files;
@@ -340,7 +344,7 @@ nsec_t process_cputime(struct process *p)
 	struct mm *mm = p->mm;
 
 	if (!mm || !mm->space)
-		return p->cpu_time;
+		return p->cpu_times.user + p->cpu_times.system;
 	if (p->leader && p->leader->is_borrowed)
 		return 0; /* its host thread's time is its parent's */
 	return plat_space_cputime(mm->space);
@@ -348,11 +352,14 @@ nsec_t process_cputime(struct process *p)
 
 void process_usage(struct process *p, struct rusage_sum *sum)
 {
+	struct plat_times times;
 	struct thread *t;
 
 	mutex_lock(&p->lock);
 	*sum = p->own_usage;
-	sum->utime = process_cputime(p);
+	process_times(p, &times);
+	sum->utime = times.user;
+	sum->stime = times.system;
 	if (p->mm)
 		sum->max_rss_kib = p->mm->peak_rss >> 10;
 	list_for_each (t, &p->threads, proc_node) {

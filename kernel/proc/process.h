@@ -6,6 +6,7 @@
 #ifndef JIFFY_KERNEL_PROC_PROCESS_H
 #define JIFFY_KERNEL_PROC_PROCESS_H
 
+#include "kernel/plat/plat.h"
 #include "kernel/proc/cred.h"
 #include "kernel/proc/signal.h"
 #include "kernel/proc/thread.h"
@@ -89,13 +90,14 @@ struct process {
 	struct fs_context *fs;	/* of threads that have none of their own */
 	bool files_shared;	/* with another process (CLONE_FILES) */
 	struct waitq exit_wait; /* pidfds: woken when it becomes a zombie */
-	nsec_t cpu_time; /* final, once a zombie; else ask the platform */
-	u32 membarrier;	 /* registered expedited forms (sys_misc.c) */
+	/* Final, once a zombie; else ask the platform. */
+	struct plat_times cpu_times;
+	u32 membarrier; /* registered expedited forms (sys_misc.c) */
 
 	struct rlimit64 rlimits[RLIM_NLIMITS];
 	struct rusage_sum child_usage;
 	struct rusage_sum own_usage; /* of its threads that have gone; times
-				      * are in cpu_time */
+				      * are in cpu_times */
 	nsec_t start_time;	     /* monotonic */
 	struct itimers *itimers;     /* proc/itimer.c; NULL until first used */
 	struct posix_timers *posix_timers; /* proc/posix_timer.c; the same */

@@ -24,7 +24,8 @@ void child_siginfo(struct linux_siginfo *info, int sig, const struct process *p,
 	info->u.chld.pid = p->pid;
 	info->u.chld.uid = process_uid(p);
 	info->u.chld.status = status;
-	info->u.chld.utime = TICKS(p->cpu_time);
+	info->u.chld.utime = TICKS(p->cpu_times.user);
+	info->u.chld.stime = TICKS(p->cpu_times.system);
 }
 
 void notify_parent_stop(struct process *p, int code)

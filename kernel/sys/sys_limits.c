@@ -6,7 +6,9 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/capability.h"
 #include "kernel/linux/resource.h"
+#include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/proc/itimer.h"
 #include "kernel/proc/process.h"
 #include "kernel/proc/rusage.h"
@@ -121,10 +123,13 @@ static void thread_usage(struct rusage_sum *sum)
 {
 	struct thread *t = current();
 	struct rusage_sum whole;
+	struct plat_times times;
 
 	process_usage(t->proc, &whole);
 	memset(sum, 0, sizeof(*sum));
-	sum->utime = plat_thread_cputime(t);
+	plat_thread_times(t, &times);
+	sum->utime = times.user;
+	sum->stime = times.system;
 	sum->nvcsw = t->nvcsw;
 	sum->min_flt = t->min_flt;
 	sum->max_rss_kib = whole.max_rss_kib;
@@ -138,6 +143,7 @@ SYSCALL2(getrusage, int, who, uaddr_t, at)
 
 	switch (who) {
 	case LINUX_RUSAGE_SELF:
+		mm_measure(p->mm);
 		process_usage(p, &sum);
 		break;
 	case LINUX_RUSAGE_CHILDREN:
@@ -158,9 +164,14 @@ SYSCALL2(getrusage, int, who, uaddr_t, at)
 SYSCALL1(times, uaddr_t, at)
 {
 	struct process *p = process_current();
-	s64 tms[4] = { TICKS(process_cputime(p)), 0,
-		       TICKS(p->child_usage.utime),
-		       TICKS(p->child_usage.stime) };
+	struct plat_times times;
+	s64 tms[4];
+
+	process_times(p, &times);
+	tms[0] = TICKS(times.user);
+	tms[1] = TICKS(times.system);
+	tms[2] = TICKS(p->child_usage.utime);
+	tms[3] = TICKS(p->child_usage.stime);
 
 	if (at && user_copy_out(at, tms, sizeof(tms)))
 		return -EFAULT;

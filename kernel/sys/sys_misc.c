@@ -10,6 +10,7 @@
 #include "kernel/linux/membarrier.h"
 #include "kernel/linux/random.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/cputime.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/version.h"
@@ -80,6 +81,9 @@ SYSCALL1(sysinfo, uaddr_t, at)
 	struct linux_sysinfo info;
 
 	memset(&info, 0, sizeof(info));
+	loadavg_get(info.loads);
+	for (int i = 0; i < 3; i++)
+		info.loads[i] <<= 16 - LOADAVG_SHIFT;
 	info.uptime =
 		(plat_clock(PLAT_MONOTONIC) - kernel.boot_time) / NSEC_PER_SEC;
 	info.totalram = memory_total();

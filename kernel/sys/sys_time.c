@@ -103,19 +103,83 @@ SYSCALL2(nanosleep, uaddr_t, req, uaddr_t, rest)
 	return err ? err : sleep_relative(length, rest);
 }
 
+/* Until a CPU clock shows `expires`; who runs on it is somebody else. */
+static long sleep_until_cpu(s32 clock, nsec_t expires)
+{
+	nsec_t now, last = 0, pause = 0;
+	int err;
+
+	for (;;) {
+		err = clock_read(clock, &now);
+		if (err || now >= expires)
+			return err;
+		err = thread_sleep(cpu_clock_next(expires - now,
+						  process_current()->nlive,
+						  now != last, &pause),
+				   true);
+		last = now;
+		if (err == -EINTR)
+			return err;
+	}
+}
+
+/* arg: when, address for what is left, clock. */
+static long restart_cpu_sleep(struct thread *t)
+{
+	nsec_t expires = (nsec_t)t->restart.arg[0], now;
+	s32 clock = (s32)t->restart.arg[2];
+	uaddr_t rest = t->restart.arg[1];
+	long err = sleep_until_cpu(clock, expires);
+
+	if (err != -EINTR)
+		return err;
+	if (clock_read(clock, &now))
+		return -EINTR;
+	if (rest && timespec_out(rest, MAX(expires - now, 0)))
+		return -EFAULT;
+	t->restart.fn = restart_cpu_sleep;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static long sleep_on_cpu(s32 clock, nsec_t value, bool absolute, uaddr_t rest)
+{
+	struct thread *t = current();
+	nsec_t now, expires = value;
+	s32 id = ~(clock >> 3);
+	long err;
+
+	/* Nobody can wait for time of a thread that is asleep: itself. */
+	if (clock < 0 && (clock & 4) && (id == 0 || id == t->tid))
+		return -EINVAL;
+	err = clock_read(clock, &now);
+	if (err)
+		return err;
+	if (!absolute && ckd_add(&expires, now, value))
+		expires = NSEC_MAX;
+	if (absolute) {
+		err = sleep_until_cpu(clock, expires);
+		return err == -EINTR ? -ERESTARTNOHAND : err;
+	}
+	t->restart.arg[0] = (u64)expires;
+	t->restart.arg[1] = rest;
+	t->restart.arg[2] = (u64)(u32)clock;
+	return restart_cpu_sleep(t);
+}
+
 SYSCALL4(clock_nanosleep, s32, clock, u32, flags, uaddr_t, req, uaddr_t, rest)
 {
 	nsec_t value;
 	long err;
 
-	if (clock == CLOCK_PROCESS_CPUTIME_ID)
-		return syscall_unsupported("clock_nanosleep clock", (u32)clock,
-					   EOPNOTSUPP);
-	if (!clock_can_sleep(clock))
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		return -EOPNOTSUPP;
+	if (!clock_can_sleep(clock) && !clock_is_cpu(clock))
 		return -EINVAL;
 	err = timespec_in(&value, req);
 	if (err)
 		return err;
+	if (clock_is_cpu(clock))
+		return sleep_on_cpu(clock, value, flags & TIMER_ABSTIME, rest);
 	if (!(flags & TIMER_ABSTIME))
 		return sleep_relative(value, rest);
 	err = sleep_until(clock_deadline(clock, value, true));

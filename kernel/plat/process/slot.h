@@ -54,6 +54,7 @@ struct plat_slot {
 	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
 	u32 next_free;	/* index + 1 of the next free slot */
 	nsec_t cputime; /* last known */
+	struct plat_times times;
 	struct plat_fault fault;      /* of the program, for the upcall */
 	struct plat_fault copy_fault; /* of the last failed user copy */
 };

@@ -93,6 +93,7 @@ found:
 	s->host_pid = 0;
 	s->nthreads = 1;
 	s->cputime = 0;
+	s->times = (struct plat_times){ 0, 0 };
 	return s;
 }
 
@@ -228,7 +229,7 @@ void plat_thread_exit(u32 *done, bool last)
 	kassert(!s->lend);
 	atomic_fetch_sub(&space->nthreads, 1);
 	if (last) {
-		space->cputime = plat_space_cputime(space);
+		plat_space_times(space, &space->times);
 		space_free(space);
 	}
 	atomic_store(&s->kick_tid, 0);

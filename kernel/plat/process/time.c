@@ -29,9 +29,34 @@ nsec_t plat_clock(enum plat_clock clock)
 }
 
 /* The host's clock id of a process's or (own process only) thread's time. */
+enum { CPU_PROF = 0, CPU_VIRT = 1, CPU_SCHED = 2, CPU_THREAD = 4 };
+
+static s64 cpu_clock_of(s32 id, s64 kind)
+{
+	return (s64)((u64)~id << 3) | kind;
+}
+
 static s64 cpu_clock_id(s32 id, bool is_thread)
 {
-	return (s64)((u64)~id << 3) | (is_thread ? 4 : 0) | 2;
+	return cpu_clock_of(id, CPU_SCHED | (is_thread ? CPU_THREAD : 0));
+}
+
+/* Share out `total`, which is exact, as the host's coarse counts of user time
+ * and of both say. Neither part may shrink. */
+static void split_time(nsec_t total, nsec_t user, nsec_t both,
+		       struct plat_times *last)
+{
+	struct plat_times now = { total, 0 };
+
+	if (user >= 0 && both > 0 && user < both) {
+		for (; both > UINT32_MAX; both >>= 1)
+			user >>= 1;
+		now.user = total / both * user + total % both * user / both;
+	}
+	now.user = MAX(now.user, last->user);
+	now.system = MAX(total - now.user, last->system);
+	now.user = MAX(total - now.system, last->user);
+	*last = now;
 }
 
 nsec_t plat_thread_cputime(struct thread *t)
@@ -69,6 +94,45 @@ nsec_t plat_space_cputime(struct plat_space *space)
 	if (time >= 0)
 		space->cputime = time;
 	return space->cputime;
+}
+
+void plat_thread_times(struct thread *t, struct plat_times *times)
+{
+	struct plat_slot *s = t->slot, *me = slot_of_host();
+	nsec_t total = plat_thread_cputime(t), user = -1, both = -1;
+
+	*times = (struct plat_times){ 0, 0 };
+	if (!s)
+		return;
+	s = s->host;
+	if (s->space && s->space == me->space && s->host_tid) {
+		user = host_clock(
+			cpu_clock_of(s->host_tid, CPU_VIRT | CPU_THREAD));
+		both = host_clock(
+			cpu_clock_of(s->host_tid, CPU_PROF | CPU_THREAD));
+	} else if (s->space && s->space->nthreads == 1) {
+		plat_space_times(s->space, times);
+		return;
+	}
+	split_time(total, user, both, &s->times);
+	*times = s->times;
+}
+
+void plat_space_times(struct plat_space *space, struct plat_times *times)
+{
+	nsec_t total = plat_space_cputime(space), user = -1, both = -1;
+	s32 pid;
+
+	*times = (struct plat_times){ 0, 0 };
+	if (!space)
+		return;
+	pid = atomic_load(&space->host_pid);
+	if (pid) {
+		user = host_clock(cpu_clock_of(pid, CPU_VIRT));
+		both = host_clock(cpu_clock_of(pid, CPU_PROF));
+		split_time(total, user, both, &space->times);
+	}
+	*times = space->times;
 }
 
 void plat_entropy(void *buf, size_t n)
