@@ -3,11 +3,12 @@
  * inotify: watches hang on inodes, events queue in sets. One lock covers the
  * watches of all inodes: events reach it only for inodes that are watched.
  * A watch holds the dentry it was set on, so that the inode stays the one that
- * lookups find. Locks: `watches.lock`, then set->lock.
+ * lookups find. Locks: `inotify_lock`, then set->lock.
  */
 #include "kernel/ipc/inotify.h"
 
 #include "kernel/cpu/usercopy.h"
+#include "kernel/ipc/inotify_int.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/ioctl.h"
@@ -35,7 +36,7 @@ struct inotify {
 	u32 nevents;
 	u64 bytes;
 	struct waitq wait;
-	/* Under watches.lock. */
+	/* Under inotify_lock. */
 	struct list watches; /* struct inode_watch.set_node */
 	s32 next_wd;
 };
@@ -50,14 +51,8 @@ struct inode_watch {
 	s32 wd;
 };
 
-struct inode_watches { /* inode->watches; lives as long as the inode */
-	struct list list;
-};
-
-static struct {
-	struct mutex lock;
-	u32 count;
-} watches;
+struct mutex inotify_lock;
+static u32 nwatches;
 
 static const struct file_ops inotify_fops;
 
@@ -124,13 +119,13 @@ static void set_queue(struct inotify *n, s32 wd, u32 mask, u32 cookie,
 	waitq_wake_events(&n->wait, EV_IN | EV_RDNORM, 1);
 }
 
-/* watches.lock held: the watch ends; finished by watches_free(). */
+/* inotify_lock held: the watch ends; finished by watches_free(). */
 static void watch_unlink(struct inode_watch *w, struct list *dead)
 {
 	list_del(&w->inode_node);
 	list_del(&w->set_node);
 	list_append(dead, &w->dead_node);
-	watches.count--;
+	nwatches--;
 }
 
 /* No lock of ours held. */
@@ -168,13 +163,15 @@ void inotify_event(struct inode *inode, u32 mask, u32 cookie, const char *name)
 	struct list dead;
 
 	list_init(&dead);
-	mutex_lock(&watches.lock);
+	mutex_lock(&inotify_lock);
 	all = inode->watches;
 	if (all) {
 		list_for_each_safe (w, tmp, &all->list, inode_node)
 			watch_tell(w, mask, cookie, name, &dead);
+		if (!list_empty(&all->dnotify))
+			dnotify_tell(all, mask);
 	}
-	mutex_unlock(&watches.lock);
+	mutex_unlock(&inotify_lock);
 	watches_free(&dead);
 }
 
@@ -183,7 +180,7 @@ void inotify_gone(struct inode *inode)
 	struct inode_watches *all = inode->watches;
 
 	/* Watches hold the dentry, which holds the inode. */
-	kassert(list_empty(&all->list));
+	kassert(list_empty(&all->list) && list_empty(&all->dnotify));
 	inode->watches = NULL;
 	kfree(all);
 }
@@ -205,22 +202,31 @@ static struct inode_watch *find_watch(struct inotify *n, struct inode *inode)
 	return NULL;
 }
 
+struct inode_watches *inode_watches(struct inode *inode)
+{
+	struct inode_watches *all = inode->watches;
+
+	if (all)
+		return all;
+	all = kzalloc(sizeof(*all));
+	if (all) {
+		list_init(&all->list);
+		list_init(&all->dnotify);
+		atomic_store_release(&inode->watches, (void *)all);
+	}
+	return all;
+}
+
 static int watch_new(struct inotify *n, const struct path *p, u32 mask)
 {
 	struct inode *inode = p->dentry->inode;
-	struct inode_watches *all = inode->watches;
+	struct inode_watches *all;
 	struct inode_watch *w;
 
-	if (watches.count >= WATCHES_MAX)
+	if (nwatches >= WATCHES_MAX)
 		return -ENOSPC;
-	if (!all) {
-		all = kzalloc(sizeof(*all));
-		if (!all)
-			return -ENOMEM;
-		list_init(&all->list);
-		atomic_store_release(&inode->watches, (void *)all);
-	}
-	w = kzalloc(sizeof(*w));
+	all = inode_watches(inode);
+	w = all ? kzalloc(sizeof(*w)) : NULL;
 	if (!w)
 		return -ENOMEM;
 	list_init(&w->dead_node);
@@ -232,7 +238,7 @@ static int watch_new(struct inotify *n, const struct path *p, u32 mask)
 	w->wd = ++n->next_wd;
 	list_append(&all->list, &w->inode_node);
 	list_append(&n->watches, &w->set_node);
-	watches.count++;
+	nwatches++;
 	vfs_has_watches = true;
 	return w->wd;
 }
@@ -246,7 +252,7 @@ int inotify_add(struct file *f, const struct path *p, u32 mask)
 
 	if (f->ops != &inotify_fops)
 		return -EINVAL;
-	mutex_lock(&watches.lock);
+	mutex_lock(&inotify_lock);
 	w = find_watch(f->data, p->dentry->inode);
 	if (!w) {
 		ret = watch_new(f->data, p, keep);
@@ -256,7 +262,7 @@ int inotify_add(struct file *f, const struct path *p, u32 mask)
 		w->mask = mask & INOTIFY_MASK_ADD ? w->mask | keep : keep;
 		ret = w->wd;
 	}
-	mutex_unlock(&watches.lock);
+	mutex_unlock(&inotify_lock);
 	return ret;
 }
 
@@ -270,7 +276,7 @@ int inotify_remove(struct file *f, int wd)
 	if (f->ops != &inotify_fops)
 		return -EINVAL;
 	list_init(&dead);
-	mutex_lock(&watches.lock);
+	mutex_lock(&inotify_lock);
 	list_for_each_safe (w, tmp, &n->watches, set_node) {
 		if (w->wd != wd)
 			continue;
@@ -279,7 +285,7 @@ int inotify_remove(struct file *f, int wd)
 		ret = 0;
 		break;
 	}
-	mutex_unlock(&watches.lock);
+	mutex_unlock(&inotify_lock);
 	watches_free(&dead);
 	return ret;
 }
@@ -367,10 +373,10 @@ static void inotify_release(struct file *f)
 	struct list dead;
 
 	list_init(&dead);
-	mutex_lock(&watches.lock);
+	mutex_lock(&inotify_lock);
 	list_for_each_safe (w, tmp, &n->watches, set_node)
 		watch_unlink(w, &dead);
-	mutex_unlock(&watches.lock);
+	mutex_unlock(&inotify_lock);
 	watches_free(&dead);
 	set_put(n);
 }
@@ -380,14 +386,14 @@ static void inotify_show(struct file *f, struct fmt_buf *out)
 	struct inotify *n = f->data;
 	struct inode_watch *w;
 
-	mutex_lock(&watches.lock);
+	mutex_lock(&inotify_lock);
 	list_for_each (w, &n->watches, set_node)
 		fmt_buf_add(out,
 			    "inotify wd:%x ino:%lx sdev:%x mask:%x "
 			    "ignored_mask:0\n",
 			    (u32)w->wd, w->dentry->inode->ino,
 			    w->dentry->inode->fs->dev, w->mask);
-	mutex_unlock(&watches.lock);
+	mutex_unlock(&inotify_lock);
 }
 
 static const struct file_ops inotify_fops = {

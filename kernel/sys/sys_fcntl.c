@@ -161,9 +161,7 @@ static long fcntl_open(struct file *f, int fd, u32 cmd, u64 arg)
 	case F_SETLEASE:
 		return set_lease(f, arg);
 	case F_NOTIFY:
-		if (!inode_is(f->inode, TYPE_DIR))
-			return -ENOTDIR;
-		return fcntl_other(f, cmd, arg);
+		return dnotify_set(f, fd, (u32)arg);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return fcntl_seals(f, cmd, arg);

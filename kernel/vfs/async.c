@@ -120,20 +120,9 @@ void file_signal_owner(struct file *f, int sig,
 
 /* --- Readiness ----------------------------------------------------------- */
 
-static void fill_info(struct linux_siginfo *info, const struct async *a,
-		      int sig, u32 events)
+static void fill_info(struct linux_siginfo *info, int sig, int code, u32 band,
+		      int fd)
 {
-	static const u16 bands[] = {
-		[CODE_IN] = EV_IN | EV_RDNORM,
-		[CODE_OUT] = EV_OUT | EV_WRNORM | EV_WRBAND,
-		[CODE_PRI] = EV_PRI | EV_RDBAND,
-	};
-	int code = CODE_OUT;
-
-	if ((events & EV_PRI) && events != ~0U)
-		code = CODE_PRI;
-	else if ((events & (EV_IN | EV_HUP | EV_ERR)) && a->f->can_read)
-		code = CODE_IN;
 	memset(info, 0, sizeof(*info));
 	info->si_signo = sig;
 	/* Some signals give the codes a meaning of their own. */
@@ -144,8 +133,20 @@ static void fill_info(struct linux_siginfo *info, const struct async *a,
 				sig == LINUX_SIGSYS
 			? LINUX_SI_SIGIO
 			: code;
-	info->u.poll.band = bands[code];
-	info->u.poll.fd = a->fd;
+	info->u.poll.band = band;
+	info->u.poll.fd = fd;
+}
+
+void file_signal_io(struct file *f, int fd, int code, u32 band)
+{
+	int sig = atomic_load(&f->owner_sig);
+	struct linux_siginfo info;
+
+	if (sig)
+		fill_info(&info, sig, code, band, fd);
+	else
+		siginfo_kernel(&info, LINUX_SIGIO);
+	file_signal_owner(f, sig ? sig : LINUX_SIGIO, &info);
 }
 
 static void async_put(struct async *a)
@@ -157,17 +158,20 @@ static void async_put(struct async *a)
 static void async_run(struct late *late, u32 events)
 {
 	struct async *a = container_of(late, struct async, late);
-	struct linux_siginfo info;
-	int sig;
+	static const u16 bands[] = {
+		[CODE_IN] = EV_IN | EV_RDNORM,
+		[CODE_OUT] = EV_OUT | EV_WRNORM | EV_WRBAND,
+		[CODE_PRI] = EV_PRI | EV_RDBAND,
+	};
+	int code = CODE_OUT;
 
 	mutex_lock(&a->lock);
 	if (a->f && atomic_load(&a->f->owner)) {
-		sig = atomic_load(&a->f->owner_sig);
-		if (sig)
-			fill_info(&info, a, sig, events);
-		else
-			siginfo_kernel(&info, LINUX_SIGIO);
-		file_signal_owner(a->f, sig ? sig : LINUX_SIGIO, &info);
+		if ((events & EV_PRI) && events != ~0U)
+			code = CODE_PRI;
+		else if ((events & (EV_IN | EV_HUP | EV_ERR)) && a->f->can_read)
+			code = CODE_IN;
+		file_signal_io(a->f, a->fd, code, bands[code]);
 	}
 	mutex_unlock(&a->lock);
 	async_put(a);

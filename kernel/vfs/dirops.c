@@ -443,6 +443,9 @@ static void rename_notify(struct rename *r)
 	cookie = atomic_fetch_add(&next_cookie, 1) + 1;
 	memcpy(name, r->old.name, r->old.len);
 	name[r->old.len] = '\0';
+	if (r->old_dir.dentry == r->new_dir.dentry)
+		vfs_notify_dir_slow(r->old_dir.dentry->inode, NOTIFY_RENAME, 0,
+				    name, is_dir);
 	vfs_notify_dir_slow(r->old_dir.dentry->inode, NOTIFY_MOVED_FROM, cookie,
 			    name, is_dir);
 	vfs_notify_dir_slow(r->new_dir.dentry->inode, NOTIFY_MOVED_TO, cookie,

@@ -125,6 +125,8 @@ static void file_close(struct fdtable *t, struct file *f)
 {
 	if (unlikely(f->inode->locks))
 		lockf_close(f, t);
+	if (unlikely(f->inode->watches))
+		dnotify_close(f, t);
 	if (f->ops->flush && !f->is_path_only)
 		f->ops->flush(f);
 	file_put(f);

@@ -107,6 +107,8 @@ int file_set_owner(struct file *f, s32 owner, bool is_thread);
 s32 file_get_owner(struct file *f); /* 0: none, or gone */
 void file_signal_owner(struct file *f, int sig,
 		       const struct linux_siginfo *info);
+/* Send the owner SIGIO, or what F_SETSIG says with these in its siginfo. */
+void file_signal_io(struct file *f, int fd, int code, u32 band);
 /* Signals at readiness on or off; fd is what they name. 0, -ENOMEM. Files that
  * cannot do it ignore it. */
 int file_set_async(struct file *f, int fd, bool on);

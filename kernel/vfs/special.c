@@ -34,6 +34,10 @@ FALLBACK void inotify_gone(struct inode *inode UNUSED)
 {
 }
 
+FALLBACK void dnotify_close(struct file *f UNUSED, struct fdtable *owner UNUSED)
+{
+}
+
 /* Types without mount() are unknown to mount(2). */
 FALLBACK const struct fs_type mqueue_type = { .name = "mqueue" };
 FALLBACK const struct fs_type cgroup2_type = { .name = "cgroup2" };

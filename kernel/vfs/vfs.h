@@ -43,6 +43,10 @@ void epoll_file_rearm(struct file *f);
  * name is NULL for the inode itself. */
 void inotify_event(struct inode *inode, u32 mask, u32 cookie, const char *name);
 void inotify_gone(struct inode *inode);
+/* ipc/dnotify.c: F_NOTIFY by the current process. 0, -ENOTDIR, -ENOMEM. */
+int dnotify_set(struct file *f, int fd, u32 mask);
+/* `owner` closes a descriptor of f, whose inode has or had watches. */
+void dnotify_close(struct file *f, struct fdtable *owner);
 
 /* --- Credentials as the VFS sees them ------------------------------------ */
 
@@ -65,6 +69,7 @@ enum { /* IN_* */
        NOTIFY_DELETE = 0x200,
        NOTIFY_DELETE_SELF = 0x400,
        NOTIFY_MOVE_SELF = 0x800,
+       NOTIFY_RENAME = 0x10000000, /* within a directory; dnotify only */
        NOTIFY_ISDIR = 0x40000000,
 };
 /* A watch exists somewhere: set by ipc/inotify.c once, never cleared. */

@@ -227,6 +227,81 @@ static void check_hostile(void)
 	is_str(next(NULL), "none", "no one is told");
 }
 
+/* The signal that came, its descriptor in *fd; 0: none. */
+static int signalled(int *fd)
+{
+	struct timespec now = { 0, 0 };
+	siginfo_t info;
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigaddset(&set, SIGRTMIN + 1);
+	memset(&info, 0, sizeof(info));
+	sig = sigtimedwait(&set, &info, &now);
+	*fd = sig > 0 && info.si_code == POLL_MSG ? info.si_fd : -1;
+	return sig > 0 ? sig : 0;
+}
+
+static void check_dnotify(void)
+{
+	const int sig = SIGRTMIN + 1;
+	int fd = open(".", O_RDONLY | O_DIRECTORY), file, other, from;
+	sigset_t set;
+
+	tap_group("F_NOTIFY");
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	is_int(fcntl(fd, F_NOTIFY, DN_MULTISHOT), 0, "nothing to remove");
+	is_int(fcntl(fd, F_NOTIFY, DN_CREATE), 0, "creation");
+	is_int(fcntl(fd, F_GETOWN), getpid(), "its owner");
+	make("n1");
+	is_int(signalled(&from), SIGIO, "SIGIO");
+	make("n2");
+	is_int(signalled(&from), 0, "once");
+	is_int(fcntl(fd, F_SETSIG, sig), 0, "another signal");
+	is_int(fcntl(fd, F_NOTIFY, DN_CREATE | DN_MULTISHOT), 0, "creation");
+	is_int(fcntl(fd, F_NOTIFY, DN_DELETE | DN_MULTISHOT), 0, "and more");
+	make("n3");
+	is_int(signalled(&from), sig, "created");
+	is_int(from, fd, "the descriptor is told");
+	unlink("n3");
+	is_int(signalled(&from), sig, "removed");
+	chmod("n2", 0600);
+	is_int(signalled(&from), 0, "not asked for");
+	is_int(fcntl(fd, F_NOTIFY, 0), 0, "remove");
+	make("n3");
+	is_int(signalled(&from), 0, "silent");
+	fcntl(fd, F_NOTIFY, DN_RENAME | DN_MULTISHOT);
+	rename("n3", "n4");
+	is_int(signalled(&from), sig, "renamed");
+	rename("n4", "d/n4");
+	is_int(signalled(&from), 0, "not when it goes elsewhere");
+	fcntl(fd, F_NOTIFY, DN_MODIFY | DN_ATTRIB | DN_ACCESS | DN_MULTISHOT);
+	file = open("n2", O_RDWR);
+	(void)!write(file, "x", 1);
+	is_int(signalled(&from), sig, "written");
+	(void)!pread(file, &set, 1, 0);
+	is_int(signalled(&from), sig, "read");
+	fchmod(file, 0644);
+	is_int(signalled(&from), sig, "changed");
+	other = dup(fd);
+	close(other);
+	fchmod(file, 0600);
+	is_int(signalled(&from), 0, "any close ends it");
+	is_errno(fcntl(file, F_NOTIFY, DN_CREATE), ENOTDIR, "of a file");
+	is_int(fcntl(file, F_NOTIFY, 0), 0, "but for nothing");
+	is_errno(fcntl(-1, F_NOTIFY, DN_CREATE), EBADF, "closed");
+	close(file);
+	close(fd);
+	unlink("n1");
+	unlink("n2");
+	unlink("d/n4");
+}
+
 int main(void)
 {
 	tap_start();
@@ -238,6 +313,7 @@ int main(void)
 	check_self();
 	check_masks();
 	check_waiting();
+	check_dnotify();
 	check_hostile();
 	close(in);
 	return tap_done();
