@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CLONE_*, SCHED_* of Linux. */
+/* CLONE_*, SCHED_*, IOPRIO_* of Linux. */
 #ifndef JIFFY_KERNEL_LINUX_SCHED_H
 #define JIFFY_KERNEL_LINUX_SCHED_H
 
+#include <linux/ioprio.h>
 #include <linux/sched.h>
 
 #include "lib/compiler.h"

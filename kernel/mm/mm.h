@@ -123,6 +123,8 @@ s64 mm_map(const struct map_request *req);
 int mm_unmap(uaddr_t addr, u64 len);
 int mm_protect(uaddr_t addr, u64 len, int prot);
 s64 mm_remap(uaddr_t old, u64 old_len, u64 new_len, int flags, uaddr_t new);
+/* Show another part of a shared object in the page-aligned range. */
+int mm_remap_file(uaddr_t start, u64 len, u64 pgoff, int flags);
 uaddr_t mm_brk(uaddr_t brk);
 int mm_advise(uaddr_t addr, u64 len, int advice);
 int mm_sync(uaddr_t addr, u64 len, int flags);

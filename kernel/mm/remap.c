@@ -8,6 +8,8 @@
 #include "kernel/linux/mman.h"
 #include "kernel/mm/area.h"
 #include "kernel/plat/plat.h"
+#include "kernel/sys/syscall.h"
+#include "kernel/vfs/file.h"
 
 struct remap {
 	struct mm *mm;
@@ -253,4 +255,56 @@ s64 mm_remap(uaddr_t old, u64 old_len, u64 new_len, int flags, uaddr_t new)
 	ret = remap_locked(&r);
 	mutex_unlock(&r.mm->lock);
 	return ret;
+}
+
+/* The one shared object behind all of [start, end), with references in r; the
+ * areas must follow each other in it. */
+static int shared_range(struct mm *mm, uaddr_t start, uaddr_t end,
+			struct map_request *r)
+{
+	struct area *first = mm_area_at(mm, start), *a = first;
+
+	if (!a || a->start > start || !(a->flags & AREA_SHARED) || !a->object)
+		return -EINVAL;
+	if (a->close)
+		return syscall_unsupported("remap_file_pages of SysV memory", 0,
+					   EINVAL);
+	for (; a->end < end; a = mm_area_next(a)) {
+		struct area *next = mm_area_next(a);
+
+		if (!next || next->start != a->end ||
+		    next->object != first->object ||
+		    (next->flags ^ first->flags) & AREA_PROT)
+			return -EINVAL;
+	}
+	r->prot = (int)(first->flags & AREA_PROT);
+	r->deny_prot = AREA_PROT & ~first->max_prot;
+	r->object = first->object;
+	object_get(r->object);
+	r->file = first->file;
+	if (r->file)
+		file_get(r->file);
+	return 0;
+}
+
+int mm_remap_file(uaddr_t start, u64 len, u64 pgoff, int flags)
+{
+	struct mm *mm = mm_current();
+	struct map_request r = { .addr = start,
+				 .len = len,
+				 .flags = MAP_SHARED | MAP_FIXED |
+					  MAP_POPULATE | (flags & MAP_NONBLOCK),
+				 .offset = pgoff << PAGE_SHIFT };
+	s64 ret;
+
+	mutex_lock(&mm->lock);
+	ret = shared_range(mm, start, start + len, &r);
+	mutex_unlock(&mm->lock);
+	if (ret)
+		return (int)ret;
+	ret = mm_map(&r);
+	object_put(r.object);
+	if (r.file)
+		file_put(r.file);
+	return ret < 0 ? (int)ret : 0;
 }

@@ -109,6 +109,7 @@ static struct thread *thread_copy(struct process *p,
 	t->affinity = self->affinity;
 	t->timer_slack = self->timer_slack;
 	t->nice = self->nice;
+	t->ioprio = self->ioprio;
 	if (!self->sched_reset_on_fork) {
 		t->sched_policy = self->sched_policy;
 		t->sched_priority = self->sched_priority;

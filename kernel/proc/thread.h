@@ -97,6 +97,7 @@ struct thread {
 	/* Scheduling parameters: validated and reported; the host schedules. */
 	u64 affinity; /* bit per CPU of the instance */
 	s32 nice;
+	u32 ioprio; /* class << 13 | data; 0: follows nice */
 	u32 sched_policy;
 	u32 sched_priority;
 	bool sched_reset_on_fork;

@@ -85,6 +85,18 @@ SYSCALL5(mremap, uaddr_t, old, u64, old_len, u64, new_len, int, flags, uaddr_t,
 	return mm_remap(old, old_len, new_len, flags, new);
 }
 
+SYSCALL5(remap_file_pages, uaddr_t, start, u64, len, int, prot, u64, pgoff, int,
+	 flags)
+{
+	if (prot)
+		return -EINVAL;
+	start = PAGE_DOWN(start);
+	len = PAGE_DOWN(len);
+	if (start + len <= start || pgoff + (len >> PAGE_SHIFT) < pgoff)
+		return -EINVAL;
+	return mm_remap_file(start, len, pgoff, flags);
+}
+
 SYSCALL3(madvise, uaddr_t, addr, u64, len, int, advice)
 {
 	return mm_advise(addr, len, advice);

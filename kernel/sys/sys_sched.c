@@ -396,3 +396,71 @@ SYSCALL3(setpriority, int, which, s32, who, s32, nice)
 {
 	return for_each_meant(which, who, set_nice, MAX(-20, MIN(19, nice)));
 }
+
+/* --- I/O priorities ------------------------------------------------------ */
+
+/* What an unset one means, and how they compare: Linux's. */
+static u32 effective_ioprio(const struct thread *t)
+{
+	u32 class = IOPRIO_CLASS_BE;
+
+	if (t->ioprio)
+		return t->ioprio;
+	if (t->sched_policy == SCHED_IDLE)
+		class = IOPRIO_CLASS_IDLE;
+	else if (is_realtime(t->sched_policy))
+		class = IOPRIO_CLASS_RT;
+	return class << IOPRIO_CLASS_SHIFT | (u32)(t->nice + 20) / 5;
+}
+
+static void own_ioprio(struct thread *t, UNUSED s32 value, long *result)
+{
+	*result = t->ioprio;
+}
+
+static void best_ioprio(struct thread *t, UNUSED s32 value, long *result)
+{
+	long ioprio = effective_ioprio(t);
+
+	*result = *result < 0 ? ioprio : MIN(*result, ioprio);
+}
+
+static void set_ioprio(struct thread *t, s32 value, long *result)
+{
+	if (!may_change(t)) {
+		*result = -EPERM;
+		return;
+	}
+	t->ioprio = (u16)value;
+	if (*result == -ESRCH)
+		*result = 0;
+}
+
+SYSCALL2(ioprio_get, int, which, s32, who)
+{
+	return for_each_meant(
+		which - 1, who,
+		which == IOPRIO_WHO_PROCESS ? own_ioprio : best_ioprio, 0);
+}
+
+SYSCALL3(ioprio_set, int, which, s32, who, s32, ioprio)
+{
+	const struct cred *c = cred_current();
+
+	switch ((u32)ioprio >> IOPRIO_CLASS_SHIFT & IOPRIO_CLASS_MASK) {
+	case IOPRIO_CLASS_RT:
+		if (!cred_has(c, CAP_SYS_NICE) && !cred_has(c, CAP_SYS_ADMIN))
+			return -EPERM;
+		break;
+	case IOPRIO_CLASS_BE:
+	case IOPRIO_CLASS_IDLE:
+		break;
+	case IOPRIO_CLASS_NONE:
+		if (ioprio & 7)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	return for_each_meant(which - 1, who, set_ioprio, ioprio);
+}

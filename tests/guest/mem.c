@@ -566,6 +566,45 @@ static int limit_child(void)
 	return 0;
 }
 
+static void check_remap_file(void)
+{
+	size_t page = 4096;
+	char *m = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	tap_group("remap_file_pages");
+	must(m != MAP_FAILED);
+	for (int i = 0; i < 4; i++)
+		m[(size_t)i * page] = (char)('a' + i);
+	is_int(syscall(SYS_remap_file_pages, m, page, 0, 2, 0), 0,
+	       "shows another page");
+	ok(m[0] == 'c' && m[page] == 'b', "only there");
+	m[0] = 'x';
+	ok(m[2 * page] == 'x', "the same page");
+	is_int(syscall(SYS_remap_file_pages, m, page, 0, 0, MAP_NONBLOCK), 0,
+	       "and back");
+	ok(m[0] == 'a', "to what was there");
+	is_errno(syscall(SYS_remap_file_pages, m, page, PROT_READ, 0, 0),
+		 EINVAL, "a protection");
+	is_errno(syscall(SYS_remap_file_pages, m, 0, 0, 0, 0), EINVAL,
+		 "no length");
+	is_errno(syscall(SYS_remap_file_pages, m, page, 0, -1, 0), EINVAL,
+		 "wraps");
+	is_errno(syscall(SYS_remap_file_pages, m, -page, 0, 0, 0), EINVAL,
+		 "more than is mapped");
+	munmap(m + page, page);
+	is_errno(syscall(SYS_remap_file_pages, m, 3 * page, 0, 0, 0), EINVAL,
+		 "a hole");
+	munmap(m, 4 * page);
+	is_errno(syscall(SYS_remap_file_pages, m, page, 0, 0, 0), EINVAL,
+		 "nothing there");
+	m = mmap(NULL, page, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	is_errno(syscall(SYS_remap_file_pages, m, page, 0, 0, 0), EINVAL,
+		 "private memory");
+	munmap(m, page);
+}
+
 int main(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_fault,
@@ -585,6 +624,7 @@ int main(void)
 	check_shared();
 	check_maps();
 	check_times();
+	check_remap_file();
 	tap_group("stack and limits");
 	ok(deep(3000) != 1, "6 MiB of stack");
 	is_int(tap_child(overflow_child), 7, "endless recursion is SIGSEGV");

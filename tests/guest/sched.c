@@ -251,11 +251,52 @@ static void check_attr(void)
 	is_errno(setattr(0, a, 0), EINVAL, "set: a priority");
 }
 
+static long ioprio_get(int which, int who)
+{
+	return syscall(SYS_ioprio_get, which, who);
+}
+
+static long ioprio_set(int which, int who, long ioprio)
+{
+	return syscall(SYS_ioprio_set, which, who, ioprio);
+}
+
+static int ioprio_child(void)
+{
+	must(setpgid(0, 0) == 0);
+	must(ioprio_set(1, 0, 2 << 13 | 3) == 0);
+	must(ioprio_get(1, 0) == (2 << 13 | 3));
+	if (tap_fork() == 0)
+		_exit(ioprio_get(1, 0) != (2 << 13 | 3));
+	must(tap_wait(-1) == 0);
+	must(ioprio_get(1, getpid()) == (2 << 13 | 3));
+	must(ioprio_set(2, 0, 3 << 13) == 0);
+	must(ioprio_get(2, getpid()) == 3 << 13);
+	must(ioprio_set(1, 0, 0) == 0);
+	must(ioprio_get(1, 0) == 0);
+	must(ioprio_get(2, 0) == (2 << 13 | 4)); /* what nice makes of it */
+	return 0;
+}
+
+static void check_ioprio(void)
+{
+	tap_group("I/O priorities");
+	is_int(tap_child(ioprio_child), 0, "are kept and inherited");
+	is_errno(ioprio_set(1, 0, 5), EINVAL, "no class, but a level");
+	is_errno(ioprio_set(1, 0, 4 << 13), EINVAL, "a class of 4");
+	is_errno(ioprio_set(1, 0x7fffffff, 2 << 13), ESRCH, "of no one");
+	is_errno(ioprio_set(0, 0, 2 << 13), EINVAL, "who is 0");
+	is_errno(ioprio_get(4, 0), EINVAL, "who is 4");
+	is_errno(ioprio_get(1, -1), ESRCH, "of -1");
+	is_errno(ioprio_get(2, 0x7fffffff), ESRCH, "of no group");
+}
+
 int main(void)
 {
 	tap_start();
 	check_read();
 	check_set();
 	check_attr();
+	check_ioprio();
 	return tap_done();
 }
