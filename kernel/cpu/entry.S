@@ -53,6 +53,9 @@ fast_entry_on_stack:
 	push %r13
 	push %r14
 	push %r15
+	testl $EFLAGS_ODD, FRAME_EFLAGS(%rsp)
+	jnz fast_entry_odd
+fast_entry_call:
 	mov %rsp, %rdi
 	xor %ebp, %ebp
 	call on_syscall
@@ -110,6 +113,13 @@ exit_to_user:
 	lea 8(%rsp), %rsp
 	iretq
 exit_window_end:
+
+/* The kernel runs without the program's odd flags; iretq brings them back. */
+fast_entry_odd:
+	pushq $2
+	popfq
+	orl $0x10000, FRAME_CS(%rsp)	/* FRAME_FULL_RESTORE */
+	jmp fast_entry_call
 
 exit_work:
 	mov %rsp, %rdi

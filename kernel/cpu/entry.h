@@ -30,6 +30,13 @@
 #define FRAME_EFLAGS 144
 #define FRAME_RSP 152
 
+#define EFLAGS_TF 0x100
+#define EFLAGS_DF 0x400
+#define EFLAGS_NT 0x4000
+#define EFLAGS_AC 0x40000
+/* Flags that the kernel must not run with; the program may have set them. */
+#define EFLAGS_ODD (EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_AC)
+
 #define USER_CS 0x33
 #define USER_SS 0x2b
 

@@ -14,9 +14,7 @@
 #define ADDRESS_END (1UL << 47)
 /* What sigreturn may change of the flags register. */
 #define EFLAGS_USER 0x00050dd5UL
-#define EFLAGS_DF 0x400UL
 #define EFLAGS_RF 0x10000UL
-#define EFLAGS_TF 0x100UL
 
 enum { UC_FP_XSTATE = 1, UC_SIGCONTEXT_SS = 2, UC_STRICT_RESTORE_SS = 4 };
 

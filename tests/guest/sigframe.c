@@ -450,6 +450,88 @@ static void check_return(void)
 	is_int(getrlimit(RLIMIT_STACK, &rl), 0, "and we are still here");
 }
 
+/* Flags that no sane program has set across a call. Thirty times, so that the
+ * site is patched; everything in assembly, as C may do anything. */
+#define AC 0x40000UL
+#define NT 0x4000UL
+#define DF 0x400UL
+#define TF 0x100UL
+
+static long call_with(unsigned long set, long nr, const void *arg,
+		      unsigned long *after)
+{
+	unsigned long flags;
+	long ret;
+
+	asm volatile("sub $256, %%rsp\n"
+		     "pushfq\n"
+		     "or %[set], (%%rsp)\n"
+		     "popfq\n"
+		     "mov $30, %%ebx\n"
+		     "1: mov %[arg], %%rdi\n"
+		     "mov %[nr], %%rax\n"
+		     "cmp $0x12345678, %%eax\n"
+		     "syscall\n"
+		     "dec %%ebx\n"
+		     "jnz 1b\n"
+		     "pushfq\n"
+		     "mov (%%rsp), %[flags]\n"
+		     "not %[set]\n"
+		     "and %[set], (%%rsp)\n"
+		     "popfq\n"
+		     "add $256, %%rsp\n"
+		     : "=&a"(ret), [flags] "=&r"(flags), [set] "+&r"(set)
+		     : [nr] "r"(nr), [arg] "r"(arg)
+		     : "rbx", "rcx", "rdi", "r11", "memory", "cc");
+	*after = flags & (AC | NT | DF | TF);
+	return ret;
+}
+
+static volatile int nsteps;
+
+static void on_step(int sig)
+{
+	nsteps += sig == SIGTRAP;
+}
+
+static int odd_flags_child(void)
+{
+	static const unsigned long odd[] = { AC, NT, DF, AC | NT | DF };
+	char buf[512];
+	unsigned long after;
+
+	for (int i = 0; i < 4; i++) {
+		must(call_with(odd[i], SYS_getpid, NULL, &after) == getpid());
+		must(after == odd[i]);
+		must(call_with(odd[i], SYS_uname, buf + 1, &after) == 0);
+		must(after == odd[i]);
+		must(strcmp(buf + 1, "Linux") == 0);
+	}
+	signal(SIGTRAP, on_step);
+	must(call_with(TF, SYS_getpid, NULL, &after) == getpid());
+	must(nsteps >= 30);
+	return 0;
+}
+
+static int unaligned_child(void)
+{
+	signal(SIGBUS, SIG_DFL);
+	asm volatile("pushfq\n"
+		     "orq $0x40000, (%%rsp)\n"
+		     "popfq\n"
+		     "mov 1(%%rsp), %%rax\n" ::
+			     : "rax", "memory");
+	return 0;
+}
+
+static void check_odd_flags(void)
+{
+	tap_group("odd flags");
+	is_int(tap_child(odd_flags_child), 0, "survive calls");
+	is_int(tap_child(unaligned_child), 1000 + SIGBUS,
+	       "unaligned access with AC is SIGBUS");
+}
+
 int main(void)
 {
 	static const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
@@ -465,5 +547,6 @@ int main(void)
 	check_altstack();
 	check_async();
 	check_return();
+	check_odd_flags();
 	return tap_done();
 }

@@ -20,6 +20,13 @@ signal_entry:			/* (sig, info, ucontext) */
 	and $-SLOT_SIZE, %rcx
 	add $SLOT_BLOCK, %rcx
 	wrgsbase %rcx
+	pushfq			/* the host leaves these two as they were */
+	testl $EFLAGS_AC | EFLAGS_NT, (%rsp)
+	jz 4f
+	andl $~(EFLAGS_AC | EFLAGS_NT), (%rsp)
+	popfq
+	pushfq
+4:	lea 8(%rsp), %rsp
 	mov %rdx, %rbx
 	xor %ebp, %ebp
 	sub $8, %rsp

@@ -9,6 +9,7 @@
  *	kick before an interruptible host call -> it returns -EINTR
  *	fault in a user copy		-> its fix-up address
  *	fault of the fast entry's GS	-> the same instruction again
+ *	the program's single step	-> the same instruction, not stepping
  *	fault elsewhere			-> crash
  */
 #include "kernel/boot/boot.h"
@@ -224,6 +225,11 @@ static upcall_fn *interrupted_kernel(int sig, const struct host_siginfo *info,
 		fill_fault(&slot->fault, sig, info, uc->g);
 		return upcall_fault;
 	}
+	/* It steps through its own code and came to a patched site. */
+	if (sig == HOST_SIGTRAP && uc->g[G_EFLAGS] & EFLAGS_TF) {
+		uc->g[G_EFLAGS] &= ~(u64)EFLAGS_TF;
+		return NULL;
+	}
 	/* The program had changed GS; signal_entry has put it right. */
 	if (in_range(uc->g[G_RIP], fast_entry, fast_entry_on_stack))
 		return NULL;
@@ -247,7 +253,8 @@ upcall_fn *trap_entry(int sig, const struct host_siginfo *info,
 	if (likely(sig == HOST_SIGSYS && info->arch == AUDIT_ARCH_HOST)) {
 		f->orig_rax = f->rax;
 		f->rax = (u64)-ENOSYS;
-		f->cs = USER_CS;
+		if (likely(!(f->eflags & EFLAGS_ODD)))
+			f->cs = USER_CS;
 		return upcall_syscall;
 	}
 	patch_map_back(f);
