@@ -5,8 +5,8 @@ ONLY ?=
 ifneq ($(strip $(ONLY)),)
 TESTS := $(ONLY)
 else
-TESTS := $(shell cd $(SRC) && find conformance -name '[0-9]*-*.c' | \
-	xargs grep -l 'main' | sed 's/\.c$$//')
+TESTS := $(shell cd $(SRC) && (find conformance -name '[0-9]*-*.c'; \
+	find functional -name '*.c') | xargs grep -l 'main' | sed 's/\.c$$//')
 endif
 # Some tests of aio forget the two headers.
 CFLAGS := -g -O2 -w -std=gnu99 -D_POSIX_C_SOURCE=200112L -D_GNU_SOURCE \
@@ -17,5 +17,5 @@ all: $(TESTS:%=$(OUT)/%)
 
 $(OUT)/%: $(SRC)/%.c
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -I$(SRC)/include -o $@ $< -lpthread -lrt -lm 2>$@.err
+	@$(CC) $(CFLAGS) -I$(SRC)/include -I$(<D)/../include -o $@ $< -lpthread -lrt -lm 2>$@.err
 	@rm -f $@.err; touch $(OUT)/stamp
