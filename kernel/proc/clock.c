@@ -98,6 +98,22 @@ bool clock_can_sleep(s32 clock)
 	       clock == CLOCK_BOOTTIME || clock == CLOCK_NR_TAI;
 }
 
+int clock_sleep_check(s32 clock)
+{
+	s32 id = ~(clock >> 3);
+	nsec_t now;
+
+	if (clock_can_sleep(clock))
+		return 0;
+	/* Nobody can wait for time of a thread that is asleep: itself. */
+	if (clock < 0 && (clock & CPU_CLOCK_THREAD) &&
+	    (id == 0 || id == current()->tid))
+		return -EINVAL;
+	if (clock_read(clock, &now))
+		return -EINVAL;
+	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID ? 0 : -EOPNOTSUPP;
+}
+
 nsec_t clock_deadline(s32 clock, nsec_t value, bool absolute)
 {
 	nsec_t mono = plat_clock(PLAT_MONOTONIC);

@@ -15,6 +15,9 @@ int clock_read(s32 clock, nsec_t *now);
 bool clock_is_cpu(s32 clock);
 /* May it be slept on (clock_nanosleep, timers) other than by CPU time? */
 bool clock_can_sleep(s32 clock);
+/* May clock_nanosleep() wait on it? CPU clocks, too. 0, -EINVAL, -EOPNOTSUPP.
+ */
+int clock_sleep_check(s32 clock);
 /* CLOCK_MONOTONIC time of `value` on a clock that can sleep, absolute or from
  * now; NSEC_MAX if it is beyond. */
 nsec_t clock_deadline(s32 clock, nsec_t value, bool absolute);

@@ -145,13 +145,8 @@ static long sleep_on_cpu(s32 clock, nsec_t value, bool absolute, uaddr_t rest)
 {
 	struct thread *t = current();
 	nsec_t now, expires = value;
-	s32 id = ~(clock >> 3);
-	long err;
+	long err = clock_read(clock, &now);
 
-	/* Nobody can wait for time of a thread that is asleep: itself. */
-	if (clock < 0 && (clock & 4) && (id == 0 || id == t->tid))
-		return -EINVAL;
-	err = clock_read(clock, &now);
 	if (err)
 		return err;
 	if (!absolute && ckd_add(&expires, now, value))
@@ -169,13 +164,10 @@ static long sleep_on_cpu(s32 clock, nsec_t value, bool absolute, uaddr_t rest)
 SYSCALL4(clock_nanosleep, s32, clock, u32, flags, uaddr_t, req, uaddr_t, rest)
 {
 	nsec_t value;
-	long err;
+	long err = clock_sleep_check(clock);
 
-	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		return -EOPNOTSUPP;
-	if (!clock_can_sleep(clock) && !clock_is_cpu(clock))
-		return -EINVAL;
-	err = timespec_in(&value, req);
+	if (!err)
+		err = timespec_in(&value, req);
 	if (err)
 		return err;
 	if (clock_is_cpu(clock))

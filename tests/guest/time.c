@@ -170,6 +170,57 @@ static void check_sleep(void)
 	is_int(nanosleep(&ts, null_ptr), 0, "no place for the rest");
 }
 
+static volatile bool burning;
+
+static void *burn_until_told(void *arg)
+{
+	while (burning)
+		;
+	return arg;
+}
+
+static void check_cpu_sleep(void)
+{
+	struct timespec ts = { 0, 20000000 }, rem, end;
+	clockid_t of_thread, self;
+	long long before;
+	pthread_t t;
+
+	tap_group("sleep by processor time");
+	burning = true;
+	must(pthread_create(&t, NULL, burn_until_told, NULL) == 0);
+	must(pthread_getcpuclockid(t, &of_thread) == 0);
+	before = now(CLOCK_PROCESS_CPUTIME_ID);
+	is_int(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &ts, NULL), 0,
+	       "of the process");
+	ok(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 20000000, "not too short");
+	before = now(of_thread) + 20000000;
+	end = (struct timespec){ before / NS, before % NS };
+	is_int(clock_nanosleep(of_thread, TIMER_ABSTIME, &end, NULL), 0,
+	       "of another thread, absolute");
+	ok(now(of_thread) >= before, "not too early");
+	burning = false;
+	pthread_join(t, NULL);
+	main_tid = (pid_t)syscall(SYS_gettid);
+	ts.tv_sec = 50;
+	pthread_create(&t, NULL, poke, NULL);
+	is_int(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &ts, &rem), EINTR,
+	       "EINTR");
+	ok(rem.tv_sec >= 30 && rem.tv_sec <= 50, "what remains");
+	pthread_join(t, NULL);
+	must(pthread_getcpuclockid(pthread_self(), &self) == 0);
+	is_int(clock_nanosleep(self, 0, &ts, NULL), EINVAL, "own thread");
+	is_errno(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &ts,
+			 NULL),
+		 EOPNOTSUPP, "own thread, by its fixed name");
+	is_errno(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC_COARSE, 0, &ts,
+			 NULL),
+		 EOPNOTSUPP, "a coarse clock");
+	is_efault(syscall(SYS_clock_nanosleep, CLOCK_PROCESS_CPUTIME_ID, 0, bp,
+			  NULL),
+		  "bad addresses");
+}
+
 static int burn_child(void)
 {
 	burn(CLOCK_PROCESS_CPUTIME_ID, 30000000);
@@ -255,6 +306,7 @@ int main(void)
 	check_clocks();
 	check_old();
 	check_sleep();
+	check_cpu_sleep();
 	check_usage();
 	check_system();
 	return tap_done();

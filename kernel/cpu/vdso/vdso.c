@@ -46,8 +46,8 @@ static s64 syscall2(u32 nr, u64 a, u64 b)
 			 "jmp *%[enter]\n"
 			 "1:"
 			 : "=a"(result)
-			 : "a"(nr), "D"(a), "S"(b), "d"(0),
-			   [enter] "r"(data()->enter)
+			 : "a"(nr), "D"(a), "S"(b),
+			   "d"(0), [enter] "r"(data()->enter)
 			 : "rcx", "r11", "memory");
 	return result;
 }
