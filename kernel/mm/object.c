@@ -307,6 +307,21 @@ static void size_grow(struct object *o, u64 size)
 	atomic_store(&o->size, size);
 }
 
+/* Fresh pages are made by the platform at the first write to each, which costs
+ * it a fault; ask for the pages of a large write at once, and for 64 KiB ahead
+ * when a file of some size grows. */
+static void populate(const struct object *o, const struct object_extent *e,
+		     u64 offset, u64 n)
+{
+	u64 first = PAGE_DOWN(offset), end = PAGE_UP(offset + n);
+
+	if (offset == o->size && offset >= WINDOW_UNIT &&
+	    offset % WINDOW_UNIT == 0)
+		end = MAX(end, offset + WINDOW_UNIT);
+	if (end - first > PAGE_SIZE && !heap_over_limit(end - first))
+		plat_kernel_populate(extent_address(e, first), end - first);
+}
+
 /* Write into one extent: bytes moved or -errno. */
 static s64 write_run(struct object *o, struct uio *u, u64 offset, u64 n)
 {
@@ -318,8 +333,10 @@ static s64 write_run(struct object *o, struct uio *u, u64 offset, u64 n)
 	err = cache_touch(extent_page(e, offset), pages_of(offset, n), &fresh);
 	if (err)
 		return err;
-	if (fresh)
+	if (fresh) {
 		o->npages += fresh;
+		populate(o, e, offset, n);
+	}
 	return uio_get(u, extent_address(e, offset), n);
 }
 

@@ -57,6 +57,9 @@ int plat_resident(uaddr_t addr, u64 npages, u8 *vec);
 /* Give memory of the kernel's own ranges (heap, cache, both addressed by their
  * kernel virtual address) back: it reads as zero afterwards. */
 void plat_kernel_discard(void *addr, u64 len);
+/* Make memory of those ranges resident, in one go, before it is written. A
+ * hint: what cannot be had comes at the first touch, or not. */
+void plat_kernel_populate(void *addr, u64 len);
 
 /* Bytes the space has resident that are private to it (for statm, limits). */
 u64 plat_space_rss(struct plat_space *space);

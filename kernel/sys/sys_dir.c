@@ -15,7 +15,7 @@
 
 /* --- Current directory and root ------------------------------------------ */
 
-static long getcwd_text(char *text, uaddr_t buf, u64 size)
+static long getcwd_text(char *text, u64 text_size, uaddr_t buf, u64 size)
 {
 	struct path cwd, root;
 	char *name;
@@ -25,7 +25,7 @@ static long getcwd_text(char *text, uaddr_t buf, u64 size)
 	path_root(&root);
 	if (cwd.dentry->flags & DENTRY_UNLINKED)
 		n = -ENOENT;
-	else if (!(name = path_name(&cwd, &root, text, PATH_MAX_LEN)))
+	else if (!(name = path_name(&cwd, &root, text, text_size)))
 		n = -ENAMETOOLONG;
 	else if ((n = (long)strlen(name) + 1) > (long)size)
 		n = -ERANGE;
@@ -38,12 +38,17 @@ static long getcwd_text(char *text, uaddr_t buf, u64 size)
 
 SYSCALL2(getcwd, uaddr_t, buf, u64, size)
 {
-	char *text = kmalloc(PATH_MAX_LEN);
+	char fast[NAME_FAST], *text;
 	long n;
 
+	size = MIN(size, (u64)INT32_MAX);
+	n = getcwd_text(fast, sizeof(fast), buf, size);
+	if (likely(n != -ENAMETOOLONG))
+		return n;
+	text = kmalloc(PATH_MAX_LEN);
 	if (!text)
 		return -ENOMEM;
-	n = getcwd_text(text, buf, MIN(size, (u64)INT32_MAX));
+	n = getcwd_text(text, PATH_MAX_LEN, buf, size);
 	kfree(text);
 	return n;
 }

@@ -90,32 +90,44 @@ static void boot_root(struct path *p)
 	path_get(p);
 }
 
+/* Only the current thread, its only user, can change it: no lock is needed. */
+static bool is_mine(const struct fs_context *c)
+{
+	return atomic_load(&process_current()->nthreads) == 1 &&
+	       atomic_load(&c->ref.count) == 1;
+}
+
+static void context_get(struct fs_context *c, const struct path *which,
+			struct path *p)
+{
+	bool is_locked = !is_mine(c);
+
+	if (is_locked)
+		mutex_lock(&c->lock);
+	*p = *which;
+	path_get(p);
+	if (is_locked)
+		mutex_unlock(&c->lock);
+}
+
 void path_root(struct path *p)
 {
 	struct fs_context *c = context_current();
 
-	if (!c) {
+	if (c)
+		context_get(c, &c->root, p);
+	else
 		boot_root(p);
-		return;
-	}
-	mutex_lock(&c->lock);
-	*p = c->root;
-	path_get(p);
-	mutex_unlock(&c->lock);
 }
 
 void path_cwd(struct path *p)
 {
 	struct fs_context *c = context_current();
 
-	if (!c) {
+	if (c)
+		context_get(c, &c->cwd, p);
+	else
 		boot_root(p);
-		return;
-	}
-	mutex_lock(&c->lock);
-	*p = c->cwd;
-	path_get(p);
-	mutex_unlock(&c->lock);
 }
 
 u32 path_umask(void)

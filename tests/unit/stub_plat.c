@@ -144,6 +144,12 @@ int plat_resident(uaddr_t addr, u64 npages, u8 *vec)
 	return result(mincore((void *)addr, npages * PAGE_SIZE, vec));
 }
 
+void plat_kernel_populate(void *addr, u64 len)
+{
+	(void)addr;
+	(void)len;
+}
+
 void plat_kernel_discard(void *addr, u64 len)
 {
 	u64 a = (u64)addr;

@@ -118,9 +118,10 @@ static void rule_mprotect(struct filter *f)
 static void rule_madvise(struct filter *f)
 {
 	static const u32 advice[] = {
-		MADV_DONTNEED,	 MADV_FREE,	  MADV_REMOVE,	 MADV_HUGEPAGE,
-		MADV_NOHUGEPAGE, MADV_WILLNEED,	  MADV_DONTFORK, MADV_DOFORK,
-		MADV_WIPEONFORK, MADV_KEEPONFORK,
+		MADV_DONTNEED,	 MADV_FREE,	      MADV_REMOVE,
+		MADV_HUGEPAGE,	 MADV_NOHUGEPAGE,     MADV_WILLNEED,
+		MADV_DONTFORK,	 MADV_DOFORK,	      MADV_WIPEONFORK,
+		MADV_KEEPONFORK, MADV_POPULATE_WRITE,
 	};
 
 	load_arg(f, 2);

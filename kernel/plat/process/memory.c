@@ -106,6 +106,11 @@ void plat_kernel_discard(void *addr, u64 len)
 		memset(addr, 0, len);
 }
 
+void plat_kernel_populate(void *addr, u64 len)
+{
+	(void)hostcall(__NR_madvise, addr, len, MADV_POPULATE_WRITE);
+}
+
 /* The host tells it only through /proc, which is out of reach behind the
  * filter: the monitor looks. 0 if it cannot. */
 u64 plat_space_rss(struct plat_space *space)
