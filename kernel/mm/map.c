@@ -412,6 +412,13 @@ static s64 map_locked(struct mm *mm, const struct map_request *r, u32 max_prot)
 	return err ? err : addr;
 }
 
+/* mlockall(MCL_FUTURE): what is mapped comes in at once. */
+static bool locks_future(const struct mm *mm, const struct map_request *r)
+{
+	return mm->default_flags && !mm->lock_onfault &&
+	       !(r->area_flags & AREA_STACK);
+}
+
 s64 mm_map(const struct map_request *req)
 {
 	struct mm *mm = mm_current();
@@ -449,7 +456,8 @@ s64 mm_map(const struct map_request *req)
 	mutex_unlock(&mm->lock);
 	if (own_object)
 		object_put(r.object);
-	if (addr >= 0 && (r.flags & (MAP_POPULATE | MAP_LOCKED)) &&
+	if (addr >= 0 &&
+	    ((r.flags & (MAP_POPULATE | MAP_LOCKED)) || locks_future(mm, &r)) &&
 	    !(r.flags & MAP_NONBLOCK) && r.prot != PROT_NONE)
 		(void)mm_advise((uaddr_t)addr, r.len,
 				(r.prot & PROT_WRITE) && (r.flags & MAP_PRIVATE)
@@ -589,5 +597,8 @@ uaddr_t mm_brk(uaddr_t brk)
 	}
 	result = mm->brk;
 	mutex_unlock(&mm->lock);
+	if (unlikely(mm->default_flags) && result == brk && to > from &&
+	    !mm->lock_onfault)
+		(void)mm_populate(from, to - from);
 	return result;
 }

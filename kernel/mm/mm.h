@@ -66,6 +66,7 @@ struct mm {
 	u64 data_pages;		 /* private, writable, not stack: RLIMIT_DATA */
 	u64 locked_pages;
 	u32 default_flags; /* AREA_LOCKED after mlockall(MCL_FUTURE) */
+	bool lock_onfault; /* ... but pages come in when they are used */
 	uaddr_t mmap_top;  /* areas are placed downwards from here */
 	uaddr_t gap_top;   /* gaps above it are ... */
 	u64 gap_max;	   /* ... at most so long: where to search next */

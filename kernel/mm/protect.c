@@ -372,6 +372,18 @@ static int lock_range(struct mm *mm, uaddr_t addr, uaddr_t end, bool lock)
 	return hole ? -ENOMEM : 0;
 }
 
+/* Pages of [addr, end) that are locked already. */
+static u64 locked_in_range(struct mm *mm, uaddr_t addr, uaddr_t end)
+{
+	u64 n = 0;
+
+	for (struct area *a = area_in_range(mm, addr, end); a && a->start < end;
+	     a = mm_area_next(a))
+		if (a->flags & AREA_LOCKED)
+			n += MIN(a->end, end) - MAX(a->start, addr);
+	return n >> PAGE_SHIFT;
+}
+
 int mm_lock(uaddr_t addr, u64 len, bool lock)
 {
 	struct mm *mm = mm_current();
@@ -389,7 +401,9 @@ int mm_lock(uaddr_t addr, u64 len, bool lock)
 		return -ENOMEM;
 	mutex_lock(&mm->lock);
 	if (lock)
-		err = mm_check_locked(mm, (end - addr) >> PAGE_SHIFT);
+		err = mm_check_locked(mm,
+				      ((end - addr) >> PAGE_SHIFT) -
+					      locked_in_range(mm, addr, end));
 	if (err == -EAGAIN)
 		err = -ENOMEM;
 	if (!err)
@@ -419,6 +433,30 @@ int mm_populate(uaddr_t addr, u64 len)
 	return 0;
 }
 
+/* Bring in all that is mapped and may be used, as far as there is memory. The
+ * stack is mapped to its limit: it comes in as it grows. */
+static void populate_all(struct mm *mm)
+{
+	uaddr_t at = 0, start;
+	struct area *a;
+	u32 flags;
+
+	for (;;) {
+		mutex_lock(&mm->lock);
+		a = mm_area_at(mm, at);
+		start = a ? MAX(a->start, at) : 0;
+		at = a ? a->end : 0;
+		flags = a ? a->flags : 0;
+		mutex_unlock(&mm->lock);
+		if (!a || thread_interrupted())
+			return;
+		if ((flags & AREA_PROT) && !(flags & AREA_STACK))
+			(void)populate(start, at,
+				       (flags & AREA_WRITE) &&
+					       !(flags & AREA_SHARED));
+	}
+}
+
 int mm_lock_all(int flags)
 {
 	struct mm *mm = mm_current();
@@ -436,6 +474,7 @@ int mm_lock_all(int flags)
 		err = -ENOMEM;
 	if (!err) {
 		mm->default_flags = flags & MCL_FUTURE ? AREA_LOCKED : 0;
+		mm->lock_onfault = (flags & MCL_ONFAULT) != 0;
 		for (n = rb_first(&mm->areas); n; n = rb_next(n)) {
 			struct area *a = rb_entry(n, struct area, node);
 
@@ -446,6 +485,8 @@ int mm_lock_all(int flags)
 		}
 	}
 	mutex_unlock(&mm->lock);
+	if (!err && (flags & MCL_CURRENT) && !(flags & MCL_ONFAULT))
+		populate_all(mm);
 	return err;
 }
 

@@ -173,11 +173,14 @@ int path_link(const struct path *old, int dirfd, const char *name)
 
 	if (inode_is(i, TYPE_DIR))
 		return -EPERM;
+	if (i->nlink == 0 && !(i->flags & INODE_LINKABLE))
+		return -ENOENT;
 	if (i->nlink >= LINK_MAX)
 		return -EMLINK;
 	err = make_at(dirfd, name, &m, &made);
 	if (err)
 		return err;
+	i->flags &= ~(u32)INODE_LINKABLE;
 	if (made.mount->fs != old->mount->fs)
 		err = -EXDEV; /* cannot be: link() of the filesystem checks */
 	path_put(&made);

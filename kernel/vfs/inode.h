@@ -116,9 +116,10 @@ struct inode {
 };
 
 enum inode_flags {
-	INODE_DEAD = 1,	   /* a removed directory: nothing can be made in it */
-	INODE_NOCACHE = 2, /* directory: ask lookup() each time (procfs) */
-	INODE_ANON = 4,	   /* pipe, socket, eventfd: path_name() is the class */
+	INODE_DEAD = 1,	    /* a removed directory: nothing can be made in it */
+	INODE_NOCACHE = 2,  /* directory: ask lookup() each time (procfs) */
+	INODE_LINKABLE = 8, /* O_TMPFILE: it has no name but may get one */
+	INODE_ANON = 4, /* pipe, socket, eventfd: path_name() is the class */
 };
 
 #define DENTRY_SHORT 39

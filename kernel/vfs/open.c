@@ -315,6 +315,8 @@ static int open_tmpfile(int dirfd, const char *name, u32 flags, u32 mode,
 			TYPE_REG | (mode & ~path_umask() & MODE_PERM), &i);
 	if (err)
 		goto out_put_dir;
+	if (!(flags & O_EXCL))
+		i->flags |= INODE_LINKABLE;
 	err = -ENOMEM;
 	p.mount = dir.mount;
 	p.dentry = dentry_new(dir.dentry, "#", 1, i);

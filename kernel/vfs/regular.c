@@ -244,7 +244,7 @@ static int fallocate_locked(struct inode *i, int mode, u64 offset, u64 len)
 	u64 before, end = offset + len;
 	int err = 0;
 
-	if ((i->seals & F_SEAL_WRITE) &&
+	if ((i->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) &&
 	    (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
 		return -EPERM;
 	if ((i->seals & F_SEAL_GROW) && !is_keep && end > inode_size(i))
@@ -302,6 +302,8 @@ static int regular_mmap(struct file *f, struct map_request *req)
 	if (is_shared && (req->prot & PROT_WRITE) &&
 	    (i->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return -EPERM;
+	if (is_shared && (i->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+		req->deny_prot |= PROT_WRITE;
 	req->object = i->object;
 	inode_accessed(i, f->path.mount, f);
 	return 0;

@@ -53,7 +53,8 @@ VFS_UNIT_SRCS := tests/unit/stub_plat.c tests/unit/stub_kernel.c \
 	kernel/fs/erofs_image.c kernel/fs/overlay.c kernel/fs/tmpfs.c \
 	kernel/fs/xattr.c kernel/sys/sys_dir.c kernel/sys/sys_fcntl.c \
 	kernel/sys/sys_file.c kernel/sys/sys_open.c kernel/sys/sys_rw.c \
-	kernel/sys/sys_stat.c kernel/sys/sys_xattr.c lib/fmt.c lib/str.c
+	kernel/sys/sys_splice.c kernel/sys/sys_stat.c kernel/sys/sys_xattr.c \
+	tests/unit/stub_ipc.c lib/fmt.c lib/str.c
 UNIT_TESTS += vfs
 vfs_UNIT_SRCS := tests/unit/vfs_test.c $(VFS_UNIT_SRCS)
 UNIT_TESTS += erofs
