@@ -219,6 +219,8 @@ static int check_flags(struct map_request *r)
 {
 	int type = r->flags & MAP_TYPE;
 
+	if (r->len > USER_END) /* found by Linux before it looks at flags */
+		return -ENOMEM;
 	if (type == MAP_SHARED_VALIDATE) {
 		if (!r->file)
 			return -EINVAL;
@@ -244,8 +246,6 @@ static int check_range(struct map_request *r)
 
 	if (r->len == 0)
 		return -EINVAL;
-	if (r->len > USER_END)
-		return -ENOMEM;
 	r->len = PAGE_UP(r->len);
 	if (r->offset % PAGE_SIZE)
 		return -EINVAL;

@@ -310,9 +310,12 @@ int mm_advise(uaddr_t addr, u64 len, int advice)
 
 	if (!is_known_advice(advice))
 		return (int)syscall_unsupported("madvise", (u64)advice, EINVAL);
+	if (addr % PAGE_SIZE || PAGE_UP(len) < len ||
+	    addr + PAGE_UP(len) < addr)
+		return -EINVAL;
 	err = round_range(addr, len, &end);
 	if (err)
-		return -EINVAL;
+		return err;
 	if (addr == end)
 		return 0;
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) {
@@ -526,6 +529,8 @@ int mm_sync(uaddr_t addr, u64 len, int flags)
 	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) ||
 	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
+	if (PAGE_UP(len) == 0 && addr % PAGE_SIZE == 0)
+		return 0; /* Linux rounds before it looks */
 	err = round_range(addr, len, &end);
 	if (err)
 		return err;

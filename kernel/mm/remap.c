@@ -247,8 +247,10 @@ s64 mm_remap(uaddr_t old, u64 old_len, u64 new_len, int flags, uaddr_t new)
 		return -EINVAL;
 	if (old % PAGE_SIZE || r.new_len == 0 || r.new_len < new_len)
 		return -EINVAL;
-	if (!user_range_ok(old, r.old_len) || r.old_len < old_len)
+	if (r.old_len < old_len)
 		return -EINVAL;
+	if (!user_range_ok(old, r.old_len))
+		return -EFAULT; /* nothing is mapped there */
 	if (r.new_len > USER_END)
 		return flags & MREMAP_FIXED ? -EINVAL : -ENOMEM;
 	mutex_lock(&r.mm->lock);

@@ -34,6 +34,8 @@ u64 sock_count(void)
 
 int sock_create(u32 domain, u32 type, u32 protocol, struct sock **sk)
 {
+	if (domain < AF_MAX && type > 10 /* SOCK_PACKET */)
+		return -EINVAL;
 	for (u32 i = 0; i < ARRAY_SIZE(families); i++) {
 		if (families[i].domain == domain)
 			return families[i].create(type, protocol, sk);

@@ -288,11 +288,14 @@ int posix_timer_create(s32 clock, const struct linux_sigevent *ev)
 {
 	struct posix_timers *set = set_current();
 	struct posix_timer *t;
+	nsec_t now;
 	int err;
 
 	clock = normal_clock(clock);
 	if (!clock_is_timed(clock))
-		return clock_is_cpu(clock) ? -EOPNOTSUPP : -EINVAL;
+		return clock_is_cpu(clock) && !clock_read(clock, &now)
+			       ? -EOPNOTSUPP
+			       : -EINVAL;
 	t = set ? kzalloc(sizeof(*t)) : NULL;
 	if (!t)
 		return -EAGAIN;

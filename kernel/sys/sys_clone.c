@@ -160,8 +160,6 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, uaddr_t, info_at, u32, flags)
 	if (flags)
 		return syscall_unsupported("pidfd_send_signal flags", flags,
 					   EINVAL);
-	if (sig < 0 || sig > SIG_MAX)
-		return -EINVAL;
 	r = fd_get(fd);
 	if (!r.file)
 		return -EBADF;
@@ -171,7 +169,9 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, uaddr_t, info_at, u32, flags)
 	fd_put(r);
 	if (!p)
 		return -EBADF;
-	if (!info_at)
+	if (sig < 0 || sig > SIG_MAX)
+		err = -EINVAL;
+	else if (!info_at)
 		siginfo_user(&info, sig);
 	else if (user_get(&info, info_at))
 		err = -EFAULT;

@@ -60,11 +60,11 @@ static long control(struct file *set, struct file *f, s32 op, s32 fd,
 {
 	if (!set || !f)
 		return -EBADF;
-	if (set == f || !file_is_epoll(set))
-		return -EINVAL;
 	if (inode_is(f->inode, TYPE_REG) || inode_is(f->inode, TYPE_DIR))
 		if (!f->ops->poll)
 			return -EPERM;
+	if (set == f || !file_is_epoll(set))
+		return -EINVAL;
 	return epoll_control(set, op, fd, f, ev);
 }
 

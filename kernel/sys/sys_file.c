@@ -185,6 +185,7 @@ SYSCALL5(fchownat, int, dirfd, uaddr_t, name, u32, uid, u32, gid, int, flags)
 
 /* --- Times --------------------------------------------------------------- */
 
+#define LOCK_MAND 32 /* share modes, long gone */
 #define UTIME_NOW_ 0x3fffffffL
 #define UTIME_OMIT_ 0x3ffffffeL
 
@@ -470,9 +471,11 @@ SYSCALL4(fadvise64, int, fd, s64, offset UNUSED, s64, len, int, advice)
 								    : 0;
 }
 
-SYSCALL3(readahead, int, fd, s64, offset UNUSED, u64, count UNUSED)
+SYSCALL3(readahead, int, fd, s64, offset UNUSED, s64, count)
 {
-	return advise(fd, true);
+	long err = advise(fd, true);
+
+	return err ? err : count < 0 ? -EINVAL : 0;
 }
 
 /* --- flock --------------------------------------------------------------- */
@@ -484,6 +487,8 @@ SYSCALL2(flock, int, fd, int, op)
 	long err;
 	int type;
 
+	if (op & LOCK_MAND)
+		return 0; /* Linux ignores these since 5.15 */
 	switch (op & ~LOCK_NB) {
 	case LOCK_SH:
 		type = F_RDLCK;

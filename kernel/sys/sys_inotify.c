@@ -40,11 +40,11 @@ SYSCALL3(inotify_add_watch, int, fd, uaddr_t, name, u32, mask)
 		     (mask & INOTIFY_ONLYDIR ? LOOKUP_DIRECTORY : 0);
 	struct fdref r = fd_get(fd);
 	struct path p;
-	int ret = r.file ? 0 : -EBADF;
+	int ret = mask & INOTIFY_EVENTS ? 0 : -EINVAL;
 
-	if (!ret &&
-	    (!(mask & INOTIFY_EVENTS) ||
-	     ((mask & INOTIFY_MASK_ADD) && (mask & INOTIFY_MASK_CREATE))))
+	if (!ret && !r.file)
+		ret = -EBADF;
+	if (!ret && (mask & INOTIFY_MASK_ADD) && (mask & INOTIFY_MASK_CREATE))
 		ret = -EINVAL;
 	if (!ret)
 		ret = path_lookup_user(AT_FDCWD, name, lookup, &p);

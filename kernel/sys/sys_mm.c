@@ -156,9 +156,9 @@ SYSCALL0(munlockall)
 static int nodes_in(uaddr_t nodes, u64 maxnode, u64 *mask)
 {
 	*mask = 0;
-	if (!nodes || maxnode <= 1)
+	maxnode--; /* Linux counts one too many, and 0 as very many */
+	if (!nodes || maxnode == 0)
 		return 0;
-	maxnode--; /* Linux counts one too many */
 	if (maxnode > NODE_BITS_MAX)
 		return -EINVAL;
 	for (u64 bit = 0; bit < maxnode; bit += 64) {

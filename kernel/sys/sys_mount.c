@@ -13,6 +13,7 @@
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/vfs.h"
 
+#define MS_NOUSER (1UL << 31) /* the kernel's own mounts */
 #define KEPT_FLAGS                                                  \
 	(LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV |       \
 	 LINUX_MS_NOEXEC | LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | \
@@ -30,7 +31,9 @@
 static int string_in(uaddr_t addr, char **out)
 {
 	*out = NULL;
-	return addr ? path_name_in(addr, LOOKUP_EMPTY, out) : 0;
+	int err = addr ? path_name_in(addr, LOOKUP_EMPTY, out) : 0;
+
+	return err == -ENAMETOOLONG ? -EINVAL : err;
 }
 
 static long mount_new_fs(const struct path *at, const char *type_name,
@@ -94,14 +97,17 @@ static long do_mount(const char *source, uaddr_t target, const char *type,
 
 	if ((flags & 0xffff0000UL) == MAGIC_OLD)
 		flags &= ~0xffff0000UL;
-	if (flags & ~(u64)KNOWN_FLAGS)
-		return syscall_unsupported("mount flags", flags, EINVAL);
-	if (!vfs_capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	err = path_lookup_user(AT_FDCWD, target, LOOKUP_FOLLOW, &at);
 	if (err)
 		return err;
-	err = mount_at(&at, source, type, (u32)flags, options);
+	if (flags & MS_NOUSER)
+		err = -EINVAL;
+	else if (!vfs_capable(CAP_SYS_ADMIN))
+		err = -EPERM;
+	else if (flags & ~(u64)KNOWN_FLAGS)
+		err = syscall_unsupported("mount flags", flags, EINVAL);
+	else
+		err = mount_at(&at, source, type, (u32)flags, options);
 	path_put(&at);
 	return err;
 }
@@ -134,12 +140,10 @@ SYSCALL2(umount2, uaddr_t, target, int, flags)
 
 	if (flags & ~known)
 		return syscall_unsupported("umount2 flags", (u64)flags, EINVAL);
-	if (!vfs_capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	err = path_lookup_user(AT_FDCWD, target, lookup, &at);
 	if (err)
 		return err;
-	err = mount_remove(&at, flags);
+	err = vfs_capable(CAP_SYS_ADMIN) ? mount_remove(&at, flags) : -EPERM;
 	path_put(&at);
 	return err;
 }

@@ -271,7 +271,7 @@ static long select_items(struct select_sets *s, struct poll_item *items,
 	if (ret >= 0)
 		ret = sets_results(s, items, count);
 	for (u32 i = 0; i < 3 && ret >= 0; i++) {
-		if (user[i] &&
+		if (user[i] && s->nwords &&
 		    user_copy_out(user[i], s->out[i], s->nwords * sizeof(u64)))
 			ret = -EFAULT;
 	}
@@ -287,7 +287,8 @@ static long do_select(s32 n, const uaddr_t user[3], nsec_t deadline)
 
 	if (n < 0)
 		return -EINVAL;
-	n = MIN(n, SELECT_MAX);
+	/* No more than the table of descriptors has room for, as on Linux. */
+	n = MIN(n, (s32)MIN(fd_capacity(), SELECT_MAX));
 	ret = sets_in(&s, (u32)n, user);
 	if (ret)
 		goto out;

@@ -208,7 +208,7 @@ static long check_flags(int fd, int flags)
 SYSCALL6(preadv2, int, fd, uaddr_t, iov, u64, niov, s64, offset, u64,
 	 high UNUSED, int, flags)
 {
-	long err = check_flags(fd, flags);
+	long err = niov ? check_flags(fd, flags) : 0;
 
 	if (err)
 		return err;
@@ -219,7 +219,7 @@ SYSCALL6(preadv2, int, fd, uaddr_t, iov, u64, niov, s64, offset, u64,
 SYSCALL6(pwritev2, int, fd, uaddr_t, iov, u64, niov, s64, offset, u64,
 	 high UNUSED, int, flags)
 {
-	long err = check_flags(fd, flags);
+	long err = niov ? check_flags(fd, flags) : 0;
 
 	if (err)
 		return err;

@@ -79,7 +79,8 @@ SYSCALL3(sched_getaffinity, s32, tid, u32, len, uaddr_t, mask_at)
 	struct thread *t;
 	u64 mask;
 
-	if (len < sizeof(mask) || len % sizeof(u64))
+	/* Bits, counted in 32 of them, as Linux does. */
+	if (len * 8 < 64 || len % sizeof(u64))
 		return -EINVAL;
 	t = find_or_self(tid);
 	if (!t)

@@ -27,10 +27,10 @@ SYSCALL4(rt_sigaction, int, sig, uaddr_t, act, uaddr_t, oact, u64, size)
 
 	if (size != sizeof(u64))
 		return -EINVAL;
-	if (!is_signal(sig) || (act && (UNBLOCKABLE & SIG_BIT(sig))))
-		return -EINVAL;
 	if (act && user_get(&new, act))
 		return -EFAULT;
+	if (!is_signal(sig) || (act && (UNBLOCKABLE & SIG_BIT(sig))))
+		return -EINVAL;
 	slot = &p->sighand->action[sig - 1];
 	mutex_lock(&p->sig_lock);
 	old = *slot;
@@ -174,6 +174,9 @@ static long set_altstack(struct thread *t, const struct linux_stack *ss, u64 sp)
 		return -EPERM;
 	if (mode != LINUX_SS_DISABLE && mode != LINUX_SS_ONSTACK && mode != 0)
 		return -EINVAL;
+	if (ss->sp == t->altstack.sp && ss->size == t->altstack.size &&
+	    ((u32)ss->flags == t->altstack.flags || (!ss->flags && !ss->size)))
+		return 0; /* no change: not checked */
 	if (mode == LINUX_SS_DISABLE) {
 		t->altstack.sp = 0;
 		t->altstack.size = 0;

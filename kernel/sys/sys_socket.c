@@ -14,6 +14,8 @@
 
 #define FAST_IOV 8
 #define MMSG_MAX 1024
+#define RW_MAX 0x7ffff000UL   /* what one call moves at most */
+#define MSG_COMPAT (1u << 31) /* of 32-bit programs */
 
 _Static_assert(SOCK_NONBLOCK == O_NONBLOCK && SOCK_CLOEXEC == O_CLOEXEC,
 	       "socket flags are open flags");
@@ -67,8 +69,7 @@ static int addr_out(const struct sock_addr *a, uaddr_t addr, uaddr_t len)
 
 static int check_type(u32 type)
 {
-	if ((type & ~(u32)(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC)) ||
-	    (type & SOCK_TYPE_MASK) == 0 || (type & SOCK_TYPE_MASK) > 10)
+	if (type & ~(u32)(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	return 0;
 }
@@ -173,14 +174,17 @@ SYSCALL3(bind, int, fd, uaddr_t, addr, s32, len)
 
 SYSCALL3(connect, int, fd, uaddr_t, addr, s32, len)
 {
+	struct fdref r = fd_get(fd);
 	struct sock_addr a;
-	struct fdref r;
 	struct sock *sk;
-	int err = sock_lookup(fd, &r, &sk);
+	int err;
 
-	if (err)
-		return err;
-	err = addr_in(&a, addr, len);
+	if (!r.file)
+		return -EBADF;
+	err = addr_in(&a, addr, len); /* before: is it a socket? */
+	sk = sock_from_file(r.file);
+	if (!err && !sk)
+		err = -ENOTSOCK;
 	if (!err && !sk->ops->connect)
 		err = -EOPNOTSUPP;
 	if (!err)
@@ -356,7 +360,9 @@ SYSCALL6(sendto, int, fd, uaddr_t, buf, u64, len, u32, flags, uaddr_t, addr,
 	struct sock_msg m;
 	struct fdref r;
 	struct sock *sk;
-	s64 ret = sock_lookup(fd, &r, &sk);
+	s64 ret = user_range_ok(buf, MIN(len, RW_MAX))
+			  ? sock_lookup(fd, &r, &sk)
+			  : -EFAULT;
 
 	if (ret)
 		return ret;
@@ -422,7 +428,7 @@ SYSCALL3(sendmsg, int, fd, uaddr_t, hdr, u32, flags)
 {
 	struct fdref r;
 	struct sock *sk;
-	s64 ret = sock_lookup(fd, &r, &sk);
+	s64 ret = flags & MSG_COMPAT ? -EINVAL : sock_lookup(fd, &r, &sk);
 
 	if (ret)
 		return ret;
@@ -435,7 +441,7 @@ SYSCALL4(sendmmsg, int, fd, uaddr_t, vec, u32, n, u32, flags)
 {
 	struct fdref r;
 	struct sock *sk;
-	s64 ret = sock_lookup(fd, &r, &sk);
+	s64 ret = flags & MSG_COMPAT ? -EINVAL : sock_lookup(fd, &r, &sk);
 	u32 done = 0;
 
 	if (ret)
@@ -467,7 +473,9 @@ SYSCALL6(recvfrom, int, fd, uaddr_t, buf, u64, len, u32, flags, uaddr_t, addr,
 	struct sock_msg m;
 	struct fdref r;
 	struct sock *sk;
-	s64 ret = sock_lookup(fd, &r, &sk);
+	s64 ret = user_range_ok(buf, MIN(len, RW_MAX))
+			  ? sock_lookup(fd, &r, &sk)
+			  : -EFAULT;
 	int err = 0;
 
 	if (ret)
@@ -549,7 +557,7 @@ SYSCALL3(recvmsg, int, fd, uaddr_t, hdr, u32, flags)
 {
 	struct fdref r;
 	struct sock *sk;
-	s64 ret = sock_lookup(fd, &r, &sk);
+	s64 ret = flags & MSG_COMPAT ? -EINVAL : sock_lookup(fd, &r, &sk);
 
 	if (ret)
 		return ret;
@@ -583,6 +591,8 @@ SYSCALL5(recvmmsg, int, fd, uaddr_t, vec, u32, n, u32, flags, uaddr_t, timeout)
 	s64 ret = mmsg_deadline(timeout, &deadline);
 	u32 done = 0, each = flags & ~(u32)MSG_WAITFORONE;
 
+	if (flags & MSG_COMPAT)
+		ret = -EINVAL;
 	if (!ret)
 		ret = sock_lookup(fd, &r, &sk);
 	if (ret)

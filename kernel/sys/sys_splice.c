@@ -128,6 +128,8 @@ static s64 do_sendfile(int out_fd, int in_fd, u64 *offset, u64 len)
 
 	if (in.file && out.file)
 		n = check_sendfile(in.file, out.file, offset);
+	if (n == 0 && (s64)len < 0)
+		n = -EINVAL;
 	if (n == 0 && len) {
 		pos = offset ? *offset : in.file->pos;
 		len = MIN(len, COPY_MAX);
@@ -331,7 +333,7 @@ SYSCALL4(vmsplice, int, fd, uaddr_t, iov_addr, u64, niov, u32, flags)
 	n = niov > UIO_MAX_IOV
 		    ? -EINVAL
 		    : uio_import(&u, iov_addr, (u32)niov, fast, &alloc);
-	if (n == 0)
+	if (n == 0 && u.left)
 		n = splice_user(r.file, &u, flags);
 	if (alloc)
 		kfree(alloc);

@@ -187,6 +187,8 @@ SYSCALL2(clock_settime, s32, clock, uaddr_t, ts)
 
 	if (err)
 		return err;
+	if (clock < 0 && !clock_read(clock, &value))
+		return -EPERM; /* CPU time */
 	if (clock != CLOCK_REALTIME)
 		return -EINVAL;
 	return syscall_unsupported("clock_settime", (u32)clock, EPERM);
@@ -260,7 +262,7 @@ SYSCALL2(clock_adjtime, s32, clock, uaddr_t, tx)
 		return read_timex(tx);
 	if (user_load_u32(&(u32){ 0 }, tx))
 		return -EFAULT;
-	return clock_read(clock, &now) ? -EINVAL : -EOPNOTSUPP;
+	return clock >= 0 && clock_read(clock, &now) ? -EINVAL : -EOPNOTSUPP;
 }
 
 /* --- Interval timers ----------------------------------------------------- */

@@ -110,12 +110,25 @@ static s32 plain_status(const struct wait_result *r)
 	}
 }
 
-SYSCALL5(waitid, int, which, s32, id, uaddr_t, info_at, u32, options, uaddr_t,
-	 usage)
+/* What Linux writes: these fields only, zeros if nothing was found. */
+static long info_out(uaddr_t at, const struct wait_result *r)
+{
+	struct linux_siginfo info;
+
+	memset(&info, 0, sizeof(info));
+	if (r) {
+		info.si_signo = LINUX_SIGCHLD;
+		info.si_code = r->code;
+		info.u.chld.pid = r->pid;
+		info.u.chld.uid = r->uid;
+		info.u.chld.status = plain_status(r);
+	}
+	return at && user_copy_out(at, &info, 28) ? -EFAULT : 0;
+}
+
+static long do_waitid(int which, s32 id, u32 options, struct wait_result *r)
 {
 	struct wait_request req = { .options = options };
-	struct wait_result r;
-	struct linux_siginfo info;
 	long result;
 
 	if ((options & ~(u32)WAITID_OPTIONS) ||
@@ -126,23 +139,24 @@ SYSCALL5(waitid, int, which, s32, id, uaddr_t, info_at, u32, options, uaddr_t,
 		return result;
 	if (req.is_nonblocking)
 		req.options |= WNOHANG;
-	result = process_wait(&req, &r);
+	result = process_wait(&req, r);
 	if (result == 0 && req.is_nonblocking && !(options & WNOHANG))
 		return -EAGAIN;
-	if (result < 0)
-		return result;
-	memset(&info, 0, sizeof(info));
-	if (result > 0) {
-		if (put_usage(usage, &r.usage))
-			return -EFAULT;
-		info.si_signo = LINUX_SIGCHLD;
-		info.si_code = r.code;
-		info.u.chld.pid = r.pid;
-		info.u.chld.uid = r.uid;
-		info.u.chld.status = plain_status(&r);
-	}
-	/* Only these fields are written, as Linux does. */
-	if (info_at && user_copy_out(info_at, &info, 28))
+	return result;
+}
+
+SYSCALL5(waitid, int, which, s32, id, uaddr_t, info_at, u32, options, uaddr_t,
+	 usage)
+{
+	struct wait_result r;
+	long result = do_waitid(which, id, options, &r);
+
+	if (result > 0 && put_usage(usage, &r.usage))
 		return -EFAULT;
-	return 0;
+	/* After an error too, but not before a restart. */
+	if (result < 0 && result >= -4095 && result <= -512)
+		return result;
+	if (info_out(info_at, result > 0 ? &r : NULL))
+		return -EFAULT;
+	return MIN(result, 0);
 }

@@ -82,19 +82,20 @@ static long xattr_set(const struct path *p, uaddr_t name_addr, uaddr_t buf,
 		err = -EINVAL;
 	if (!err && n > XATTR_SIZE_LIMIT)
 		err = -E2BIG;
+	if (err)
+		return err;
+	value = kmalloc(n ? n : 1);
+	if (!value)
+		return -ENOMEM;
+	if (n && user_copy_in(value, buf, n))
+		err = -EFAULT;
 	if (!err)
 		err = path_want_write(p);
 	if (!err)
 		err = check_name(i, name, true);
 	if (!err && !i->ops->setxattr)
 		err = -EOPNOTSUPP;
-	if (err)
-		return err;
-	value = kmalloc(n ? n : 1);
-	if (!value)
-		return -ENOMEM;
-	err = -EFAULT;
-	if (!n || !user_copy_in(value, buf, n)) {
+	if (!err) {
 		rw_write_lock(&i->lock);
 		err = i->ops->setxattr(i, name, value, n, flags);
 		if (!err)

@@ -30,6 +30,11 @@ static void table_unlock(struct fdtable *t, bool is_locked)
 		mutex_unlock(&t->lock);
 }
 
+u32 fd_capacity(void)
+{
+	return atomic_load_acquire(&table()->array)->size;
+}
+
 /* --- Tables -------------------------------------------------------------- */
 
 struct fdtable *fdtable_new(void)

@@ -178,6 +178,8 @@ static inline void fd_put(struct fdref r)
  * min: the number, or -EMFILE. */
 int fd_install(struct file *f, int min, bool cloexec);
 /* Reserve first, publish later, for calls that must not fail after. */
+/* How many descriptors the table has room for before it grows. */
+u32 fd_capacity(void);
 int fd_reserve(int min, bool cloexec);
 void fd_publish(int fd, struct file *f);
 void fd_unreserve(int fd);

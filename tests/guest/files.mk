@@ -10,7 +10,7 @@
 
 GUEST_TESTS := elf_start rseq mem fork exec signal sigframe fd path inode \
 	thread futex pipe event poll unix inet raw time timer cred admin sched shm \
-	sysv memlock xattr inotify files2 procfs tty hostile leak
+	sysv memlock xattr inotify files2 procfs tty badargs hostile leak
 
 GUEST_TESTS_STATIC := elf_start mem fork exec signal sigframe thread futex \
 	fd pipe hostile
