@@ -290,9 +290,10 @@ static void prepare(void)
 	must(file_fd >= 0 && ftruncate(file_fd, 8192) == 0);
 	must(chmod("file", 0666) == 0);
 	closed_fd = 777;
-	page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+	/* Nothing behind it, or huge lengths would reach all memory. */
+	page = mmap(NULL, 12288, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	must(page != MAP_FAILED);
+	must(page != MAP_FAILED && mprotect(page + 8192, 4096, PROT_NONE) == 0);
 	text = page + 4096;
 	strcpy(text, "file");
 	long_path = malloc(PATH_MAX + 10);
