@@ -104,6 +104,37 @@ static bool prepend_path(struct cursor *c, struct path *at,
 	return !is_empty || prepend(c, "/", 1);
 }
 
+/* prepend_path() without references; false if something changed meanwhile, or
+ * if the buffer is too short. */
+static bool name_fast(const struct path *p, const struct path *root,
+		      struct cursor *c)
+{
+	const struct mount *m = p->mount;
+	const struct dentry *d = p->dentry, *up;
+	bool is_empty = true;
+	u32 seq;
+
+	if (!walk_read_begin(&seq))
+		return false;
+	while (d != root->dentry || m != root->mount) {
+		bool is_root = d == m->root;
+		const char *name = atomic_load(&d->name);
+		u32 len = atomic_load(&d->name_len);
+
+		up = is_root ? m->mountpoint : atomic_load(&d->parent);
+		if (is_root)
+			m = m->parent;
+		/* Valid, so all that was loaded may be followed. */
+		if (!walk_valid(seq) || !up || !m)
+			return false;
+		if (!is_root && (!prepend(c, name, len) || !prepend(c, "/", 1)))
+			return false;
+		is_empty = is_empty && is_root;
+		d = up;
+	}
+	return (!is_empty || prepend(c, "/", 1)) && walk_valid(seq);
+}
+
 /* Renames during the walk upwards are noticed and the walk done again. */
 static bool name_try(const struct path *p, const struct path *root,
 		     struct cursor *c, bool *is_stale)
@@ -128,7 +159,7 @@ char *path_name(const struct path *p, const struct path *root, char *buf,
 	struct cursor c;
 	bool is_stale, ok = false;
 
-	for (int tries = 0; tries < 8; tries++) {
+	for (int tries = 0; tries < 9; tries++) {
 		c.limit = buf;
 		c.start = buf + size;
 		if (!prepend(&c, "", 1))
@@ -144,6 +175,10 @@ char *path_name(const struct path *p, const struct path *root, char *buf,
 		if ((d->flags & DENTRY_UNLINKED) &&
 		    !prepend(&c, DELETED, sizeof(DELETED) - 1))
 			return NULL;
+		if (tries == 0 && name_fast(p, root, &c))
+			return c.start;
+		if (tries == 0)
+			continue;
 		ok = name_try(p, root, &c, &is_stale);
 		if (!is_stale)
 			break;
