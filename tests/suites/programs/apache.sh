@@ -5,7 +5,9 @@
 set -eu
 mkdir -p /var/run/apache2 /var/lock/apache2 /tmp/www
 cd /etc/apache2
+set +u
 . ./envvars
+set -u
 rm -f sites-enabled/* conf-enabled/*
 echo 'Listen 8080' >ports.conf
 cat >sites-enabled/test.conf <<-'E'
@@ -35,7 +37,7 @@ for mpm in prefork worker event; do
 	rm -f mods-enabled/mpm_* /tmp/error.log
 	ln -s ../mods-available/mpm_$mpm.load ../mods-available/mpm_$mpm.conf \
 		mods-enabled/
-	apache2 -D FOREGROUND &
+	setsid apache2 -D FOREGROUND & # it signals its process group
 	server=$!
 	until curl -s --max-time 5 -o /dev/null $url/; do
 		kill -0 $server

@@ -16,7 +16,7 @@ start() {
 	done
 }
 start
-mariadb -e 'create database d; use d
+mariadb -e 'create database d; use d;
 	create table t (i int primary key auto_increment, s varchar(99)) engine=innodb;
 	insert into t (s) values ("a"), ("b");
 	start transaction; insert into t (s) select s from t; rollback;
