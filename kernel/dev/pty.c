@@ -45,7 +45,10 @@ static struct pty *pty_of(struct tty *t)
 
 static void pty_drain(struct tty *t, UNUSED bool may_block)
 {
-	waitq_wake_events(&pty_of(t)->master_wait, EV_IN | EV_RDNORM, ~0U);
+	waitq_wake_events(&pty_of(t)->master_wait,
+			  EV_IN | EV_RDNORM |
+				  (atomic_load(&t->packet_events) ? EV_PRI : 0),
+			  ~0U);
 }
 
 static void pty_unthrottle(struct tty *t)
@@ -99,6 +102,25 @@ static s64 master_read_some(struct pty *p, struct uio *u)
 	return total;
 }
 
+/* In packet mode each read gives events, or a zero and data. */
+static s64 master_read_packet(struct pty *p, struct uio *u)
+{
+	u8 head;
+	s64 n;
+
+	mutex_lock(&p->tty.lock);
+	head = (u8)p->tty.packet_events;
+	p->tty.packet_events = 0;
+	mutex_unlock(&p->tty.lock);
+	if (!head && !tty_has_output(&p->tty))
+		return 0;
+	n = uio_put(u, &head, 1);
+	if (n < 0 || head || u->left == 0)
+		return n;
+	n = master_read_some(p, u);
+	return n < 0 ? n : n + 1;
+}
+
 static s64 master_read(struct file *f, struct uio *u, UNUSED u64 *pos)
 {
 	struct pty *p = f->data;
@@ -112,7 +134,8 @@ static s64 master_read(struct file *f, struct uio *u, UNUSED u64 *pos)
 	for (;;) {
 		bool is_gone = is_slave_gone(p);
 
-		n = master_read_some(p, u);
+		n = p->tty.is_packet ? master_read_packet(p, u)
+				     : master_read_some(p, u);
 		if (n != 0)
 			break;
 		n = is_gone ? -EIO : (f->flags & O_NONBLOCK) ? -EAGAIN : 0;
@@ -185,6 +208,8 @@ static u32 master_poll(struct file *f, struct poll_table *pt)
 	if (tty_has_output(&p->tty))
 		events |= EV_IN | EV_RDNORM;
 	mutex_lock(&p->tty.lock);
+	if (p->tty.packet_events)
+		events |= EV_PRI | EV_IN | EV_RDNORM;
 	if (ldisc_has_room(&p->tty.ldisc))
 		events |= EV_OUT | EV_WRNORM;
 	mutex_unlock(&p->tty.lock);
@@ -228,6 +253,22 @@ static long signal_slave(struct pty *p, uaddr_t sig)
 	return 0;
 }
 
+static long set_packet(struct tty *t, uaddr_t arg)
+{
+	u32 on;
+
+	if (user_load_u32(&on, arg))
+		return -EFAULT;
+	mutex_lock(&t->lock);
+	if (!t->is_packet)
+		t->packet_events = 0;
+	t->is_packet = on != 0;
+	if (!on)
+		t->packet_events = 0;
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
 static long master_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 {
 	struct pty *p = f->data;
@@ -244,6 +285,10 @@ static long master_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 		return user_store_u32(arg, p->is_locked);
 	case TIOCGPTPEER:
 		return open_peer(p, (u32)arg);
+	case TIOCPKT:
+		return set_packet(t, arg);
+	case TIOCGPKT:
+		return user_store_u32(arg, t->is_packet);
 	case TIOCSIG:
 		return signal_slave(p, arg);
 	case TIOCINQ:

@@ -80,8 +80,24 @@ static void on_signal(struct ldisc *l, int sig)
 	tty_of_ldisc(l)->signals |= (u32)SIG_BIT(sig);
 }
 
-static void on_flow(struct ldisc *l, UNUSED bool is_stopped)
+/* Lock held: something for a master in packet mode; `not` is no longer so. */
+static void packet_event(struct tty *t, u32 events, u32 not )
 {
+	if (t->is_packet)
+		t->packet_events = (t->packet_events & ~not ) | events;
+}
+
+static void packet_flow(struct tty *t, bool is_stopped)
+{
+	if (is_stopped)
+		packet_event(t, PACKET_STOP, PACKET_START);
+	else
+		packet_event(t, PACKET_START, PACKET_STOP);
+}
+
+static void on_flow(struct ldisc *l, bool is_stopped)
+{
+	packet_flow(tty_of_ldisc(l), is_stopped);
 	tty_of_ldisc(l)->has_echo = true; /* drain and wake writers */
 }
 
@@ -90,6 +106,8 @@ static void on_flush_output(struct ldisc *l)
 	struct tty *t = tty_of_ldisc(l);
 
 	t->out_tail = t->out_head;
+	packet_event(t, PACKET_FLUSHREAD | PACKET_FLUSHWRITE, 0);
+	t->has_echo = t->has_echo || t->is_packet;
 }
 
 static const struct ldisc_ops tty_ldisc_ops = {
@@ -489,6 +507,13 @@ static int new_termios(struct termios2 *tio, uaddr_t arg, size_t size)
 	return 0;
 }
 
+/* ^S and ^Q stop and start the output: the master may do it in their place. */
+static bool has_usual_flow(const struct termios2 *tio)
+{
+	return (tio->c_iflag & IXON) && tio->c_cc[VSTOP] == 023 &&
+	       tio->c_cc[VSTART] == 021;
+}
+
 static long set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
 {
 	struct termios2 tio;
@@ -507,8 +532,12 @@ static long set_termios(struct tty *t, uaddr_t arg, size_t size, bool flush)
 	mutex_lock(&t->lock);
 	if (flush)
 		ldisc_flush_input(&t->ldisc);
+	if (has_usual_flow(&tio) != has_usual_flow(&t->ldisc.tio))
+		packet_event(
+			t, has_usual_flow(&tio) ? PACKET_DOSTOP : PACKET_NOSTOP,
+			PACKET_DOSTOP | PACKET_NOSTOP);
 	ldisc_set_termios(&t->ldisc, &tio);
-	has_echo = t->has_echo;
+	has_echo = t->has_echo || t->is_packet;
 	t->has_echo = false;
 	mutex_unlock(&t->lock);
 	tty_after_input(t, 0, has_echo);
@@ -532,8 +561,14 @@ static long flush_queues(struct tty *t, uaddr_t arg)
 		ldisc_flush_input(&t->ldisc);
 	if (arg != TCIFLUSH)
 		t->out_tail = t->out_head;
+	packet_event(t,
+		     (arg != TCOFLUSH ? PACKET_FLUSHREAD : 0) |
+			     (arg != TCIFLUSH ? PACKET_FLUSHWRITE : 0),
+		     0);
 	mutex_unlock(&t->lock);
 	waitq_wake(&t->write_wait);
+	if (t->is_packet)
+		t->ops->drain(t, false);
 	if (t->ops->unthrottle)
 		t->ops->unthrottle(t);
 	return 0;
@@ -553,6 +588,8 @@ static long set_flow(struct tty *t, uaddr_t arg)
 	switch (arg) {
 	case TCOOFF:
 	case TCOON:
+		if (t->ldisc.is_stopped != (arg == TCOOFF))
+			packet_flow(t, arg == TCOOFF);
 		t->ldisc.is_stopped = arg == TCOOFF;
 		break;
 	default: /* ask the other end to pause or to go on */
@@ -561,7 +598,7 @@ static long set_flow(struct tty *t, uaddr_t arg)
 			out_put(t, &c, 1);
 	}
 	mutex_unlock(&t->lock);
-	tty_after_input(t, 0, arg != TCOOFF);
+	tty_after_input(t, 0, arg != TCOOFF || t->is_packet);
 	return 0;
 }
 

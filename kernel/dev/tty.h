@@ -49,7 +49,9 @@ struct tty {
 	u32 nopen;		/* open files of this side */
 	bool is_hungup;		/* reads give end of file, writes EIO */
 	bool is_exclusive;	/* TIOCEXCL */
-	u32 signals;   /* SIG_BIT()s to send to the group once unlocked */
+	bool is_packet;	   /* the master of a pty wants packets (TIOCPKT) */
+	u32 packet_events; /* PACKET_* that it has not read */
+	u32 signals;	   /* SIG_BIT()s to send to the group once unlocked */
 	bool has_echo; /* echo was put into the ring, drain after unlocking */
 	struct waitq read_wait;	 /* input, or hangup */
 	struct waitq write_wait; /* room in the ring, or hangup */
@@ -57,6 +59,15 @@ struct tty {
 	struct session *session; /* under the session lock, as is fg_pgid */
 	s32 fg_pgid;
 	void *data; /* of the driver */
+};
+
+enum { /* first byte of a packet: TIOCPKT_* */
+       PACKET_FLUSHREAD = 1,
+       PACKET_FLUSHWRITE = 2,
+       PACKET_STOP = 4,
+       PACKET_START = 8,
+       PACKET_NOSTOP = 16,
+       PACKET_DOSTOP = 32,
 };
 
 void tty_init(struct tty *t, const struct tty_ops *ops, u32 rdev);

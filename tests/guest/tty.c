@@ -349,6 +349,66 @@ static void check_ends(void)
 	is_errno(open(slave_name, O_RDWR | O_NOCTTY), ENOENT, "no more");
 }
 
+/* One packet: its first byte, or -1. */
+static int packet(char *data, size_t size)
+{
+	unsigned char buf[256];
+	ssize_t n = read(master, buf, sizeof(buf));
+
+	if (n <= 0)
+		return -1;
+	n = n - 1 < (ssize_t)size - 1 ? n - 1 : (ssize_t)size - 1;
+	memcpy(data, buf + 1, (size_t)n);
+	data[n] = '\0';
+	return buf[0];
+}
+
+static void check_packets(void)
+{
+	struct pollfd p = { .events = POLLIN | POLLPRI };
+	struct termios tio;
+	char data[64];
+	int on = 1, is = 7;
+
+	tap_group("packet mode");
+	open_pair();
+	p.fd = master;
+	fcntl(master, F_SETFL, O_NONBLOCK);
+	is_int(ioctl(master, TIOCPKT, &on), 0, "TIOCPKT");
+	is_int(ioctl(master, TIOCGPKT, &is), 0, "TIOCGPKT");
+	is_int(is, 1, "is on");
+	is_errno(ioctl(slave, TIOCPKT, &on), ENOTTY, "not on the slave");
+	is_efault(ioctl(master, TIOCPKT, bp), "from bad addresses");
+	must(write(slave, "hi", 2) == 2);
+	is_int(poll(&p, 1, 1000), 1, "output");
+	is_int(p.revents, POLLIN, "is data");
+	is_int(packet(data, sizeof(data)), TIOCPKT_DATA, "a data packet");
+	is_str(data, "hi", "with it");
+	is_int(packet(data, sizeof(data)), -1, "no more");
+	tcflush(slave, TCIFLUSH);
+	is_int(poll(&p, 1, 1000), 1, "a flush");
+	is_int(p.revents, POLLIN | POLLPRI, "is urgent");
+	is_int(packet(data, sizeof(data)), TIOCPKT_FLUSHREAD, "of input");
+	tcflush(slave, TCOFLUSH);
+	is_int(packet(data, sizeof(data)), TIOCPKT_FLUSHWRITE, "of output");
+	tcflow(slave, TCOOFF);
+	is_int(packet(data, sizeof(data)), TIOCPKT_STOP, "stop");
+	tcflow(slave, TCOON);
+	is_int(packet(data, sizeof(data)), TIOCPKT_START, "start");
+	tcgetattr(slave, &tio);
+	tio.c_iflag &= ~(tcflag_t)IXON;
+	tcsetattr(slave, TCSANOW, &tio);
+	is_int(packet(data, sizeof(data)), TIOCPKT_NOSTOP, "no ^S");
+	tio.c_iflag |= IXON;
+	tcsetattr(slave, TCSANOW, &tio);
+	is_int(packet(data, sizeof(data)), TIOCPKT_DOSTOP, "^S again");
+	on = 0;
+	is_int(ioctl(master, TIOCPKT, &on), 0, "off");
+	must(write(slave, "hi", 2) == 2);
+	is_int(read(master, data, sizeof(data)), 2, "plain data");
+	close_pair();
+}
+
 int main(void)
 {
 	tap_start();
@@ -358,6 +418,7 @@ int main(void)
 	check_old_settings();
 	check_flow();
 	check_jobs();
+	check_packets();
 	check_ends();
 	return tap_done();
 }

@@ -5,6 +5,7 @@
 #include "kernel/ipc/pipe_int.h"
 #include "kernel/ipc/splice.h"
 #include "kernel/linux/errno.h"
+#include "kernel/linux/signal.h"
 #include "kernel/vfs/vfs.h"
 
 struct pipe *pipe_of(UNUSED const struct file *f)
@@ -62,5 +63,10 @@ int file_set_async(UNUSED struct file *f, UNUSED int fd, UNUSED bool on)
 }
 
 void file_async_gone(UNUSED struct file *f)
+{
+}
+
+void file_signal_owner(UNUSED struct file *f, UNUSED int sig,
+		       UNUSED const struct linux_siginfo *info)
 {
 }
