@@ -127,6 +127,7 @@ struct boot_block {
 	uint32_t instance_ip; /* what the instance believes its address is */
 	uint16_t tty_rows, tty_cols;
 	uint32_t pad1;
+	uint64_t host_memory; /* bytes the machine has; 0 unknown */
 	uint8_t entropy[64];
 
 	/* Written by both at start (phases), then by the kernel. */

@@ -193,6 +193,8 @@ static int fill_block(struct instance *in, struct err *e)
 	b->ncpus = s->ncpus ? s->ncpus
 			    : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	b->memory_limit = s->memory_bytes;
+	b->host_memory = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+			 (uint64_t)sysconf(_SC_PAGESIZE);
 	b->image_size = in->image_size;
 	b->resolver_ip = htonl(RESOLVER_IP);
 	b->instance_ip = htonl(INSTANCE_IP);

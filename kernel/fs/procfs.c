@@ -139,14 +139,39 @@ static int show_cmdline(struct fmt_buf *out, const struct pseudo_node *n)
 	return 0;
 }
 
-/* Another process's environment is in its own memory, out of reach here. */
+/* The same of another process: one of its threads has to read it. */
+static int put_remote(struct fmt_buf *out, struct process *p, uaddr_t from,
+		      uaddr_t to)
+{
+	struct mm *mm = procfs_mm(p);
+	u8 *buf = mm ? kmalloc(MM_REMOTE_MAX) : NULL;
+	int n = 0;
+
+	while (buf && from < to && !out->is_cut) {
+		n = mm_remote(mm, MM_REMOTE_READ, from, buf,
+			      (u32)MIN(to - from, (u64)MM_REMOTE_MAX));
+		if (n <= 0)
+			break;
+		fmt_buf_put(out, (const char *)buf, (size_t)n);
+		from += (u64)n;
+	}
+	kfree(buf);
+	if (mm)
+		mm_put(mm);
+	return n < 0 && n != -ESRCH ? n : 0;
+}
+
 static int show_environ(struct fmt_buf *out, const struct pseudo_node *n)
 {
 	struct process *p = n->proc;
+	int err = procfs_may_inspect(p);
 
-	if (p == process_current())
-		put_user(out, p->env_start, p->env_end);
-	return procfs_may_inspect(p);
+	if (err)
+		return err;
+	if (p != process_current())
+		return put_remote(out, p, p->env_start, p->env_end);
+	put_user(out, p->env_start, p->env_end);
+	return 0;
 }
 
 static int show_auxv(struct fmt_buf *out, const struct pseudo_node *n)
@@ -390,6 +415,8 @@ static const struct pseudo_row pid_rows[] = {
 	PSEUDO_LINK("ns/net", "net:[4026531840]"),
 	PSEUDO_LINK("ns/pid", "pid:[4026531836]"),
 	PSEUDO_LINK("ns/pid_for_children", "pid:[4026531836]"),
+	PSEUDO_LINK("ns/time", "time:[4026531834]"),
+	PSEUDO_LINK("ns/time_for_children", "time:[4026531834]"),
 	PSEUDO_LINK("ns/user", "user:[4026531837]"),
 	PSEUDO_LINK("ns/uts", "uts:[4026531838]"),
 	PSEUDO_RW("oom_adj", show_oom_adj, store_oom_adj),

@@ -23,6 +23,9 @@ struct process *procfs_process(const struct file *f);
 
 /* Bytes of memory the instance has and has free, as meminfo reports them. */
 u64 memory_total(void);
+/* May the caller look into p's memory and files? 0, -EACCES. */
+struct process;
+int procfs_may_inspect(struct process *p);
 u64 memory_used(void);
 
 #endif

@@ -76,7 +76,7 @@ static const struct flag flags[] = {
 	{ WORD_7C, 6, "avx512_vbmi2" }, { WORD_7C, 8, "gfni" },
 	{ WORD_7C, 9, "vaes" }, { WORD_7C, 10, "vpclmulqdq" },
 	{ WORD_7C, 11, "avx512_vnni" }, { WORD_7C, 12, "avx512_bitalg" },
-	{ WORD_7C, 14, "avx512_vpopcntdq" }, { WORD_7C, 16, "la57" },
+	{ WORD_7C, 14, "avx512_vpopcntdq" },
 	{ WORD_7C, 22, "rdpid" },
 };
 /* clang-format on */
@@ -139,7 +139,7 @@ static void read_identity(struct cpu_identity *id)
 	if (max_extended >= 0x80000008) {
 		__cpuid(0x80000008, a, b, c, d);
 		id->physical_bits = a & 255;
-		id->virtual_bits = (a >> 8) & 255;
+		id->virtual_bits = 48; /* LA57 is not used here */
 	}
 }
 

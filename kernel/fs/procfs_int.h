@@ -29,8 +29,6 @@ struct thread *procfs_thread(const struct pseudo_node *n);
 struct mm *procfs_mm(struct process *p);
 struct fdtable *procfs_files(struct process *p);
 struct fs_context *procfs_fs(struct process *p);
-/* May the current thread look inside p? 0 or -EACCES. */
-int procfs_may_inspect(struct process *p);
 /* Fill uid and gid of a node with p's effective ones. */
 void procfs_set_owner(struct pseudo_node *n);
 /* Text of a path as the current process sees it, or `fallback`. */

@@ -79,7 +79,7 @@ static void put_area(struct fmt_buf *out, const struct area_view *v)
 }
 
 static int show_areas(struct fmt_buf *out, struct mm *mm,
-		      void (*more)(struct fmt_buf *out,
+		      void (*more)(struct fmt_buf *out, struct mm *mm,
 				   const struct area_view *v))
 {
 	struct area_view v;
@@ -88,7 +88,7 @@ static int show_areas(struct fmt_buf *out, struct mm *mm,
 	while (!out->is_cut && area_view_at(mm, at, &v)) {
 		put_area(out, &v);
 		if (more)
-			more(out, &v);
+			more(out, mm, &v);
 		if (v.file)
 			file_put(v.file);
 		at = v.end;
@@ -115,9 +115,23 @@ int procfs_show_maps(struct fmt_buf *out, const struct pseudo_node *n)
  * ---------------------------------------------------------------------------
  */
 
-/* Resident bytes of an area of the current space; vec is RESIDENT_CHUNK
- * bytes. */
-static u64 resident_bytes(const struct area_view *v, u8 *vec)
+/* Which of n pages are there; of another space, one of its threads says. */
+static int resident_pages(struct mm *mm, uaddr_t at, u64 n, u8 *vec)
+{
+	if (mm == process_current()->mm)
+		return plat_resident(at, n, vec);
+	for (u64 i = 0; i < n; i += MM_REMOTE_MAX) {
+		u32 some = (u32)MIN(n - i, (u64)MM_REMOTE_MAX);
+
+		if (mm_remote(mm, MM_REMOTE_RESIDENT, at + i * PAGE_SIZE,
+			      vec + i, some) != (int)some)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* Resident bytes of an area of mm; vec is RESIDENT_CHUNK bytes. */
+static u64 resident_bytes(struct mm *mm, const struct area_view *v, u8 *vec)
 {
 	u64 npages = (v->end - v->start) / PAGE_SIZE, resident = 0;
 
@@ -126,7 +140,7 @@ static u64 resident_bytes(const struct area_view *v, u8 *vec)
 	for (u64 i = 0; i < npages; i += RESIDENT_CHUNK) {
 		u64 n = MIN(npages - i, RESIDENT_CHUNK);
 
-		if (plat_resident(v->start + i * PAGE_SIZE, n, vec))
+		if (resident_pages(mm, v->start + i * PAGE_SIZE, n, vec))
 			continue;
 		for (u64 k = 0; k < n; k++)
 			resident += vec[k] & 1;
@@ -147,7 +161,7 @@ static void measure_own(struct mm *mm, struct mm_usage *u)
 	uaddr_t at = 0;
 
 	while (vec && area_view_at(mm, at, &v)) {
-		u64 rss = resident_bytes(&v, vec);
+		u64 rss = resident_bytes(mm, &v, vec);
 
 		u->rss += rss;
 		if (!is_private_dirty(&v))
@@ -226,10 +240,11 @@ static void put_vm_flags(struct fmt_buf *out, u32 flags)
 	fmt_buf_add(out, "mr mw me \n");
 }
 
-static void put_smaps(struct fmt_buf *out, const struct area_view *v)
+static void put_smaps(struct fmt_buf *out, struct mm *mm,
+		      const struct area_view *v)
 {
 	u8 *vec = kmalloc(RESIDENT_CHUNK);
-	u64 rss = vec ? resident_bytes(v, vec) : 0;
+	u64 rss = vec ? resident_bytes(mm, v, vec) : 0;
 	bool is_private = is_private_dirty(v);
 
 	put_field(out, "Size:", v->end - v->start);
@@ -242,14 +257,13 @@ static void put_smaps(struct fmt_buf *out, const struct area_view *v)
 	kfree(vec);
 }
 
-/* Which pages are there is known of the current space only. */
 int procfs_show_smaps(struct fmt_buf *out, const struct pseudo_node *n)
 {
 	struct mm *mm;
-	int err;
+	int err = procfs_may_inspect(n->proc);
 
-	if (n->proc != process_current())
-		return -EACCES;
+	if (err)
+		return err;
 	mm = procfs_mm(n->proc);
 	if (!mm)
 		return 0;
@@ -281,13 +295,45 @@ int procfs_show_smaps_rollup(struct fmt_buf *out, const struct pseudo_node *n)
  * -------------------------------------------------------------------------------
  */
 
+static s64 mem_transfer_remote(struct process *p, struct uio *u, u64 *pos,
+			       bool is_write)
+{
+	struct mm *mm = procfs_mm(p);
+	u8 *buf = mm ? kmalloc(MM_REMOTE_MAX) : NULL;
+	s64 total = 0, n = 0;
+
+	while (buf && u->left > 0) {
+		u32 want = (u32)MIN(u->left, (u64)MM_REMOTE_MAX);
+
+		if (!user_range_ok(*pos, want))
+			break;
+		if (is_write && (n = uio_get(u, buf, want)) <= 0)
+			break;
+		n = mm_remote(mm, is_write ? MM_REMOTE_WRITE : MM_REMOTE_READ,
+			      *pos, buf, want);
+		if (n > 0 && !is_write)
+			n = uio_put(u, buf, (u64)n);
+		if (n <= 0)
+			break;
+		*pos += (u64)n;
+		total += n;
+		if (n < want)
+			break;
+	}
+	kfree(buf);
+	if (mm)
+		mm_put(mm);
+	return total ? total : n == -EFAULT ? n : -EIO;
+}
+
 static s64 mem_transfer(struct file *f, struct uio *u, u64 *pos, bool is_write)
 {
 	u8 buf[512];
 	s64 total = 0;
 
 	if (pseudo_file_node(f)->proc != process_current())
-		return -EIO;
+		return mem_transfer_remote(pseudo_file_node(f)->proc, u, pos,
+					   is_write);
 	while (u->left > 0) {
 		size_t want = MIN(u->left, sizeof(buf)), n;
 		s64 moved;

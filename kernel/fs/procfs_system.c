@@ -13,7 +13,7 @@
 #include "kernel/proc/oom.h"
 #include "kernel/version.h"
 
-/* Without a limit: what programs may size themselves by. */
+/* Without a limit, on a machine that does not say what it has. */
 #define MEMORY_DEFAULT GIB(4)
 
 /* --- Memory
@@ -21,7 +21,10 @@
 
 u64 memory_total(void)
 {
-	return kernel.memory_limit ? kernel.memory_limit : MEMORY_DEFAULT;
+	if (kernel.memory_limit)
+		return kernel.memory_limit;
+	return kernel.boot->host_memory ? kernel.boot->host_memory
+					: MEMORY_DEFAULT;
 }
 
 /* Private memory of all spaces. */

@@ -5,6 +5,8 @@
  */
 #include "kernel/fs/pseudo.h"
 
+#include "kernel/fs/tmpfs.h"
+
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/stat.h"
 #include "kernel/mm/heap.h"
@@ -510,6 +512,7 @@ static const struct inode_ops magic_iops = {
 
 static const struct file_ops dir_fops = {
 	.name = "pseudo directory",
+	.lseek = tmpfs_dir_lseek,
 	.readdir = dir_readdir,
 };
 

@@ -104,7 +104,9 @@ enum cache_field {
 	CACHE_WAYS,
 	CACHE_SETS,
 	CACHE_SIZE,
-	CACHE_TYPE
+	CACHE_TYPE,
+	CACHE_MAP,
+	CACHE_LIST,
 };
 #define CACHE_ROW(index, field) ((index) << 8 | (field))
 
@@ -133,6 +135,12 @@ static int show_cache(struct fmt_buf *out, const struct pseudo_node *n)
 	case CACHE_TYPE:
 		fmt_buf_add(out, "%s\n", c.type);
 		break;
+	case CACHE_MAP: /* the last level is the package's */
+		return c.level >= 3 ? show_cpu_mask(out, n)
+				    : show_own_mask(out, n);
+	case CACHE_LIST:
+		return c.level >= 3 ? show_cpu_list(out, n)
+				    : show_own_number(out, n);
 	}
 	return 0;
 }
@@ -165,12 +173,14 @@ static int show_node_meminfo(struct fmt_buf *out,
 		.mode = TYPE_REG | 0444, .show = show_cache, \
 		.value = CACHE_ROW(i, field)                 \
 	}
-#define CACHE(i)                                              \
-	CACHE_FIELD(i, "coherency_line_size", CACHE_LINE),    \
-		CACHE_FIELD(i, "level", CACHE_LEVEL),         \
-		CACHE_FIELD(i, "number_of_sets", CACHE_SETS), \
-		CACHE_FIELD(i, "size", CACHE_SIZE),           \
-		CACHE_FIELD(i, "type", CACHE_TYPE),           \
+#define CACHE(i)                                               \
+	CACHE_FIELD(i, "coherency_line_size", CACHE_LINE),     \
+		CACHE_FIELD(i, "level", CACHE_LEVEL),          \
+		CACHE_FIELD(i, "number_of_sets", CACHE_SETS),  \
+		CACHE_FIELD(i, "shared_cpu_map", CACHE_MAP),   \
+		CACHE_FIELD(i, "shared_cpu_list", CACHE_LIST), \
+		CACHE_FIELD(i, "size", CACHE_SIZE),            \
+		CACHE_FIELD(i, "type", CACHE_TYPE),            \
 		CACHE_FIELD(i, "ways_of_associativity", CACHE_WAYS)
 #define NODE "devices/system/node/"
 #define THP "kernel/mm/transparent_hugepage/"

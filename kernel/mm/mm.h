@@ -159,6 +159,14 @@ bool mm_expect_writes(const struct plat_iovec *iov, int n);
 void mm_object_shrunk(struct object *o, u64 new_size);
 /* Called in a thread with WORK_REMOTE, in any context. */
 void mm_run_remote(struct thread *t);
+/* Have a thread of another space read its memory at addr into buf, write it, or
+ * say which of len pages are resident (a byte each). How many bytes (pages),
+ * 0: a bad address; -EIO: no thread of it came by in 50 ms, -ESRCH. No lock
+ * held. */
+enum mm_remote { MM_REMOTE_READ, MM_REMOTE_WRITE, MM_REMOTE_RESIDENT };
+#define MM_REMOTE_MAX 4096U
+int mm_remote(struct mm *mm, enum mm_remote kind, uaddr_t addr, void *buf,
+	      u32 len);
 
 /* Key of a futex word: same for all who see the same memory. */
 struct futex_key {

@@ -10,6 +10,7 @@
  * queued, and whoever runs it late also drops what the program wrote past the
  * end in the meantime.
  */
+#include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/mm/area.h"
 #include "kernel/mm/heap.h"
@@ -25,15 +26,20 @@ struct remote_work {
 	struct list node;      /* in thread.remote_work, under remote_lock */
 	struct ref ref;	       /* the one who waits, the queue */
 	struct mm *mm;	       /* only compared */
-	struct object *object; /* reference held */
+	struct object *object; /* reference held; NULL: it is about `addr` */
 	u32 state;	       /* enum remote_state, atomic */
+	u32 kind;	       /* enum mm_remote */
+	uaddr_t addr;
+	u32 len, done;
+	u8 buf[]; /* MM_REMOTE_MAX bytes without an object */
 };
 
 static void work_put(struct remote_work *w)
 {
 	if (!ref_put(&w->ref))
 		return;
-	object_put(w->object);
+	if (w->object)
+		object_put(w->object);
 	kfree(w);
 }
 
@@ -52,13 +58,36 @@ static void cut_mappings(struct mm *mm, struct object *o)
 	mutex_unlock(&mm->lock);
 }
 
+/* In the current space, for somebody who cannot reach it. */
+static void access_run(struct remote_work *w)
+{
+	if (atomic_load(&w->state) != REMOTE_QUEUED)
+		return;
+	switch ((enum mm_remote)w->kind) {
+	case MM_REMOTE_READ:
+		w->done = (u32)user_copy_in_some(w->buf, w->addr, w->len);
+		break;
+	case MM_REMOTE_WRITE:
+		w->done = (u32)user_copy_out_some(w->addr, w->buf, w->len);
+		break;
+	case MM_REMOTE_RESIDENT:
+		if (plat_resident(w->addr, w->len, w->buf) == 0)
+			w->done = w->len;
+		break;
+	}
+}
+
 static void work_run(struct remote_work *w)
 {
 	u32 state = REMOTE_QUEUED;
 
-	if (w->mm == mm_current())
+	if (w->mm == mm_current() && !w->object)
+		access_run(w);
+	else if (w->mm == mm_current())
 		cut_mappings(w->mm, w->object);
-	if (!atomic_cmpxchg(&w->state, &state, REMOTE_DONE))
+	if (!w->object)
+		(void)atomic_cmpxchg(&w->state, &state, REMOTE_DONE);
+	else if (!atomic_cmpxchg(&w->state, &state, REMOTE_DONE))
 		object_trim(w->object);
 	plat_wake(&w->state, ~0U);
 	work_put(w);
@@ -125,6 +154,48 @@ static void work_wait(struct remote_work *w, struct thread *t)
 	(void)atomic_cmpxchg(&w->state, &state, REMOTE_LATE);
 }
 
+static void work_do(struct remote_work *w, struct thread *t)
+{
+	ref_get(&w->ref);
+	mutex_lock(&t->remote_lock);
+	list_append(&t->remote_work, &w->node);
+	mutex_unlock(&t->remote_lock);
+	thread_set_work(t, WORK_REMOTE);
+	work_wait(w, t);
+}
+
+int mm_remote(struct mm *mm, enum mm_remote kind, uaddr_t addr, void *buf,
+	      u32 len)
+{
+	struct remote_work *w;
+	struct thread *t;
+	int n = -ESRCH;
+
+	if (len > MM_REMOTE_MAX)
+		return -EINVAL;
+	w = kzalloc(sizeof(*w) + MM_REMOTE_MAX);
+	if (!w)
+		return -ENOMEM;
+	ref_init(&w->ref);
+	w->mm = mm;
+	w->kind = kind;
+	w->addr = addr;
+	w->len = len;
+	if (kind == MM_REMOTE_WRITE)
+		memcpy(w->buf, buf, len);
+	t = thread_of(mm);
+	if (t) {
+		work_do(w, t);
+		thread_put(t);
+		n = atomic_load_acquire(&w->state) == REMOTE_DONE ? (int)w->done
+								  : -EIO;
+		if (n > 0 && kind != MM_REMOTE_WRITE)
+			memcpy(buf, w->buf, (u32)n);
+	}
+	work_put(w);
+	return n;
+}
+
 static void cut_remotely(struct mm *mm, struct object *o)
 {
 	struct thread *t = thread_of(mm);
@@ -135,15 +206,10 @@ static void cut_remotely(struct mm *mm, struct object *o)
 	w = kzalloc(sizeof(*w));
 	if (w) {
 		ref_init(&w->ref);
-		ref_get(&w->ref);
 		w->mm = mm;
 		w->object = o;
 		object_get(o);
-		mutex_lock(&t->remote_lock);
-		list_append(&t->remote_work, &w->node);
-		mutex_unlock(&t->remote_lock);
-		thread_set_work(t, WORK_REMOTE);
-		work_wait(w, t);
+		work_do(w, t);
 		work_put(w);
 	}
 	thread_put(t);

@@ -122,6 +122,7 @@ void port_unbind(struct port_table *t, struct inet_sock *isk);
 void port_add_child(struct port_table *t, struct inet_sock *isk);
 /* isk, bound or a child, is closed but its port stays taken for a while. */
 void port_linger(struct port_table *t, struct inet_sock *isk);
+u32 port_count_children(struct port_table *t); /* accepted ones */
 /* Ports that are held by ends of connections that are gone. */
 u32 port_count_lingering(struct port_table *t);
 /* May isk listen here (nobody else does, or shares)? 0, -EADDRINUSE; on success

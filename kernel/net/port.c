@@ -422,3 +422,8 @@ u32 port_count(struct port_table *t)
 {
 	return atomic_load(&t->count) + atomic_load(&t->nchildren);
 }
+
+u32 port_count_children(struct port_table *t)
+{
+	return atomic_load(&t->nchildren);
+}

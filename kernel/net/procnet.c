@@ -116,12 +116,49 @@ static void sockstat_show(struct fmt_buf *out)
 {
 	fmt_buf_add(out,
 		    "sockets: used %lu\n"
-		    "TCP: inuse %u orphan 0 tw 0 alloc %u mem 0\n"
+		    "TCP: inuse %u orphan 0 tw %u alloc %u mem 0\n"
 		    "UDP: inuse %u mem 0\nUDPLITE: inuse %u\nRAW: inuse 0\n"
 		    "FRAG: inuse 0 memory 0\n",
 		    sock_count(), port_count(&tcp_ports),
-		    port_count(&tcp_ports), port_count(&udp_ports),
-		    port_count(&udplite_ports));
+		    port_count_lingering(&tcp_ports), port_count(&tcp_ports),
+		    port_count(&udp_ports), port_count(&udplite_ports));
+}
+
+/* Nothing inside is sent as packets, so there are none to count; what is
+ * constant or known is told. */
+static void snmp_show(struct fmt_buf *out)
+{
+	fmt_buf_add(out,
+		    "Ip: Forwarding DefaultTTL InReceives InHdrErrors "
+		    "InAddrErrors ForwDatagrams InUnknownProtos InDiscards "
+		    "InDelivers OutRequests OutDiscards OutNoRoutes "
+		    "ReasmTimeout ReasmReqds ReasmOKs ReasmFails FragOKs "
+		    "FragFails FragCreates\n"
+		    "Ip: 2 64 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+	fmt_buf_add(out,
+		    "Icmp: InMsgs InErrors InCsumErrors OutMsgs OutErrors\n"
+		    "Icmp: 0 0 0 0 0\n");
+	fmt_buf_add(out,
+		    "Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens "
+		    "PassiveOpens AttemptFails EstabResets CurrEstab InSegs "
+		    "OutSegs RetransSegs InErrs OutRsts InCsumErrors\n"
+		    "Tcp: 1 200 120000 -1 0 0 0 0 %u 0 0 0 0 0 0\n",
+		    2 * port_count_children(&tcp_ports));
+	fmt_buf_add(out, "Udp: InDatagrams NoPorts InErrors OutDatagrams "
+			 "RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti "
+			 "MemErrors\n"
+			 "Udp: 0 0 0 0 0 0 0 0 0\n");
+}
+
+static void netstat_show(struct fmt_buf *out)
+{
+	fmt_buf_add(out,
+		    "TcpExt: SyncookiesSent SyncookiesRecv SyncookiesFailed "
+		    "TW ListenOverflows ListenDrops\n"
+		    "TcpExt: 0 0 0 %u 0 0\n",
+		    port_count_lingering(&tcp_ports));
+	fmt_buf_add(out, "IpExt: InNoRoutes InTruncatedPkts InOctets "
+			 "OutOctets\nIpExt: 0 0 0 0\n");
 }
 
 void net_init(void)
@@ -135,6 +172,8 @@ void net_init(void)
 	procfs_net_register("udplite", udplite4_show);
 	procfs_net_register("udplite6", udplite6_show);
 	procfs_net_register("sockstat", sockstat_show);
+	procfs_net_register("snmp", snmp_show);
+	procfs_net_register("netstat", netstat_show);
 	procfs_net_register("dev", netdev_show);
 	procfs_net_register("if_inet6", netdev_show_v6);
 	procfs_net_register("route", netdev_show_route);

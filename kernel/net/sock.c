@@ -152,9 +152,10 @@ void sock_signal_owner(struct sock *sk, int sig)
 {
 	struct linux_siginfo info;
 
+	if (!sk->file)
+		return;
 	siginfo_kernel(&info, sig);
-	if (sk->file)
-		file_signal_owner(sk->file, sig, &info);
+	file_signal_owner(sk->file, sig, &info);
 }
 
 void sock_wake_all(struct sock *sk)
