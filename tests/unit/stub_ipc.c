@@ -70,3 +70,8 @@ void file_signal_owner(UNUSED struct file *f, UNUSED int sig,
 		       UNUSED const struct linux_siginfo *info)
 {
 }
+
+int dnotify_set(UNUSED struct file *f, UNUSED int fd, UNUSED u32 mask)
+{
+	return -EINVAL;
+}
