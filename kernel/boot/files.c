@@ -43,5 +43,8 @@ int boot_write_files(const struct boot_block *b)
 	fmt_format(name, sizeof(name), "%s\n", kernel.hostname);
 	if (!err && kernel.hostname[0])
 		err = write_file("/etc/hostname", name, strlen(name));
+	/* As the container engines do, unless the image has one. */
+	if (!err)
+		(void)path_symlink("/proc/mounts", -100, "/etc/mtab");
 	return err;
 }

@@ -198,6 +198,8 @@ same() {
 	[[ "$output" == *"nameserver "* ]]
 	[[ "$output" == *"127.0.0.1	localhost"* ]]
 	[[ "$output" == *"	me"* ]]
+	run -0 jrun t grep -c "^proc /proc" /etc/mtab
+	[ "$output" = 1 ]
 	run -0 jrun --hostname me t nslookup me
 	[[ "$output" == *"Name:	me"* ]]
 }
