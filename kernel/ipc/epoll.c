@@ -57,6 +57,9 @@ struct watch {
 	u32 nsources;
 	int hfds[WATCH_HFDS];
 	u32 nhfds;
+	/* A set around hfds[0], which another watch of the set has already: a
+	 * set outside takes a descriptor once. -1: none. */
+	int twin_hset;
 	u32 slot, generation; /* in set->slots, if nhfds */
 	u32 out_index;	      /* where it stands in the output being made */
 	u64 out_call;
@@ -237,6 +240,55 @@ static u64 watch_hdata(const struct watch *w)
 	return (u64)w->generation << 32 | w->slot;
 }
 
+/* Flags of w that its entry in the set outside has. */
+static u32 hset_flags(const struct watch *w)
+{
+	return w->events & (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE);
+}
+
+/* Add hfd, which is in the set already, by a set of its own. */
+static int watch_add_twin(struct watch *w, int hfd, u32 events)
+{
+	int err;
+
+	if (w->nhfds)
+		return -EEXIST;
+	w->twin_hset = plat_hset_new();
+	if (w->twin_hset < 0)
+		return w->twin_hset;
+	err = plat_hset_add(w->twin_hset, hfd, events & ~(u32)EPOLL_FLAGS, 0);
+	if (!err)
+		err = plat_hset_add(w->set->hset, w->twin_hset,
+				    EV_IN | hset_flags(w), watch_hdata(w));
+	if (err) {
+		plat_hfd_close(w->twin_hset);
+		w->twin_hset = -1;
+	}
+	return err;
+}
+
+static int watch_modify_twin(struct watch *w, u32 events)
+{
+	int err = plat_hset_mod(w->twin_hset, w->hfds[0],
+				events & ~(u32)EPOLL_FLAGS, 0);
+
+	if (err)
+		return err;
+	return plat_hset_mod(w->set->hset, w->twin_hset,
+			     EV_IN | (hset_flags(w) & ~(u32)EPOLLEXCLUSIVE),
+			     watch_hdata(w));
+}
+
+/* What is ready of a watch that the set outside has named. */
+static u32 watch_outside_events(struct watch *w, u32 events)
+{
+	struct plat_event ev;
+
+	if (likely(w->twin_hset < 0))
+		return events;
+	return plat_hset_wait(w->twin_hset, &ev, 1, 0) == 1 ? ev.events : 0;
+}
+
 static void watch_add_hfd(struct poll_table *pt, int hfd, u32 events)
 {
 	struct watch_table *t = container_of(pt, struct watch_table, pt);
@@ -253,6 +305,8 @@ static void watch_add_hfd(struct poll_table *pt, int hfd, u32 events)
 	if (!t->err)
 		t->err = plat_hset_add(w->set->hset, hfd, events,
 				       watch_hdata(w));
+	if (unlikely(t->err == -EEXIST))
+		t->err = watch_add_twin(w, hfd, events);
 	if (!t->err)
 		w->hfds[w->nhfds++] = hfd;
 }
@@ -267,8 +321,11 @@ static void watch_modify_hfd(struct poll_table *pt, int hfd, u32 events)
 			continue;
 		events = (events & (w->events | EPOLL_ALWAYS)) |
 			 (w->events & (EPOLLET | EPOLLONESHOT));
-		t->err = plat_hset_mod(w->set->hset, hfd, events,
-				       watch_hdata(w));
+		if (unlikely(w->twin_hset >= 0))
+			t->err = watch_modify_twin(w, events);
+		else
+			t->err = plat_hset_mod(w->set->hset, hfd, events,
+					       watch_hdata(w));
 		return;
 	}
 	watch_add_hfd(pt, hfd, events);
@@ -327,8 +384,14 @@ static void watch_unregister(struct watch *w)
 
 	for (u32 i = 0; i < w->nsources; i++)
 		waitq_remove(&w->sources[i].waiter);
-	for (u32 i = 0; i < w->nhfds; i++)
-		plat_hset_del(e->hset, w->hfds[i]);
+	if (unlikely(w->twin_hset >= 0)) {
+		plat_hset_del(e->hset, w->twin_hset);
+		plat_hfd_close(w->twin_hset);
+		w->twin_hset = -1;
+	} else {
+		for (u32 i = 0; i < w->nhfds; i++)
+			plat_hset_del(e->hset, w->hfds[i]);
+	}
 	if (w->nhfds)
 		e->slots[w->slot] = NULL;
 	w->nsources = w->nhfds = 0;
@@ -382,6 +445,7 @@ static int watch_add(struct epoll *e, int fd, struct file *f,
 	w->fd = fd;
 	w->events = ev->events;
 	w->data = ev->data;
+	w->twin_hset = -1;
 	if (e->nwatches >= e->nbuckets * 2)
 		set_resize(e, e->nbuckets * 4);
 	list_append(set_bucket(e, f, fd), &w->node);
@@ -581,6 +645,7 @@ static void collect_outside(struct epoll *e, struct epoll_output *o,
 	for (int i = 0; i < n; i++) {
 		u32 slot = (u32)ev[i].data;
 		struct watch *w;
+		u32 ready;
 
 		if (ev[i].data == BELL_DATA) {
 			mutex_lock(&e->ready_lock);
@@ -592,7 +657,11 @@ static void collect_outside(struct epoll *e, struct epoll_output *o,
 		w = slot < e->nslots ? e->slots[slot] : NULL;
 		if (!w || w->generation != ev[i].data >> 32 || o->n == o->max)
 			continue;
-		output_add(o, w, ev[i].events & (w->events | EPOLL_ALWAYS));
+		ready = watch_outside_events(w, ev[i].events) &
+			(w->events | EPOLL_ALWAYS);
+		if (unlikely(!ready))
+			continue;
+		output_add(o, w, ready);
 		if (w->events & EPOLLONESHOT) {
 			mutex_lock(&e->ready_lock);
 			watch_reported(w);
