@@ -383,16 +383,20 @@ static int refuse_einval(UNUSED struct fmt_buf *out,
 		.readlink = procfs_readlink_path                     \
 	}
 
-/* Files of /proc/PID and /proc/PID/task/TID. */
+/* Files of /proc/PID and, but for the first few, of /proc/PID/task/TID. */
+#define PROCESS_ONLY 4
 /* clang-format off */
 static const struct pseudo_row pid_rows[] = {
+	PSEUDO_RW("coredump_filter", show_coredump_filter,
+		  store_coredump_filter),
+	PSEUDO_FILE_MODE("mountstats", 0400, procfs_show_mountstats),
+	PID_DIR("task", 0555, &procfs_task_dir),
+	PSEUDO_FILE("timerslack_ns", show_timerslack),
 	PSEUDO_FILE_MODE("attr/current", 0444, refuse_einval), /* no LSM */
 	PSEUDO_FILE_MODE("auxv", 0400, show_auxv),
 	PSEUDO_FILE("cgroup", show_cgroup),
 	PSEUDO_FILE("cmdline", show_cmdline),
 	PSEUDO_RW("comm", show_comm, store_comm),
-	PSEUDO_RW("coredump_filter", show_coredump_filter,
-		  store_coredump_filter),
 	PSEUDO_TEXT("cpuset", "/\n"),
 	PID_LINK("cwd", procfs_follow_cwd),
 	PSEUDO_FILE_MODE("environ", 0400, show_environ),
@@ -407,7 +411,6 @@ static const struct pseudo_row pid_rows[] = {
 	{ .path = "mem", .mode = TYPE_REG | 0600, .fops = &procfs_mem_fops },
 	PSEUDO_FILE("mountinfo", procfs_show_mountinfo),
 	PSEUDO_FILE("mounts", procfs_show_mounts),
-	PSEUDO_FILE_MODE("mountstats", 0400, procfs_show_mountstats),
 	PID_DIR("net", 0555, &procfs_net_dir),
 	PSEUDO_LINK("ns/cgroup", "cgroup:[4026531835]"),
 	PSEUDO_LINK("ns/ipc", "ipc:[4026531839]"),
@@ -434,8 +437,6 @@ static const struct pseudo_row pid_rows[] = {
 	PSEUDO_FILE("stat", procfs_show_stat),
 	PSEUDO_FILE("statm", procfs_show_statm),
 	PSEUDO_FILE("status", procfs_show_status),
-	PID_DIR("task", 0555, &procfs_task_dir),
-	PSEUDO_FILE("timerslack_ns", show_timerslack),
 	PSEUDO_TEXT("uid_map", ID_MAP),
 	PSEUDO_TEXT("wchan", "0"),
 };
@@ -449,6 +450,16 @@ static const struct pseudo_table pid_table = {
 
 const struct pseudo_dir procfs_pid_dir = {
 	.table = &pid_table,
+};
+
+static const struct pseudo_table tid_table = {
+	.name = "proc/pid/task",
+	.rows = pid_rows + PROCESS_ONLY,
+	.nrows = ARRAY_SIZE(pid_rows) - PROCESS_ONLY,
+};
+
+static const struct pseudo_dir tid_dir = {
+	.table = &tid_table,
 };
 
 /* --- Threads of a process
@@ -470,7 +481,7 @@ static int task_lookup(const struct pseudo_node *dir, const char *name, u32 len,
 	else if (!dir->proc || dir->proc->pid != (s32)tid)
 		return -ENOENT; /* a leader stays as a zombie */
 	child->mode = TYPE_DIR | 0555;
-	child->dir = &procfs_pid_dir;
+	child->dir = &tid_dir;
 	child->is_volatile = true;
 	return 0;
 }

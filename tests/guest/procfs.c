@@ -360,6 +360,22 @@ static void check_refusals(void)
 	close(fd);
 }
 
+/* A thread's directory has no threads in it: a walk of /proc ends. */
+static void check_task(void)
+{
+	char path[64];
+
+	tap_group("a thread's directory");
+	snprintf(path, sizeof(path), "/proc/self/task/%d", (int)getpid());
+	must(chdir(path) == 0);
+	is_int(access("status", F_OK), 0, "status is there");
+	is_errno(access("task", F_OK), ENOENT, "task is not");
+	is_errno(access("coredump_filter", F_OK), ENOENT,
+		 "nor what is the process's alone");
+	is_errno(access("mountstats", F_OK), ENOENT, "nor mountstats");
+	must(chdir("/") == 0);
+}
+
 int main(int argc, char **argv)
 {
 	tap_start();
@@ -370,5 +386,6 @@ int main(int argc, char **argv)
 	check_sysfs();
 	check_devices();
 	check_refusals();
+	check_task();
 	return tap_done();
 }
