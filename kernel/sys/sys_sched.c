@@ -440,7 +440,7 @@ static void set_ioprio(struct thread *t, s32 value, long *result)
 SYSCALL2(ioprio_get, int, which, s32, who)
 {
 	return for_each_meant(
-		which - 1, who,
+		(int)((u32)which - 1), who,
 		which == IOPRIO_WHO_PROCESS ? own_ioprio : best_ioprio, 0);
 }
 
@@ -463,5 +463,5 @@ SYSCALL3(ioprio_set, int, which, s32, who, s32, ioprio)
 	default:
 		return -EINVAL;
 	}
-	return for_each_meant(which - 1, who, set_ioprio, ioprio);
+	return for_each_meant((int)((u32)which - 1), who, set_ioprio, ioprio);
 }
