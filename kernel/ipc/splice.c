@@ -46,7 +46,7 @@ bool file_can_splice(const struct file *f)
 static void lock_both(struct pipe *a, struct pipe *b)
 {
 	mutex_lock(a < b ? &a->lock : &b->lock);
-	mutex_lock(a < b ? &b->lock : &a->lock);
+	mutex_lock_nested(a < b ? &b->lock : &a->lock);
 }
 
 /* Sleep until both ends may be ready: 1, locks held; else none is. */
