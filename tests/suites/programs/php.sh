@@ -69,13 +69,13 @@ head -c 3000000 /dev/zero >/tmp/body
 [ "$(curl -sS --max-time 20 "$url/?size=2000000" | wc -c)" = 2000016 ]
 many() {
 	for i in $(seq 20); do
-		curl -sS --max-time 20 "$url/?slow=1&size=100$1-[1-5]" | wc -c &
+		curl -sS --max-time 20 "$url/?slow=1&size=1000" | wc -c &
 	done | sort | uniq -c | tr -s ' '
 }
-[ "$(many)" = ' 20 580' ]
+[ "$(many)" = ' 20 1016' ]
 kill -USR2 $fpm
 until [ "$(grep -c 'ready to handle' /tmp/fpm.log)" = 2 ]; do sleep 0.05; done
-[ "$(many)" = ' 20 580' ]
+[ "$(many)" = ' 20 1016' ]
 kill -QUIT $nginx
 wait $nginx
 kill -QUIT $fpm
