@@ -88,6 +88,11 @@ uint64_t limit_private_bytes(UNUSED int pid)
 	return 0;
 }
 
+void limit_end(struct instance *in, UNUSED uint64_t used)
+{
+	in->end = END_OOM;
+}
+
 void instance_end(struct instance *in, enum instance_end end, int status,
 		  const char *fmt, ...)
 {
