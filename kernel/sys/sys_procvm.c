@@ -115,11 +115,12 @@ static s64 transfer(s32 pid, uaddr_t near, u64 nnear, struct far_iov far,
 	struct uio u;
 	s64 ret;
 
-	if (nnear > UIO_MAX_IOV || far.n > UIO_MAX_IOV)
+	if (nnear > UIO_MAX_IOV)
 		return -EINVAL;
 	ret = uio_import(&u, near, (u32)nnear, fast, &alloc);
+	/* With nothing to copy Linux does not look at the far side at all. */
 	if (!ret && u.left && far.n)
-		ret = space_of(pid, &mm);
+		ret = far.n > UIO_MAX_IOV ? -EINVAL : space_of(pid, &mm);
 	if (!ret && mm)
 		ret = copy_all(mm, &u, far.at, far.n, is_write);
 	if (mm)

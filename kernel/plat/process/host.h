@@ -110,8 +110,8 @@ struct plat_space {
 	s32 host_pid; /* 0: free */
 	u32 nthreads; /* host threads in it, atomic */
 	u32 next_free;
-	nsec_t cputime;		 /* final, once it is gone */
-	struct plat_times times; /* last known */
+	nsec_t cputime; /* final, once it is gone */
+	struct cpu_split split;
 };
 
 #endif

@@ -38,6 +38,12 @@ struct plat_lend {
 	void *fpu;
 };
 
+/* Processor time in two parts, as last known. */
+struct cpu_split {
+	struct plat_times times;
+	nsec_t split_at; /* their sum when the host was last asked */
+};
+
 struct plat_slot {
 	struct cpu_block cpu; /* GS:0 */
 	u32 kicked;	      /* CPU_KICKED: a kick came since the last exit */
@@ -54,7 +60,7 @@ struct plat_slot {
 	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
 	u32 next_free;	/* index + 1 of the next free slot */
 	nsec_t cputime; /* last known */
-	struct plat_times times;
+	struct cpu_split split;
 	struct plat_fault fault;      /* of the program, for the upcall */
 	struct plat_fault copy_fault; /* of the last failed user copy */
 };

@@ -93,7 +93,7 @@ found:
 	s->host_pid = 0;
 	s->nthreads = 1;
 	s->cputime = 0;
-	s->times = (struct plat_times){ 0, 0 };
+	s->split = (struct cpu_split){ .split_at = 0 };
 	return s;
 }
 
@@ -229,7 +229,7 @@ void plat_thread_exit(u32 *done, bool last)
 	kassert(!s->lend);
 	atomic_fetch_sub(&space->nthreads, 1);
 	if (last) {
-		plat_space_times(space, &space->times);
+		plat_space_times(space, &space->split.times);
 		space_free(space);
 	}
 	atomic_store(&s->kick_tid, 0);

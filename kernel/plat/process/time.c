@@ -28,6 +28,8 @@ nsec_t plat_clock(enum plat_clock clock)
 	return ts.sec * NSEC_PER_SEC + ts.nsec;
 }
 
+#define SPLIT_STEP NSEC_PER_MSEC
+
 /* The host's clock id of a process's or (own process only) thread's time. */
 enum { CPU_PROF = 0, CPU_VIRT = 1, CPU_SCHED = 2, CPU_THREAD = 4 };
 
@@ -57,6 +59,19 @@ static void split_time(nsec_t total, nsec_t user, nsec_t both,
 	now.system = MAX(total - now.user, last->system);
 	now.user = MAX(total - now.system, last->user);
 	*last = now;
+}
+
+/* Bring s up to `total`. The counts move at the host's tick, so they are asked
+ * for at most that often; what little came since is user time till then. */
+static void split_update(struct cpu_split *s, nsec_t total, s32 id, s64 kind)
+{
+	if (total - s->split_at < SPLIT_STEP) {
+		s->times.user = MAX(total - s->times.system, s->times.user);
+		return;
+	}
+	s->split_at = total;
+	split_time(total, host_clock(cpu_clock_of(id, CPU_VIRT | kind)),
+		   host_clock(cpu_clock_of(id, CPU_PROF | kind)), &s->times);
 }
 
 nsec_t plat_thread_cputime(struct thread *t)
@@ -99,40 +114,34 @@ nsec_t plat_space_cputime(struct plat_space *space)
 void plat_thread_times(struct thread *t, struct plat_times *times)
 {
 	struct plat_slot *s = t->slot, *me = slot_of_host();
-	nsec_t total = plat_thread_cputime(t), user = -1, both = -1;
+	nsec_t total;
 
 	*times = (struct plat_times){ 0, 0 };
 	if (!s)
 		return;
 	s = s->host;
 	if (s->space && s->space == me->space && s->host_tid) {
-		user = host_clock(
-			cpu_clock_of(s->host_tid, CPU_VIRT | CPU_THREAD));
-		both = host_clock(
-			cpu_clock_of(s->host_tid, CPU_PROF | CPU_THREAD));
+		total = plat_thread_cputime(t);
+		split_update(&s->split, total, s->host_tid, CPU_THREAD);
 	} else if (s->space && s->space->nthreads == 1) {
 		plat_space_times(s->space, times);
 		return;
 	}
-	split_time(total, user, both, &s->times);
-	*times = s->times;
+	*times = s->split.times;
 }
 
 void plat_space_times(struct plat_space *space, struct plat_times *times)
 {
-	nsec_t total = plat_space_cputime(space), user = -1, both = -1;
+	nsec_t total = plat_space_cputime(space);
 	s32 pid;
 
 	*times = (struct plat_times){ 0, 0 };
 	if (!space)
 		return;
 	pid = atomic_load(&space->host_pid);
-	if (pid) {
-		user = host_clock(cpu_clock_of(pid, CPU_VIRT));
-		both = host_clock(cpu_clock_of(pid, CPU_PROF));
-		split_time(total, user, both, &space->times);
-	}
-	*times = space->times;
+	if (pid)
+		split_update(&space->split, total, pid, 0);
+	*times = space->split.times;
 }
 
 void plat_entropy(void *buf, size_t n)
