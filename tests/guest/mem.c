@@ -588,7 +588,7 @@ static void check_remap_file(void)
 		 EINVAL, "a protection");
 	is_errno(syscall(SYS_remap_file_pages, m, 0, 0, 0, 0), EINVAL,
 		 "no length");
-	is_errno(syscall(SYS_remap_file_pages, m, page, 0, -1, 0), EINVAL,
+	is_errno(syscall(SYS_remap_file_pages, m, page, 0, -1L, 0), EINVAL,
 		 "wraps");
 	is_errno(syscall(SYS_remap_file_pages, m, -page, 0, 0, 0), EINVAL,
 		 "more than is mapped");

@@ -286,6 +286,7 @@ static void check_old_settings(void)
 	is_int(ioctl(slave, TCSETA, &old), 0, "TCSETA");
 	is_int(ioctl(slave, TCSETAW, &old), 0, "TCSETAW");
 	put("typed\n");
+	must(poll(&(struct pollfd){ slave, POLLIN, 0 }, 1, 5000) == 1);
 	is_int(ioctl(slave, TCSETAF, &old), 0, "TCSETAF");
 	ok(!is_ready(slave, POLLIN), "drops what was typed");
 	must(tcgetattr(slave, &t) == 0);
