@@ -180,12 +180,6 @@ static s64 hostfile_write(struct file *f, struct uio *u, UNUSED u64 *pos)
 	return total;
 }
 
-static s64 hostfile_lseek(UNUSED struct file *f, UNUSED s64 offset,
-			  UNUSED int whence)
-{
-	return -ESPIPE;
-}
-
 static u32 hostfile_poll(struct file *f, struct poll_table *pt)
 {
 	u32 events = EV_IN | EV_OUT | EV_RDHUP;
@@ -222,7 +216,6 @@ static const struct file_ops hostfile_fops = {
 	.name = "hostfile",
 	.read = hostfile_read,
 	.write = hostfile_write,
-	.lseek = hostfile_lseek,
 	.ioctl = hostfile_ioctl,
 	.poll = hostfile_poll,
 	.release = hostfile_release,

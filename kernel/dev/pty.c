@@ -193,12 +193,6 @@ static s64 master_write(struct file *f, struct uio *u, UNUSED u64 *pos)
 	return total;
 }
 
-static s64 master_lseek(UNUSED struct file *f, UNUSED s64 offset,
-			UNUSED int whence)
-{
-	return -ESPIPE;
-}
-
 static u32 master_poll(struct file *f, struct poll_table *pt)
 {
 	struct pty *p = f->data;
@@ -331,7 +325,6 @@ static const struct file_ops master_fops = {
 	.name = "ptmx",
 	.read = master_read,
 	.write = master_write,
-	.lseek = master_lseek,
 	.poll = master_poll,
 	.ioctl = master_ioctl,
 	.release = master_release,

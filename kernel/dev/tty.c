@@ -720,17 +720,10 @@ static long tty_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 	}
 }
 
-static s64 tty_lseek(UNUSED struct file *f, UNUSED s64 offset,
-		     UNUSED int whence)
-{
-	return -ESPIPE;
-}
-
 static const struct file_ops tty_fops = {
 	.name = "tty",
 	.read = tty_read,
 	.write = tty_write,
-	.lseek = tty_lseek,
 	.ioctl = tty_ioctl,
 	.poll = tty_poll,
 	.release = tty_release,

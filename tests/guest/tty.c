@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
 
@@ -52,6 +53,16 @@ static bool is_ready(int fd, short events)
 	return poll(&p, 1, 0) == 1 && (p.revents & events);
 }
 
+/* What moves only forward cannot be positioned, nor be sent from. */
+static void check_no_position(int fd)
+{
+	char c;
+
+	is_errno(lseek(fd, 0, SEEK_CUR), ESPIPE, "no lseek");
+	is_errno(pread(fd, &c, 1, 0), ESPIPE, "no pread");
+	is_errno(sendfile(STDOUT_FILENO, fd, NULL, 1), EINVAL, "no sendfile");
+}
+
 static void check_names(void)
 {
 	char name[64];
@@ -69,6 +80,8 @@ static void check_names(void)
 	open_pair();
 	is_str(ptsname(master), slave_name, "ptsname");
 	is_str(ttyname(slave), slave_name, "ttyname");
+	check_no_position(master);
+	check_no_position(slave);
 	ok(isatty(slave) && isatty(master), "both are terminals");
 	fstat(slave, &a);
 	stat(slave_name, &b);
