@@ -96,11 +96,11 @@ static void view_get(struct view *v, const struct pseudo_node *n)
 	v->state = state_of(p, v->thread);
 	mutex_lock(&p->lock);
 	v->nthreads = p->nthreads;
-	mutex_unlock(&p->lock);
 	if (n->tid && v->thread)
 		plat_thread_times(v->thread, &v->times);
 	else
 		process_times(p, &v->times);
+	mutex_unlock(&p->lock);
 	view_tree(v, p);
 	view_signals(v, p);
 	view_memory(v, p);

@@ -69,7 +69,9 @@ void cputime_total(struct plat_times *times, u32 *running)
 	mutex_unlock(&cpu.lock);
 	while ((p = process_next(pid))) {
 		pid = p->pid;
+		mutex_lock(&p->lock);
 		process_times(p, &one);
+		mutex_unlock(&p->lock);
 		times->user += one.user;
 		times->system += one.system;
 		*running += count_running(p);

@@ -10,7 +10,8 @@
 
 struct process;
 
-/* User and system time of a process so far. */
+/* User and system time of a process so far. p->lock held, unless p is the
+ * caller's own: its memory, whose host process is asked, must stay. */
 void process_times(struct process *p, struct plat_times *times);
 /* Of all there ever were; running: threads that do not sleep now (not NULL). */
 void cputime_total(struct plat_times *times, u32 *running);

@@ -176,7 +176,8 @@ bool process_group_exists(s32 pgid, const struct session *s);
 /* Tree lock held: no member has a parent outside the group in its session.
  * `without`: leave this process out (it is going). */
 bool process_group_is_orphaned(s32 pgid, const struct process *without);
-/* CPU time (user + system) of a process so far. */
+/* CPU time (user + system) of a process so far. p->lock held, unless p is the
+ * caller's own. */
 nsec_t process_cputime(struct process *p);
 /* What a process (without its children) has used so far. */
 void process_usage(struct process *p, struct rusage_sum *sum);
