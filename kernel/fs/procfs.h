@@ -23,9 +23,12 @@ struct process *procfs_process(const struct file *f);
 
 /* Bytes of memory the instance has and has free, as meminfo reports them. */
 u64 memory_total(void);
-/* May the caller look into p's memory and files? 0, -EACCES. */
+struct mm;
 struct process;
+/* May the caller look into p's memory and files? 0, -EACCES. */
 int procfs_may_inspect(struct process *p);
+/* The memory of a process, with a reference; NULL when it has ended. */
+struct mm *procfs_mm(struct process *p);
 u64 memory_used(void);
 
 #endif

@@ -25,8 +25,7 @@ static inline u64 ticks(nsec_t t)
 /* The thread a file is about: of its task directory, or the leader. NULL when
  * it is gone; else with a reference. */
 struct thread *procfs_thread(const struct pseudo_node *n);
-/* The parts of a process, with references; NULL when it has ended. */
-struct mm *procfs_mm(struct process *p);
+/* More parts of a process, as procfs_mm(). */
 struct fdtable *procfs_files(struct process *p);
 struct fs_context *procfs_fs(struct process *p);
 /* Fill uid and gid of a node with p's effective ones. */

@@ -84,22 +84,16 @@ static s64 copy_all(struct mm *mm, struct uio *u, uaddr_t iov, u64 niov,
 static int space_of(s32 pid, struct mm **mm)
 {
 	struct process *p = process_find(pid);
-	int err;
 
 	if (!p)
 		return -ESRCH;
-	err = procfs_may_inspect(p) ? -EPERM : 0;
-	mutex_lock(&p->lock);
-	*mm = p->mm;
-	if (*mm)
-		mm_get(*mm);
-	else if (!err)
-		err = -ESRCH;
-	mutex_unlock(&p->lock);
+	if (procfs_may_inspect(p)) {
+		process_put(p);
+		return -EPERM;
+	}
+	*mm = procfs_mm(p);
 	process_put(p);
-	if (err && *mm)
-		mm_put(*mm);
-	return err;
+	return *mm ? 0 : -ESRCH;
 }
 
 struct far_iov {
