@@ -403,10 +403,8 @@ static int open_all(void)
 		if (err)
 			return err;
 		fd = fd_install(f, n, false);
-		if (fd < 0) {
-			file_put(f);
+		if (fd < 0)
 			return fd;
-		}
 		kassert(fd == n);
 	}
 	return 0;

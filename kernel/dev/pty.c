@@ -227,16 +227,13 @@ static long open_peer(struct pty *p, u32 flags)
 {
 	char name[24];
 	struct file *f;
-	int fd, err;
+	int err;
 
 	fmt_format(name, sizeof(name), "/dev/pts/%u", p->tty.index);
 	err = path_open(AT_FDCWD, name, flags & ~(u32)O_CLOEXEC, 0, 0, &f);
 	if (err)
 		return err;
-	fd = fd_install(f, 0, (flags & O_CLOEXEC) != 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, (flags & O_CLOEXEC) != 0);
 }
 
 static long signal_slave(struct pty *p, uaddr_t sig)

@@ -224,6 +224,17 @@ int inet_name_get(struct sock *sk, bool peer, struct sock_addr *a)
 	return err;
 }
 
+int inet_shutdown_datagram(struct sock *sk, int how)
+{
+	static const u32 bits[] = { SHUT_BIT_RD, SHUT_BIT_WR, SHUT_BITS };
+
+	if (atomic_load(&sk->state) != SS_CONNECTED)
+		return -ENOTCONN;
+	atomic_fetch_or(&sk->shut, bits[how]);
+	sock_wake_all(sk);
+	return 0;
+}
+
 void inet_free(struct sock *sk)
 {
 	struct inet_sock *isk = inet_of(sk);

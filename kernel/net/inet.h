@@ -157,6 +157,8 @@ struct port_table *inet_ports(const struct sock *sk);
 /* An ephemeral port if there is none. sk.lock held. */
 int inet_autobind(struct inet_sock *isk);
 void inet_unbind(struct inet_sock *isk);
+/* shutdown() of sockets without a connection to end. */
+int inet_shutdown_datagram(struct sock *sk, int how);
 void inet_free(struct sock *sk);
 /* Once at start: read the published ports. */
 void inet_start(void);

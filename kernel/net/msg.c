@@ -149,6 +149,20 @@ s64 msg_copy(struct sock *sk, const struct msg *m, struct sock_msg *out)
 	return out->flags & MSG_TRUNC ? (s64)(m->len - skip) : (s64)n;
 }
 
+s64 msg_finish(struct sock *sk, struct msg *m, struct sock_msg *out)
+{
+	s64 ret = msg_copy(sk, m, out);
+	struct list none;
+
+	if (out->flags & MSG_PEEK) {
+		mutex_unlock(&sk->rx_lock);
+		return ret;
+	}
+	list_init(&none);
+	msg_free(m, &none);
+	return ret;
+}
+
 static void put_stamp(struct sock_msg *out, u32 flags, nsec_t stamp)
 {
 	bool is_new = flags & SF_TIMESTAMP_NEW;

@@ -40,6 +40,9 @@ int msg_wait(struct sock *sk, u32 flags, struct msg **m);
 /* Copy a message out; the result of recvmsg, sets MSG_TRUNC. With MSG_PEEK and
  * SO_PEEK_OFF *m may be a later one, and `skip` bytes of it are left out. */
 s64 msg_copy(struct sock *sk, const struct msg *m, struct sock_msg *out);
+/* The rest of a receive after msg_wait(), of messages that carry no files: copy
+ * out, then free m, or leave it queued and unlock rx_lock with MSG_PEEK. */
+s64 msg_finish(struct sock *sk, struct msg *m, struct sock_msg *out);
 /* Tell the receiver when it came and what was lost before, if it wants. */
 void msg_put_stamps(struct sock *sk, struct sock_msg *out, nsec_t stamp);
 /* Drop all that is queued. */

@@ -353,9 +353,7 @@ static s64 nl_send(struct sock *sk, struct sock_msg *m)
 
 static s64 nl_recv(struct sock *sk, struct sock_msg *m)
 {
-	struct list none;
 	struct msg *msg;
-	s64 ret;
 	int err;
 
 	if (m->flags & MSG_OOB)
@@ -368,14 +366,7 @@ static s64 nl_recv(struct sock *sk, struct sock_msg *m)
 		m->addr->family = AF_NETLINK;
 		m->addr->len = sizeof(m->addr->nl);
 	}
-	ret = msg_copy(sk, msg, m);
-	if (m->flags & MSG_PEEK) {
-		mutex_unlock(&sk->rx_lock);
-		return ret;
-	}
-	list_init(&none);
-	msg_free(msg, &none);
-	return ret;
+	return msg_finish(sk, msg, m);
 }
 
 static int nl_bind(struct sock *sk, const struct sock_addr *a)

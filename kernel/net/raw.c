@@ -324,9 +324,7 @@ static s64 raw_send(struct sock *sk, struct sock_msg *m)
 static s64 raw_recv(struct sock *sk, struct sock_msg *m)
 {
 	struct inet_addr from = { .port = 0 };
-	struct list none;
 	struct msg *msg;
-	s64 ret;
 	int err;
 
 	if (m->flags & (MSG_OOB | MSG_ERRQUEUE))
@@ -340,14 +338,7 @@ static s64 raw_recv(struct sock *sk, struct sock_msg *m)
 	memcpy(from.ip, msg->from_ip, 16);
 	if (m->addr)
 		inet_addr_format(&from, sk->domain, m->addr);
-	ret = msg_copy(sk, msg, m);
-	if (m->flags & MSG_PEEK) {
-		mutex_unlock(&sk->rx_lock);
-		return ret;
-	}
-	list_init(&none);
-	msg_free(msg, &none);
-	return ret;
+	return msg_finish(sk, msg, m);
 }
 
 static int raw_bind(struct sock *sk, const struct sock_addr *a)
@@ -468,17 +459,6 @@ static int raw_getsockopt(struct sock *sk, int level, int name, void *value,
 	return 0;
 }
 
-static int raw_shutdown(struct sock *sk, int how)
-{
-	static const u32 bits[] = { SHUT_BIT_RD, SHUT_BIT_WR, SHUT_BITS };
-
-	if (atomic_load(&sk->state) != SS_CONNECTED)
-		return -ENOTCONN;
-	atomic_fetch_or(&sk->shut, bits[how]);
-	sock_wake_all(sk);
-	return 0;
-}
-
 static u32 raw_poll(struct sock *sk, struct poll_table *pt)
 {
 	u32 ev = EV_WRITE;
@@ -526,7 +506,7 @@ static const struct sock_ops raw_ops = {
 	.name_get = raw_name_get,
 	.send = raw_send,
 	.recv = raw_recv,
-	.shutdown = raw_shutdown,
+	.shutdown = inet_shutdown_datagram,
 	.poll = raw_poll,
 	.setsockopt = raw_setsockopt,
 	.getsockopt = raw_getsockopt,

@@ -433,8 +433,6 @@ static void put_pidfd(struct control_out *c, s32 pid, bool cloexec)
 	if (fd == 0)
 		fd = fd_install(f, 0, cloexec);
 	control_put(c, SOL_SOCKET, SCM_PIDFD, &fd, sizeof(fd));
-	if (fd < 0 && f)
-		file_put(f);
 }
 
 void control_put_scm(struct control_out *c, struct sock *sk, struct scm *scm,

@@ -514,7 +514,7 @@ static int get_peer_pidfd(struct sock *sk)
 {
 	struct process *p;
 	struct file *f;
-	int fd, err;
+	int err;
 
 	if (sk->domain != AF_UNIX || sk->peer_cred.pid == 0 ||
 	    atomic_load_acquire(&sk->state) == SS_CLOSED)
@@ -526,10 +526,7 @@ static int get_peer_pidfd(struct sock *sk)
 	process_put(p);
 	if (err)
 		return err;
-	fd = fd_install(f, 0, true);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, true);
 }
 
 static int get_peer_name(struct sock *sk, void *value, u32 *len)

@@ -485,9 +485,7 @@ static int udp_setsockopt(struct sock *sk, int level, int name,
 static s64 take_queued(struct sock *sk, struct sock_msg *m)
 {
 	struct inet_addr from;
-	struct list none;
 	struct msg *msg;
-	s64 ret;
 	int err = msg_wait(sk, m->flags | MSG_DONTWAIT, &msg);
 
 	if (err || !msg) {
@@ -501,14 +499,7 @@ static s64 take_queued(struct sock *sk, struct sock_msg *m)
 	if (m->addr)
 		inet_addr_format(&from, sk->domain, m->addr);
 	udp_control_out(inet_of(sk), m, msg);
-	ret = msg_copy(sk, msg, m);
-	if (m->flags & MSG_PEEK) {
-		mutex_unlock(&sk->rx_lock);
-		return ret;
-	}
-	list_init(&none);
-	msg_free(msg, &none);
-	return ret;
+	return msg_finish(sk, msg, m);
 }
 
 /* One datagram off an outside descriptor; from is what it comes from unless the
@@ -705,17 +696,6 @@ static int udp_connect(struct sock *sk, const struct sock_addr *a,
 	return err;
 }
 
-static int udp_shutdown(struct sock *sk, int how)
-{
-	static const u32 bits[] = { SHUT_BIT_RD, SHUT_BIT_WR, SHUT_BITS };
-
-	if (atomic_load(&sk->state) != SS_CONNECTED)
-		return -ENOTCONN;
-	atomic_fetch_or(&sk->shut, bits[how]);
-	sock_wake_all(sk);
-	return 0;
-}
-
 static u32 udp_poll(struct sock *sk, struct poll_table *pt)
 {
 	struct plat_pollfd fds[UDP_HFDS];
@@ -795,7 +775,7 @@ const struct sock_ops udp_ops = {
 	.name_get = inet_name_get,
 	.send = udp_send,
 	.recv = udp_recv,
-	.shutdown = udp_shutdown,
+	.shutdown = inet_shutdown_datagram,
 	.poll = udp_poll,
 	.setsockopt = udp_setsockopt,
 	.getsockopt = inet_getsockopt,

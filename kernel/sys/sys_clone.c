@@ -127,7 +127,7 @@ SYSCALL2(pidfd_open, s32, pid, u32, flags)
 {
 	struct process *p;
 	struct file *f;
-	int fd, err;
+	int err;
 
 	if (flags & ~(u32)PIDFD_FLAGS_NONBLOCK)
 		return syscall_unsupported("pidfd_open flags", flags, EINVAL);
@@ -144,10 +144,7 @@ SYSCALL2(pidfd_open, s32, pid, u32, flags)
 	process_put(p);
 	if (err)
 		return err;
-	fd = fd_install(f, 0, true);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, true);
 }
 
 SYSCALL4(pidfd_send_signal, int, fd, int, sig, uaddr_t, info_at, u32, flags)

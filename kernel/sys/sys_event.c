@@ -21,14 +21,9 @@
 /* Give a new file a descriptor. The file's reference is taken over. */
 static long install(int err, struct file *f, bool cloexec)
 {
-	int fd;
-
 	if (err)
 		return err;
-	fd = fd_install(f, 0, cloexec);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, cloexec);
 }
 
 /* --- epoll --------------------------------------------------------------- */

@@ -23,15 +23,10 @@ struct owner_ex { /* struct f_owner_ex */
 
 static long fcntl_dup(struct file *f, u64 min, bool cloexec)
 {
-	long fd;
-
 	if (min >= rlimit_current(RLIM_NOFILE))
 		return -EINVAL;
 	file_get(f);
-	fd = fd_install(f, (int)min, cloexec);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, (int)min, cloexec);
 }
 
 static long set_flags(struct file *f, int fd, u32 arg)

@@ -11,17 +11,14 @@
 static long do_init(u32 flags)
 {
 	struct file *f;
-	int fd, err;
+	int err;
 
 	if (flags & ~(u32)(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
 	err = inotify_new(flags & O_NONBLOCK, &f);
 	if (err)
 		return err;
-	fd = fd_install(f, 0, flags & O_CLOEXEC);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, flags & O_CLOEXEC);
 }
 
 SYSCALL0(inotify_init)

@@ -135,8 +135,6 @@ SYSCALL1(dup, int, fd)
 		return -EBADF;
 	file_get(r.file);
 	ret = fd_install(r.file, 0, false);
-	if (ret < 0)
-		file_put(r.file);
 	fd_put(r);
 	return ret;
 }
@@ -178,7 +176,7 @@ SYSCALL2(memfd_create, uaddr_t, name_addr, u32, flags)
 	char name[MEMFD_NAME_MAX + 1];
 	struct file *f;
 	s64 len;
-	int fd, err;
+	int err;
 
 	if (flags & ~(u32)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
 		return syscall_unsupported("memfd_create flags", flags, EINVAL);
@@ -188,8 +186,5 @@ SYSCALL2(memfd_create, uaddr_t, name_addr, u32, flags)
 	err = memfd_new(name, O_RDWR | O_LARGEFILE, seals, &f);
 	if (err)
 		return err;
-	fd = fd_install(f, 0, (flags & MFD_CLOEXEC) != 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, (flags & MFD_CLOEXEC) != 0);
 }

@@ -78,7 +78,7 @@ SYSCALL3(socket, u32, domain, u32, type, u32, protocol)
 {
 	struct sock *sk;
 	struct file *f;
-	int fd, err = check_type(type);
+	int err = check_type(type);
 
 	if (!err)
 		err = sock_create(domain, type & SOCK_TYPE_MASK, protocol, &sk);
@@ -86,10 +86,7 @@ SYSCALL3(socket, u32, domain, u32, type, u32, protocol)
 		err = sock_file_new(sk, type & SOCK_NONBLOCK, &f);
 	if (err)
 		return err;
-	fd = fd_install(f, 0, type & SOCK_CLOEXEC);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install(f, 0, type & SOCK_CLOEXEC);
 }
 
 static int pair_files(struct sock *pair[2], u32 flags, struct file *f[2])

@@ -320,6 +320,8 @@ int fd_install(struct file *f, int min, bool cloexec)
 	if (fd >= 0)
 		atomic_store_release(&t->array->files[fd], f);
 	table_unlock(t, is_locked);
+	if (fd < 0)
+		file_put(f);
 	return fd;
 }
 

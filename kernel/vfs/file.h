@@ -174,8 +174,8 @@ static inline void fd_put(struct fdref r)
 	if (r.has_ref)
 		fd_put_slow(r);
 }
-/* Install f (reference taken over on success) at the lowest free number >=
- * min: the number, or -EMFILE. */
+/* Install f at the lowest free number >= min: the number, or -EMFILE. The
+ * caller's reference is taken over; on failure it is put. */
 int fd_install(struct file *f, int min, bool cloexec);
 /* Reserve first, publish later, for calls that must not fail after. */
 /* How many descriptors the table has room for before it grows. */
