@@ -163,6 +163,40 @@ void plat_trace(const char *text, size_t n);
 /* --- 5. Block devices: with volumes ----------------------------------------
  */
 
+enum plat_block_op {
+	PLAT_BLOCK_READ,
+	PLAT_BLOCK_WRITE,   /* visible to reads when done; durable by FLUSH */
+	PLAT_BLOCK_FLUSH,   /* all writes done before it was submitted are
+			     * durable; offset and buffers ignored */
+	PLAT_BLOCK_RESERVE, /* later writes to the range find room: -ENOSPC */
+	PLAT_BLOCK_DISCARD, /* contents no longer matter; reads as zero */
+};
+
+struct plat_block_info {
+	u64 size; /* bytes, a multiple of 512 */
+	bool is_readonly;
+};
+
+/* One request, in memory of the caller until done() is called: exactly once,
+ * by any thread, perhaps before plat_block_submit() returns. Offsets and
+ * lengths are multiples of 512; buffers may be kernel or user addresses (of
+ * the current space: then submit and wait in that space). result: 0 or -errno
+ * (-EIO, -ENOSPC, -EFAULT); no partial success. */
+struct plat_block_io {
+	enum plat_block_op op;
+	u32 device;
+	u64 offset, len;
+	const struct plat_iovec *iov; /* sums to len; at most 1024 */
+	u32 niov;
+	int result;
+	void (*done)(struct plat_block_io *io);
+	void *owner; /* of the submitter */
+};
+
+u32 plat_block_count(void); /* devices are numbered from 0 */
+int plat_block_info(u32 device, struct plat_block_info *info);
+void plat_block_submit(struct plat_block_io *io);
+
 /* --- 6. Outside descriptors ("hfd"): stdio and brokered sockets ------------
  */
 /*

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block devices: what filesystems read and write. The calls here wait; several
+ * threads may be in them at once. A device's operations are the platform's, or
+ * a test's (one that loses power, fails or fills up).
+ */
+#ifndef JIFFY_KERNEL_DEV_BLOCK_H
+#define JIFFY_KERNEL_DEV_BLOCK_H
+
+#include "kernel/plat/plat.h"
+
+struct block_device;
+
+struct block_ops {
+	/* As plat_block_submit(): calls io->done() exactly once. */
+	void (*submit)(struct block_device *d, struct plat_block_io *io);
+	/* The size now, in bytes (online growth). */
+	u64 (*size)(struct block_device *d);
+};
+
+struct block_device {
+	const struct block_ops *ops;
+	u32 number; /* the platform's */
+	bool is_readonly;
+	char name[16]; /* "vda": in the log, /proc/partitions, mountinfo */
+	void *data;    /* of the ops */
+};
+
+/* Devices of the platform, made at boot: NULL past the last. */
+struct block_device *block_device(u32 number);
+u64 block_size(struct block_device *d); /* bytes */
+
+/* Wait for one request: 0, -EIO, -ENOSPC, -EROFS (writes to a read-only
+ * device), -EINVAL (past the end). buf is kernel memory. Offsets and lengths
+ * in bytes, multiples of 512. */
+int block_read(struct block_device *d, u64 offset, void *buf, u64 len);
+int block_write(struct block_device *d, u64 offset, const void *buf, u64 len);
+/* The same for several buffers (kernel's or, in its own space, the
+ * program's), one request. */
+int block_rw(struct block_device *d, enum plat_block_op op, u64 offset,
+	     const struct plat_iovec *iov, u32 niov);
+/* All writes that returned before the call are on stable storage. */
+int block_flush(struct block_device *d);
+/* Later writes to the range will not fail for lack of room: 0, -ENOSPC. Cheap
+ * when repeated. */
+int block_reserve(struct block_device *d, u64 offset, u64 len);
+/* A hint: the contents no longer matter. */
+void block_discard(struct block_device *d, u64 offset, u64 len);
+
+#endif
