@@ -35,7 +35,7 @@ FUZZ_BINARIES := $(addprefix $(O)/fuzz/,$(sort $(FUZZ_TARGETS)))
 # The syscall fuzzer, a guest program: its grammar is the kernel's tables.
 SYSCALL_FUZZ_SRCS := $(wildcard tests/fuzz/syscalls/*.c)
 $(O)/fuzz/fuzz_syscalls: $(SYSCALL_FUZZ_SRCS) kernel/sys/table.h \
-		kernel/sys/flags.h $(wildcard tests/fuzz/syscalls/*.h)
+		$(wildcard kernel/sys/flags*.h) $(wildcard tests/fuzz/syscalls/*.h)
 	@mkdir -p $(@D)
 	@echo "  FUZZ fuzz_syscalls"
 	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -Werror -I. -static -pthread \

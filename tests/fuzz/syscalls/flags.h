@@ -11,8 +11,12 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/falloc.h>
+#include <linux/fiemap.h>
 #include <linux/futex.h>
+#include <linux/fs.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
+#include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/random.h>
 #include <linux/sockios.h>
@@ -37,10 +41,18 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
+
+/* <asm/termbits.h> and the C library's <termios.h> do not go together. */
+struct termios2 {
+	unsigned flags[4];
+	unsigned char line, cc[19];
+	unsigned ispeed, ospeed;
+};
 
 /* clang-format off */
 #ifndef SOL_UDP
@@ -102,6 +114,33 @@
 #endif
 #ifndef MS_LAZYTIME
 #define MS_LAZYTIME (1 << 25)
+#endif
+#ifndef SCHED_FLAG_RESET_ON_FORK
+#define SCHED_FLAG_RESET_ON_FORK 1
+#endif
+#ifndef SCHED_FLAG_RECLAIM
+#define SCHED_FLAG_RECLAIM 2
+#endif
+#ifndef SCHED_FLAG_DL_OVERRUN
+#define SCHED_FLAG_DL_OVERRUN 4
+#endif
+#ifndef SCHED_FLAG_KEEP_POLICY
+#define SCHED_FLAG_KEEP_POLICY 8
+#endif
+#ifndef SCHED_FLAG_KEEP_PARAMS
+#define SCHED_FLAG_KEEP_PARAMS 16
+#endif
+#ifndef SCHED_FLAG_UTIL_CLAMP_MIN
+#define SCHED_FLAG_UTIL_CLAMP_MIN 32
+#endif
+#ifndef SCHED_FLAG_UTIL_CLAMP_MAX
+#define SCHED_FLAG_UTIL_CLAMP_MAX 64
+#endif
+#ifndef SCHED_RESET_ON_FORK
+#define SCHED_RESET_ON_FORK 0x40000000
+#endif
+#ifndef F_CANCELLK
+#define F_CANCELLK 1029
 #endif
 #ifndef P_PIDFD
 #define P_PIDFD 3

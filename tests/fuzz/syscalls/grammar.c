@@ -55,7 +55,7 @@ struct flag_group {
 	bool is_mask; /* all are single bits: several make sense */
 };
 
-static struct flag_group groups[96];
+static struct flag_group groups[128];
 static unsigned ngroups;
 
 static void groups_init(void)
