@@ -91,16 +91,14 @@ int plat_broker_call(const void *request, size_t n, void *reply, size_t size,
 int plat_broker_event(void *event, size_t size, nsec_t deadline)
 {
 	struct plat_pollfd p = { plat_state.event_fd, 1 /* POLLIN */, 0 };
-	int n = spawn_serve() ? -EINTR : 0;
+	int n;
 
-	while (n == 0) {
-		n = plat_hfd_poll(&p, 1, deadline);
-		if (n == -EINTR && spawn_serve())
-			n = 0;
-		else if (n == 0)
-			return 0;
-	}
-	if (n < 0)
+	/* One kick may stand for several: the caller looks at its timers,
+	 * too, before it waits again. */
+	if (spawn_serve())
+		return -EINTR;
+	n = plat_hfd_poll(&p, 1, deadline);
+	if (n <= 0)
 		return n;
 	if (p.revents & 1) {
 		struct plat_iovec iov = { (u64)event, size };
