@@ -35,9 +35,7 @@ static int read_process(s32 pid, nsec_t *now)
 
 	if (!p)
 		return -EINVAL;
-	mutex_lock(&p->lock);
 	*now = process_cputime(p);
-	mutex_unlock(&p->lock);
 	process_put(p);
 	return 0;
 }

@@ -41,6 +41,7 @@ static void child_entry(struct thread *t)
 
 static void fork_entry(struct thread *t)
 {
+	process_set_space(t->proc);
 	mm_fork_finish(t->proc->mm);
 	child_entry(t);
 }
@@ -411,6 +412,7 @@ static int process_start(struct process *p, const struct clone_request *req)
 		t->rseq_sig = current()->rseq_sig;
 		err = plat_thread_fork(t, fork_entry, &p->mm->space);
 	} else if (!(req->flags & CLONE_VFORK)) {
+		process_set_space(p);
 		err = plat_thread_start(t, child_entry);
 	} else {
 		start_borrowed(t);

@@ -8,7 +8,6 @@
 #include "kernel/proc/cputime.h"
 
 #include "kernel/kernel.h"
-#include "kernel/mm/mm.h"
 #include "kernel/proc/process.h"
 #include "kernel/proc/waitq.h"
 
@@ -26,14 +25,12 @@ static struct {
 
 void process_times(struct process *p, struct plat_times *times)
 {
-	struct mm *mm = p->mm;
+	struct plat_space *space = atomic_load_acquire(&p->space);
 
-	if (!mm || !mm->space)
+	if (!space)
 		*times = p->cpu_times;
-	else if (p->leader && p->leader->is_borrowed)
-		*times = (struct plat_times){ 0, 0 };
 	else
-		plat_space_times(mm->space, times);
+		plat_space_times(space, times);
 }
 
 void cputime_keep(struct process *p)
@@ -69,9 +66,7 @@ void cputime_total(struct plat_times *times, u32 *running)
 	mutex_unlock(&cpu.lock);
 	while ((p = process_next(pid))) {
 		pid = p->pid;
-		mutex_lock(&p->lock);
 		process_times(p, &one);
-		mutex_unlock(&p->lock);
 		times->user += one.user;
 		times->system += one.system;
 		*running += count_running(p);

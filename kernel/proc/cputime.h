@@ -10,8 +10,8 @@
 
 struct process;
 
-/* User and system time of a process so far. p->lock held, unless p is the
- * caller's own: its memory, whose host process is asked, must stay. */
+/* User and system time of a process so far. No lock needed: timer callbacks
+ * ask, too, who may hold none of the process's. */
 void process_times(struct process *p, struct plat_times *times);
 /* Of all there ever were; running: threads that do not sleep now (not NULL). */
 void cputime_total(struct plat_times *times, u32 *running);

@@ -389,6 +389,7 @@ static void exec_entry(struct thread *t)
 	struct exec_state *st = t->exec;
 
 	t->exec = NULL;
+	process_set_space(t->proc);
 	mm_reset(t->proc->mm);
 	commit(st, t, plat_thread_frame(t));
 	thread_enter_user(t);

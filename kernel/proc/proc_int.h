@@ -39,6 +39,8 @@ bool process_remove_thread(struct process *p, struct thread *t);
 /* Give the calling thread a root and directory of its own, or, for_all, make
  * them the process's. Takes fs over; NULL: none of its own. */
 void thread_set_fs(struct thread *t, struct fs_context *fs, bool for_all);
+/* p's memory, which may be shared, has got its place: time counts from now. */
+void process_set_space(struct process *p);
 /* Take p's own parts away (files, fs, mm ...), as the last thread of p. */
 void process_release_parts(struct process *p);
 /* The executable: held with writes denied. -ETXTBSY if open for writing. */

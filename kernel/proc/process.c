@@ -302,6 +302,11 @@ void thread_set_fs(struct thread *t, struct fs_context *fs, bool for_all)
 		fs_context_put(old_shared);
 }
 
+void process_set_space(struct process *p)
+{
+	atomic_store_release(&p->space, p->mm->space);
+}
+
 /* --- The end of a process's parts ---------------------------------------- */
 
 void process_release_parts(struct process *p)
@@ -315,6 +320,7 @@ void process_release_parts(struct process *p)
 	mutex_lock(&p->lock);
 	if (p->mm) {
 		process_times(p, &p->cpu_times);
+		atomic_store_release(&p->space, NULL);
 		p->own_usage.max_rss_kib = p->mm->peak_rss >> 10;
 	}
 	files = p->files;
@@ -341,13 +347,11 @@ void process_release_parts(struct process *p)
 
 nsec_t process_cputime(struct process *p)
 {
-	struct mm *mm = p->mm;
+	struct plat_space *space = atomic_load_acquire(&p->space);
 
-	if (!mm || !mm->space)
+	if (!space)
 		return p->cpu_times.user + p->cpu_times.system;
-	if (p->leader && p->leader->is_borrowed)
-		return 0; /* its host thread's time is its parent's */
-	return plat_space_cputime(mm->space);
+	return plat_space_cputime(space);
 }
 
 void process_usage(struct process *p, struct rusage_sum *sum)
@@ -484,6 +488,7 @@ static void init_entry(struct thread *t)
 	char blame[EXEC_BLAME_SIZE] = "";
 	long err;
 
+	process_set_space(t->proc);
 	memcpy(&args, (void *)t->restart.arg[0], sizeof(args));
 	kfree((void *)t->restart.arg[0]);
 	memset(f, 0, sizeof(*f));

@@ -86,6 +86,10 @@ struct process {
 	struct waitq stop_wait;	 /* stopped threads of this process */
 
 	struct mm *mm;
+	/* What mm lies in, whose processor time is the process's. NULL: no
+	 * longer or not yet running, or on its vfork parent's time. Atomic;
+	 * spaces are never freed, so nothing need be held to ask one. */
+	struct plat_space *space;
 	struct fdtable *files;
 	struct fs_context *fs;	/* of threads that have none of their own */
 	bool files_shared;	/* with another process (CLONE_FILES) */
@@ -176,8 +180,7 @@ bool process_group_exists(s32 pgid, const struct session *s);
 /* Tree lock held: no member has a parent outside the group in its session.
  * `without`: leave this process out (it is going). */
 bool process_group_is_orphaned(s32 pgid, const struct process *without);
-/* CPU time (user + system) of a process so far. p->lock held, unless p is the
- * caller's own. */
+/* CPU time (user + system) of a process so far. No lock needed. */
 nsec_t process_cputime(struct process *p);
 /* What a process (without its children) has used so far. */
 void process_usage(struct process *p, struct rusage_sum *sum);

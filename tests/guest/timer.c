@@ -351,8 +351,45 @@ static void check_restart(void)
 	is_int(tap_wait(pid), 0, "sleeps on after SIGCONT");
 }
 
-int main(void)
+/* A vfork child arms a timer, then leaves the memory it has borrowed while the
+ * timer looks at its time. */
+static void check_exec(void)
 {
+	static const int which[] = { ITIMER_PROF, ITIMER_VIRTUAL };
+	static const int sigs[] = { SIGPROF, SIGVTALRM };
+	struct itimerval it = { { 0, 1000 }, { 0, 1000 } };
+	char *args[] = { "timer", "spin", NULL };
+	int ended[2] = { 0, 0 };
+
+	tap_group("timers of processor time and exec");
+	for (int i = 0; i < 60; i++) {
+		pid_t pid = vfork();
+
+		if (pid == 0) {
+			syscall(SYS_setitimer, which[i % 2], &it, NULL);
+			execv("/proc/self/exe", args);
+			_exit(99);
+		}
+		ended[i % 2] += tap_wait(pid) == 1000 + sigs[i % 2];
+	}
+	is_int(ended[0], 30, "ITIMER_PROF outlives it");
+	is_int(ended[1], 30, "ITIMER_VIRTUAL, too");
+}
+
+static int spin(void)
+{
+	volatile int run = 1;
+
+	alarm(TAP_SECONDS);
+	while (run)
+		;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "spin"))
+		return spin();
 	tap_start();
 	check_signal();
 	check_short();
@@ -361,5 +398,6 @@ int main(void)
 	check_long_period();
 	check_clocks();
 	check_restart();
+	check_exec();
 	return tap_done();
 }
