@@ -55,6 +55,18 @@ struct boot_string { /* bytes in data, without terminator in len, with one */
 	uint32_t len;
 };
 
+#define BOOT_VOLUMES_MAX 16
+enum boot_volume_flags { BOOT_VOLUME_READONLY = 1 };
+
+/* A file of the host as a block device, number i in the table. */
+struct boot_volume {
+	int32_t fd;	/* locked by the monitor on this very description */
+	uint32_t flags; /* enum boot_volume_flags */
+	uint64_t size;	/* bytes, a multiple of 512; may grow later */
+	struct boot_string name; /* for messages */
+	struct boot_string path; /* where it is mounted */
+};
+
 enum boot_phase {	      /* boot.phase_ns[]: CLOCK_MONOTONIC of the host */
 		  BOOT_T_CLI, /* the command started (from the spec; 0 unknown)
 			       */
@@ -129,6 +141,9 @@ struct boot_block {
 	uint32_t pad1;
 	uint64_t host_memory; /* bytes the machine has; 0 unknown */
 	uint8_t entropy[64];
+	uint32_t nvolumes;
+	uint32_t pad3;
+	struct boot_volume volumes[BOOT_VOLUMES_MAX];
 
 	/* Written by both at start (phases), then by the kernel. */
 	uint64_t phase_ns[BOOT_T_COUNT];

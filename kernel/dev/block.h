@@ -8,6 +8,7 @@
 #define JIFFY_KERNEL_DEV_BLOCK_H
 
 #include "kernel/plat/plat.h"
+#include "kernel/proc/lock.h"
 
 struct block_device;
 
@@ -22,13 +23,23 @@ struct block_device {
 	const struct block_ops *ops;
 	u32 number; /* the platform's */
 	bool is_readonly;
-	char name[16]; /* "vda": in the log, /proc/partitions, mountinfo */
-	void *data;    /* of the ops */
+	char name[16];	 /* "vda": in the log, /proc/partitions, mountinfo */
+	void *data;	 /* of the ops */
+	bool is_claimed; /* atomic: block_claim() */
+	struct mutex reserve_lock;
+	u64 *reserved; /* bit per chunk: block_reserve() was there */
+	u64 nreserved; /* chunks that the bits are for */
 };
 
 /* Devices of the platform, made at boot: NULL past the last. */
 struct block_device *block_device(u32 number);
 u64 block_size(struct block_device *d); /* bytes */
+void block_init(void);			/* at boot */
+/* The device that "/dev/vda" or "vda" names, or NULL. */
+struct block_device *block_find(const char *source);
+/* Whoever mounts a device has it alone: 0, -EBUSY. */
+int block_claim(struct block_device *d);
+void block_release(struct block_device *d);
 
 /* Wait for one request: 0, -EIO, -ENOSPC, -EROFS (writes to a read-only
  * device), -EINVAL (past the end). buf is kernel memory. Offsets and lengths

@@ -115,6 +115,8 @@ static uint32_t verdict(uint32_t nr, const uint64_t *args)
 #define rule_getsockopt 1
 #define rule_ioctl 1
 #define rule_membarrier 1
+#define rule_volume 1
+#define rule_fallocate 1
 #define HOSTCALL(name, rule, reason) { __NR_##name, #name, rule },
 static const struct {
 	uint32_t nr;
@@ -243,6 +245,19 @@ static const struct {
 	{ __NR_dup3, { 9, 2, 02000000 }, true },
 	{ __NR_dup3, { 9, 3, 02000000 }, false },
 	{ __NR_dup3, { 9, 2, 0 }, false },
+	{ __NR_preadv, { 5, 0, 1, 4096 }, true },
+	{ __NR_preadv, { 0, 0, 1, 4096 }, false },
+	{ __NR_pwritev, { 5, 0, 1, 4096 }, true },
+	{ __NR_pwritev, { 1, 0, 1, 4096 }, false },
+	{ __NR_pwritev, { 2, 0, 1, 4096 }, false },
+	{ __NR_fdatasync, { 5 }, true },
+	{ __NR_fdatasync, { 1 }, false },
+	{ __NR_fallocate, { 5, 0, 0, 4096 }, true },
+	{ __NR_fallocate, { 5, 3, 0, 4096 }, true },
+	{ __NR_fallocate, { 5, 1, 0, 4096 }, false },  /* past the end */
+	{ __NR_fallocate, { 5, 8, 0, 4096 }, false },  /* COLLAPSE_RANGE */
+	{ __NR_fallocate, { 5, 16, 0, 4096 }, false }, /* ZERO_RANGE */
+	{ __NR_fallocate, { 1, 0, 0, 4096 }, false },
 	{ __NR_shutdown, { 5, 2 }, true },
 	{ __NR_shutdown, { 1, 2 }, false },
 	{ __NR_setsockopt, { 5, 1, 2 }, true },	  /* REUSEADDR */

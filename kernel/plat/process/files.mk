@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 KERNEL_SRCS += \
+	kernel/plat/process/block.c \
 	kernel/plat/process/broker.c \
 	kernel/plat/process/filter.c \
 	kernel/plat/process/hfd.c \

@@ -180,6 +180,24 @@ static void rule_shutdown(struct filter *f)
 	allow(f);
 }
 
+/* Positions of stdin, stdout and stderr are their owner's. */
+static void rule_volume(struct filter *f)
+{
+	require_not_stdio(f);
+	allow(f);
+}
+
+/* Reserve and punch: neither cuts a file. */
+static void rule_fallocate(struct filter *f)
+{
+	static const u32 modes[] = { 0, 3 }; /* PUNCH_HOLE | KEEP_SIZE */
+
+	require_not_stdio(f);
+	load_arg(f, 1);
+	require_one_of(f, modes, ARRAY_SIZE(modes));
+	allow(f);
+}
+
 static void rule_accept(struct filter *f)
 {
 	require_not_stdio(f);

@@ -74,6 +74,8 @@ struct plat_state {
 	u64 vdso_end;
 	bool has_filter;
 	bool has_host_cpus; /* the program's CPU numbers are the host's */
+	u32 nvolumes;
+	s32 volume_fd[BOOT_VOLUMES_MAX];
 };
 extern struct plat_state plat_state;
 

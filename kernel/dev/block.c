@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block devices: waiting for requests, remembering which room is reserved. The
+ * filesystems on top take turns as they like; nothing here is ordered.
+ */
+#include "kernel/dev/block.h"
+
+#include "kernel/kernel.h"
+#include "kernel/mm/heap.h"
+
+#define DEVICES_MAX 16
+#define SECTOR 512
+#define IOV_MAX 1024
+#define CHUNK_SHIFT 22 /* 4 MiB: one call of the host for a thousand blocks */
+#define CHUNK (1UL << CHUNK_SHIFT)
+#define ALIGN_RESERVE 4096UL
+
+static struct block_device devices[DEVICES_MAX];
+static u32 ndevices;
+
+/* --- Devices ------------------------------------------------------------- */
+
+static void plat_submit(UNUSED struct block_device *d, struct plat_block_io *io)
+{
+	plat_block_submit(io);
+}
+
+static u64 plat_size(struct block_device *d)
+{
+	struct plat_block_info info;
+
+	return plat_block_info(d->number, &info) ? 0 : info.size;
+}
+
+static const struct block_ops plat_ops = {
+	.submit = plat_submit,
+	.size = plat_size,
+};
+
+void block_init(void)
+{
+	u32 n = MIN(plat_block_count(), DEVICES_MAX);
+
+	for (u32 i = 0; i < n; i++) {
+		struct block_device *d = &devices[i];
+		struct plat_block_info info;
+
+		if (plat_block_info(i, &info))
+			return;
+		d->ops = &plat_ops;
+		d->number = i;
+		d->is_readonly = info.is_readonly;
+		(void)fmt_format(d->name, sizeof(d->name), "vd%c",
+				 'a' + (int)i);
+		ndevices = i + 1;
+	}
+}
+
+struct block_device *block_device(u32 number)
+{
+	return number < ndevices ? &devices[number] : NULL;
+}
+
+u64 block_size(struct block_device *d)
+{
+	return d->ops->size(d);
+}
+
+struct block_device *block_find(const char *source)
+{
+	if (strncmp(source, "/dev/", 5) == 0)
+		source += 5;
+	for (u32 i = 0; i < ndevices; i++)
+		if (strcmp(devices[i].name, source) == 0)
+			return &devices[i];
+	return NULL;
+}
+
+int block_claim(struct block_device *d)
+{
+	return atomic_xchg(&d->is_claimed, true) ? -EBUSY : 0;
+}
+
+void block_release(struct block_device *d)
+{
+	atomic_store_release(&d->is_claimed, false);
+}
+
+/* --- Requests ------------------------------------------------------------ */
+
+struct wait {
+	u32 done; /* atomic */
+};
+
+static void wake(struct plat_block_io *io)
+{
+	struct wait *w = io->owner;
+
+	atomic_store_release(&w->done, 1);
+	/* The word may be gone by now; then nobody waits on its address. */
+	plat_wake(&w->done, ~0U);
+}
+
+static int submit_and_wait(struct block_device *d, struct plat_block_io *io)
+{
+	struct wait w = { 0 };
+
+	io->device = d->number;
+	io->owner = &w;
+	io->done = wake;
+	d->ops->submit(d, io);
+	while (!atomic_load_acquire(&w.done))
+		(void)plat_wait(&w.done, 0, NSEC_MAX);
+	return io->result;
+}
+
+static int check_range(struct block_device *d, enum plat_block_op op,
+		       u64 offset, u64 len)
+{
+	u64 end;
+
+	if (offset % SECTOR || len % SECTOR || ckd_add(&end, offset, len) ||
+	    end > block_size(d))
+		return -EINVAL;
+	if (op != PLAT_BLOCK_READ && d->is_readonly)
+		return -EROFS;
+	return 0;
+}
+
+int block_rw(struct block_device *d, enum plat_block_op op, u64 offset,
+	     const struct plat_iovec *iov, u32 niov)
+{
+	struct plat_block_io io = {
+		.op = op,
+		.offset = offset,
+		.iov = iov,
+		.niov = niov,
+	};
+	int err;
+
+	for (u32 i = 0; i < niov; i++)
+		io.len += iov[i].len;
+	err = niov > IOV_MAX ? -EINVAL : check_range(d, op, offset, io.len);
+	if (err || io.len == 0)
+		return err;
+	return submit_and_wait(d, &io);
+}
+
+int block_read(struct block_device *d, u64 offset, void *buf, u64 len)
+{
+	struct plat_iovec iov = { (u64)buf, len };
+
+	return block_rw(d, PLAT_BLOCK_READ, offset, &iov, 1);
+}
+
+int block_write(struct block_device *d, u64 offset, const void *buf, u64 len)
+{
+	struct plat_iovec iov = { (u64)buf, len };
+
+	return block_rw(d, PLAT_BLOCK_WRITE, offset, &iov, 1);
+}
+
+int block_flush(struct block_device *d)
+{
+	struct plat_block_io io = { .op = PLAT_BLOCK_FLUSH };
+
+	return d->is_readonly ? 0 : submit_and_wait(d, &io);
+}
+
+/* --- Room ---------------------------------------------------------------- */
+
+static int reserve(struct block_device *d, u64 offset, u64 len)
+{
+	struct plat_block_io io = {
+		.op = PLAT_BLOCK_RESERVE,
+		.offset = offset,
+		.len = len,
+	};
+
+	return submit_and_wait(d, &io);
+}
+
+/* Have bits for all of a device of that size. Without memory there are none and
+ * every call goes to the platform. */
+static void reserve_map(struct block_device *d, u64 size)
+{
+	u64 nchunks = (size + CHUNK - 1) >> CHUNK_SHIFT;
+	u64 words = (nchunks + 63) / 64;
+	u64 *map;
+
+	if (nchunks <= d->nreserved)
+		return;
+	map = kzalloc(words * sizeof(*map));
+	if (!map)
+		return;
+	if (d->reserved)
+		memcpy(map, d->reserved, (d->nreserved + 63) / 64 * 8);
+	kfree(d->reserved);
+	d->reserved = map;
+	d->nreserved = nchunks;
+}
+
+static bool chunk_is_reserved(const struct block_device *d, u64 chunk)
+{
+	return chunk < d->nreserved &&
+	       (d->reserved[chunk / 64] >> (chunk % 64) & 1);
+}
+
+/* One chunk as a whole if there is room for it, else the part that counts. */
+static int reserve_chunk(struct block_device *d, u64 chunk, u64 size, u64 from,
+			 u64 to)
+{
+	u64 start = chunk << CHUNK_SHIFT;
+	u64 end = MIN(start + CHUNK, size);
+
+	if (chunk_is_reserved(d, chunk))
+		return 0;
+	if (reserve(d, start, end - start) == 0) {
+		/* A last chunk that is cut short may grow. */
+		if (chunk < d->nreserved && end == start + CHUNK)
+			d->reserved[chunk / 64] |= 1UL << (chunk % 64);
+		return 0;
+	}
+	from = ROUND_DOWN(MAX(from, start), ALIGN_RESERVE);
+	to = MIN(ROUND_UP(MIN(to, end), ALIGN_RESERVE), end);
+	return reserve(d, from, to - from);
+}
+
+int block_reserve(struct block_device *d, u64 offset, u64 len)
+{
+	u64 size = block_size(d), end = offset + len;
+	int err = check_range(d, PLAT_BLOCK_RESERVE, offset, len);
+
+	if (err || len == 0)
+		return err;
+	mutex_lock(&d->reserve_lock);
+	reserve_map(d, size);
+	for (u64 c = offset >> CHUNK_SHIFT;
+	     !err && c <= (end - 1) >> CHUNK_SHIFT; c++)
+		err = reserve_chunk(d, c, size, offset, end);
+	mutex_unlock(&d->reserve_lock);
+	return err;
+}
+
+void block_discard(struct block_device *d, u64 offset, u64 len)
+{
+	struct plat_block_io io = {
+		.op = PLAT_BLOCK_DISCARD,
+		.offset = offset,
+		.len = len,
+	};
+
+	if (check_range(d, PLAT_BLOCK_DISCARD, offset, len) || len == 0)
+		return;
+	mutex_lock(&d->reserve_lock);
+	for (u64 c = offset >> CHUNK_SHIFT;
+	     c <= (offset + len - 1) >> CHUNK_SHIFT && c < d->nreserved; c++)
+		d->reserved[c / 64] &= ~(1UL << (c % 64));
+	(void)submit_and_wait(d, &io);
+	mutex_unlock(&d->reserve_lock);
+}

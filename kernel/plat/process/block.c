@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block devices: plat.h group 5. A volume is a file of the host, opened and
+ * locked by the monitor; requests are positioned calls on its descriptor,
+ * made by the thread that submits, so that as many are under way as threads
+ * submit.
+ */
+#include "abi/boot.h"
+#include "kernel/kernel.h"
+#include "kernel/plat/process/host.h"
+
+#define HOST_IOV_MAX 1024
+#define HOST_PUNCH_KEEP 3 /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
+
+/* The shared block, not the copy: the monitor may have grown the volume. */
+static const struct boot_volume *volume(u32 device)
+{
+	const struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
+
+	return device < plat_state.nvolumes ? &b->volumes[device] : NULL;
+}
+
+u32 plat_block_count(void)
+{
+	return plat_state.nvolumes;
+}
+
+int plat_block_info(u32 device, struct plat_block_info *info)
+{
+	const struct boot_volume *v = volume(device);
+
+	if (!v)
+		return -ENODEV;
+	info->size = atomic_load(&v->size);
+	info->is_readonly = v->flags & BOOT_VOLUME_READONLY;
+	return 0;
+}
+
+/* What filesystems understand. */
+static int block_error(s64 err)
+{
+	switch (err) {
+	case -EFAULT:
+	case -ENOSPC:
+	case -EIO:
+		return (int)err;
+	case -EDQUOT:
+	case -EFBIG:
+		return -ENOSPC;
+	default:
+		return -EIO;
+	}
+}
+
+/* Go on after a short transfer: the buffers that are left, cut at the front. */
+static int move_rest(struct plat_block_io *io, s32 fd, long nr, u64 done)
+{
+	while (done < io->len) {
+		struct plat_iovec rest[8];
+		u64 skip = done;
+		u32 n = 0;
+		s64 moved;
+
+		for (u32 i = 0; i < io->niov && n < ARRAY_SIZE(rest); i++) {
+			u64 len = io->iov[i].len;
+
+			if (skip >= len) {
+				skip -= len;
+				continue;
+			}
+			rest[n].base = io->iov[i].base + skip;
+			rest[n++].len = len - skip;
+			skip = 0;
+		}
+		moved = hostcall(nr, fd, rest, n, io->offset + done, 0);
+		if (moved == -EINTR)
+			continue;
+		if (moved <= 0)
+			return block_error(moved ? moved : -EIO);
+		done += (u64)moved;
+	}
+	return 0;
+}
+
+static int block_move(struct plat_block_io *io, s32 fd, long nr)
+{
+	s64 moved = hostcall(nr, fd, io->iov, io->niov, io->offset, 0);
+
+	if (likely(moved == (s64)io->len))
+		return 0;
+	if (moved == -EINTR)
+		moved = 0;
+	else if (moved <= 0)
+		return block_error(moved ? moved : -EIO);
+	return move_rest(io, fd, nr, (u64)moved);
+}
+
+static s64 uninterrupted(long nr, u64 a, u64 b, u64 c, u64 d)
+{
+	s64 err;
+
+	do {
+		err = hostcall(nr, a, b, c, d);
+	} while (err == -EINTR);
+	return err;
+}
+
+/* A host without fallocate finds room, or not, when it is written to. */
+static int block_allocate(struct plat_block_io *io, s32 fd, u64 mode)
+{
+	s64 err = uninterrupted(__NR_fallocate, (u64)fd, mode, io->offset,
+				io->len);
+
+	return err == 0 || err == -EOPNOTSUPP ? 0 : block_error(err);
+}
+
+static int block_do(struct plat_block_io *io)
+{
+	const struct boot_volume *v = volume(io->device);
+	s64 err;
+	s32 fd;
+
+	if (!v || io->niov > HOST_IOV_MAX)
+		return -EIO;
+	fd = plat_state.volume_fd[io->device];
+	switch (io->op) {
+	case PLAT_BLOCK_READ:
+		return block_move(io, fd, __NR_preadv);
+	case PLAT_BLOCK_WRITE:
+		return block_move(io, fd, __NR_pwritev);
+	case PLAT_BLOCK_FLUSH:
+		err = uninterrupted(__NR_fdatasync, (u64)fd, 0, 0, 0);
+		return err ? block_error(err) : 0;
+	case PLAT_BLOCK_RESERVE:
+		return block_allocate(io, fd, 0);
+	case PLAT_BLOCK_DISCARD:
+		return block_allocate(io, fd, HOST_PUNCH_KEEP);
+	}
+	return -EIO;
+}
+
+void plat_block_submit(struct plat_block_io *io)
+{
+	io->result = block_do(io);
+	io->done(io);
+}
