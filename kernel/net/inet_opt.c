@@ -21,6 +21,7 @@ enum opt_flags {
 	OPT_EMPTY = 64,	 /* too short is 0 */
 	OPT_RESET = 128, /* -1 sets it back to what it was at first */
 	OPT_NOSET = 256, /* setting it is not for this type: EINVAL */
+	OPT_WANT = 512,	 /* it decides what a receiver wants: update_wants() */
 };
 
 struct opt_row {
@@ -66,15 +67,15 @@ static const struct opt_row rows[] = {
 	TCP(TCP_NOTSENT_LOWAT,	OPT_HOST, ANY, 0),
 	TCP(TCP_SAVE_SYN,	0, RANGE(0, 2), 0),
 	TCP(TCP_THIN_LINEAR_TIMEOUTS, 0, BOOL, 0),
-	TCP(TCP_INQ,		0, BOOL, 0),
+	TCP(TCP_INQ,		OPT_WANT, BOOL, 0),
 	TCP(TCP_TX_DELAY,	OPT_GET, ANY, 0),
 	IP(IP_TOS,		OPT_EMPTY, ANY, 0),
 	IP(IP_TTL,		OPT_RESET, RANGE(1, 255), 64),
 	IP(IP_HDRINCL,		OPT_GET, ANY, 0),
 	IP(IP_ROUTER_ALERT,	OPT_NOSET, ANY, 0),
-	IP(IP_PKTINFO,		SWITCH, BOOL, 0),
-	IP(IP_RECVTTL,		SWITCH, BOOL, 0),
-	IP(IP_RECVTOS,		SWITCH, BOOL, 0),
+	IP(IP_PKTINFO,		SWITCH | OPT_WANT, BOOL, 0),
+	IP(IP_RECVTTL,		SWITCH | OPT_WANT, BOOL, 0),
+	IP(IP_RECVTOS,		SWITCH | OPT_WANT, BOOL, 0),
 	IP(IP_RECVERR,		SWITCH, BOOL, 0),
 	IP(IP_RECVERR_RFC4884,	OPT_EMPTY, BOOL, 0),
 	IP(IP_RECVOPTS,		SWITCH, BOOL, 0),
@@ -87,7 +88,7 @@ static const struct opt_row rows[] = {
 	IP(IP_RECVFRAGSIZE,	OPT_NOSET, ANY, 0),
 	IP(IP_MINTTL,		OPT_GET, ANY, 0),
 	IP(IP_BIND_ADDRESS_NO_PORT, OPT_BOOL | OPT_EMPTY, BOOL, 0),
-	IP(IP_RECVORIGDSTADDR,	SWITCH, BOOL, 0),
+	IP(IP_RECVORIGDSTADDR,	SWITCH | OPT_WANT, BOOL, 0),
 	IP(IP_MULTICAST_TTL,	OPT_UDP | OPT_RESET, RANGE(0, 255), 1),
 	IP(IP_MULTICAST_LOOP,	OPT_BOOL, BOOL, 1),
 	IP(IP_MULTICAST_ALL,	0, BOOL, 1),
@@ -95,12 +96,12 @@ static const struct opt_row rows[] = {
 	IP6(IPV6_V6ONLY,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_2292PKTINFO,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_2292HOPLIMIT,	OPT_BOOL, BOOL, 0),
-	IP6(IPV6_RECVPKTINFO,	OPT_BOOL, BOOL, 0),
-	IP6(IPV6_RECVHOPLIMIT,	OPT_BOOL, BOOL, 0),
-	IP6(IPV6_RECVTCLASS,	OPT_BOOL, BOOL, 0),
+	IP6(IPV6_RECVPKTINFO,	OPT_BOOL | OPT_WANT, BOOL, 0),
+	IP6(IPV6_RECVHOPLIMIT,	OPT_BOOL | OPT_WANT, BOOL, 0),
+	IP6(IPV6_RECVTCLASS,	OPT_BOOL | OPT_WANT, BOOL, 0),
 	IP6(IPV6_RECVERR,	OPT_BOOL, BOOL, 0),
 	IP6(IPV6_RECVERR_RFC4884, 0, BOOL, 0),
-	IP6(IPV6_RECVORIGDSTADDR, OPT_BOOL, BOOL, 0),
+	IP6(IPV6_RECVORIGDSTADDR, OPT_BOOL | OPT_WANT, BOOL, 0),
 	IP6(IPV6_UNICAST_HOPS,	OPT_RESET, RANGE(0, 255), 64),
 	IP6(IPV6_MULTICAST_HOPS, OPT_UDP | OPT_RESET, RANGE(0, 255), 1),
 	IP6(IPV6_MULTICAST_LOOP, 0, BOOL, 1),
@@ -414,7 +415,8 @@ int inet_setsockopt(struct sock *sk, int level, int name, const void *value,
 	mutex_lock(&sk->lock);
 	isk->opts[i] = v;
 	isk->opts_set |= 1UL << i;
-	update_wants(isk);
+	if (r->flags & OPT_WANT)
+		update_wants(isk);
 	if ((r->flags & OPT_HOST) && isk->hfd >= 0)
 		plat_hfd_setsockopt(isk->hfd, level, name, &v, sizeof(v));
 	mutex_unlock(&sk->lock);
