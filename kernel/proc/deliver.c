@@ -154,11 +154,24 @@ static void run_handler(struct frame *f, int sig,
 	signal_set_mask(mask);
 }
 
+/* Sent to pid 1 by another process while it was blocked: without a handler it
+ * is lost now instead of then. */
+static bool was_lost(const struct linux_siginfo *info)
+{
+	static const struct linux_sigaction no_handler;
+	bool is_sent = info->si_code == LINUX_SI_USER ||
+		       info->si_code == LINUX_SI_TKILL ||
+		       info->si_code == LINUX_SI_QUEUE;
+
+	return is_sent && signal_spares_init(process_current(), info->u.rt.pid,
+					     &no_handler);
+}
+
 /* The default action of sig, or nothing if it is ignored. */
 static void default_action(struct frame *f, int sig,
 			   const struct linux_siginfo *info)
 {
-	if (signal_default_ignored(sig))
+	if (signal_default_ignored(sig) || was_lost(info))
 		return;
 	if (STOP_SIGNALS & SIG_BIT(sig))
 		stop_process(process_current(), sig);

@@ -101,6 +101,11 @@ void sighand_clear(struct sighand *s);
 /* A thread or process goes: free what is queued. */
 void signal_drop_pending(struct process *p, struct sigpending *s);
 bool signal_default_ignored(int sig);
+/* Is a signal that process `from` sends to p lost, for p is pid 1 and has no
+ * handler (sa)? What pid 1 does to itself and what comes from outside counts:
+ * it is an ordinary program, too. */
+bool signal_spares_init(const struct process *p, s32 from,
+			const struct linux_sigaction *sa);
 /* WORK_STOP: wait here until continued or killed. */
 void signal_stop_wait(void);
 

@@ -153,6 +153,21 @@ static bool is_kill(int sig)
 	return sig == LINUX_SIGKILL;
 }
 
+bool signal_spares_init(const struct process *p, s32 from,
+			const struct linux_sigaction *sa)
+{
+	return p->pid == 1 && from > 1 && sa->handler == LINUX_SIG_DFL;
+}
+
+/* Nobody but the operator and itself can end or stop pid 1. */
+static bool is_spared(struct process *p, const struct thread *t, int sig)
+{
+	if (t && ((t->sig_blocked | t->sigwait_mask) & SIG_BIT(sig)))
+		return false;
+	return signal_spares_init(p, process_current()->pid,
+				  &p->sighand->action[sig - 1]);
+}
+
 /* t NULL: to the process. */
 static int send_locked(struct process *p, struct thread *t, int sig,
 		       const struct linux_siginfo *info, bool *wake_stopped)
@@ -163,7 +178,8 @@ static int send_locked(struct process *p, struct thread *t, int sig,
 	if (p->is_zombie || p->nlive == 0 || (t && t->state == THREAD_DEAD))
 		return 0;
 	*wake_stopped = prepare_job_control(p, sig);
-	if (is_ignored(p, t ? t : p->leader, sig))
+	if (is_ignored(p, t ? t : p->leader, sig) ||
+	    is_spared(p, t ? t : p->leader, sig))
 		return 0;
 	err = queue_signal(p, t ? &t->pending : &p->pending, sig, info);
 	if (err)
@@ -187,7 +203,8 @@ static int send(struct process *p, struct thread *t, int sig,
 	if (p == process_kernel)
 		return 0;
 	if (is_kill(sig)) {
-		process_kill(p, sig);
+		if (p->pid != 1 || process_current()->pid <= 1)
+			process_kill(p, sig);
 		return 0;
 	}
 	mutex_lock(&p->sig_lock);

@@ -124,7 +124,14 @@ same() {
 @test "a signal that the program does not catch ends it" {
 	local pid line
 	mkfifo out
-	# the first process is an exception on Linux, so a child
+	# the first process, and a child of it
+	"$JIFFY" run --rm t sh -c 'echo ready; exec sleep 100' >out 3>&- &
+	pid=$!
+	exec 4<out
+	read -r -t 20 line <&4
+	kill -INT $pid
+	ends 130 $pid
+	exec 4<&-
 	"$JIFFY" run --rm t sh -c "trap 'kill -TERM \$child' TERM
 		sleep 100 & child=\$!; echo ready; wait \$child
 		wait \$child; exit \$?" >out 3>&- &
@@ -134,6 +141,12 @@ same() {
 	kill $pid
 	ends 143 $pid
 	exec 4<&-
+}
+
+@test "the first process outlives what others in the instance send it" {
+	run -7 jrun t sh -c "(kill -TERM 1; kill -KILL 1; kill -STOP 1) &
+		wait; (kill -HUP 1); exit 7"
+	[ -z "$output" ]
 }
 
 @test "what cannot run is said in one line: 125, 126, 127" {
