@@ -5,5 +5,6 @@ KERNEL_SRCS += kernel/fs/pseudo.c kernel/fs/procfs.c kernel/fs/procfs_status.c \
 	kernel/fs/procfs_system.c kernel/fs/procfs_cpuinfo.c \
 	kernel/fs/procfs_sys.c kernel/fs/procfs_net.c kernel/fs/sysfs.c \
 	kernel/fs/cgroupfs.c kernel/fs/devfs.c kernel/fs/devpts.c
+KERNEL_SRCS += kernel/fs/ext4/buffer.c
 KERNEL_SRCS += kernel/fs/erofs_image.c kernel/fs/overlay.c kernel/fs/tmpfs.c \
 	kernel/fs/xattr.c

@@ -8,7 +8,10 @@
  *
  * Locking: a handle is begun after inode locks are taken and before buffers are
  * changed; journal_start() may wait for a commit to free room, so no lock that
- * the committer takes (block groups, buffers) may be held.
+ * others take inside handles (block groups, ...) may be held. Who has a handle
+ * waits for nothing but reads of metadata and such inner locks: commits wait
+ * for him. So no file data is read or written and no other space is waited for
+ * (mappings undone by truncate) inside one.
  */
 #ifndef JIFFY_KERNEL_FS_EXT4_JOURNAL_H
 #define JIFFY_KERNEL_FS_EXT4_JOURNAL_H
@@ -22,7 +25,7 @@ struct journal;
 struct handle {
 	struct journal *journal;
 	struct transaction *txn;
-	u32 credits;  /* blocks it may still add to the transaction */
+	u32 credits;  /* blocks it may still add to or free in it */
 	bool is_sync; /* commit as soon as it stops (set by the caller) */
 };
 
@@ -30,15 +33,21 @@ struct journal_config {
 	struct block_device *device;
 	struct buffer_cache *buffers;
 	u32 block_size;
-	/* Block of the device that holds block n of the journal, 0: none. */
-	u64 (*map)(void *arg, u64 n);
-	void *arg;
-	const u8 *fs_uuid;
-	bool is_readonly; /* recovery is refused: -EROFS if it is needed */
+	/* Block of the device that holds block n of the journal, and how many
+	 * (*nblocks, >= 1) follow each other there from it on. 0: none. Called
+	 * by journal_open() only. */
+	u64 (*map)(void *arg, u64 n, u64 *nblocks);
+	void *arg;	   /* of the three calls */
+	bool is_64bit;	   /* ext4's feature 64bit */
+	bool has_checksum; /* ext4's feature metadata_csum */
+	bool is_readonly;  /* recovery is refused: -EROFS if it is needed */
 	/* Called once, when the journal fails (-EIO, ...). */
 	void (*on_abort)(void *arg, int err, const char *what);
-	/* A transaction is on disk: freed blocks may be used again (tid). */
+	/* A transaction is on disk: freed blocks may be used again (tid).
+	 * By the thread that committed, with no lock of the journal held; must
+	 * not start a handle. NULL: none. */
 	void (*on_commit)(void *arg, u32 tid);
+	bool no_thread; /* tests: nobody commits unless told */
 };
 
 /* Check the journal's superblock (its features by name in the log when
@@ -76,6 +85,9 @@ u32 handle_tid(const struct handle *h);
 int journal_commit(struct journal *j, u32 tid, bool *flushed);
 /* Commit whatever there is (sync, syncfs). */
 int journal_commit_all(struct journal *j);
+/* The error an earlier mount left in the journal (what Linux turns into "errors
+ * found" in ext4's superblock), which is then forgotten: 0 or negative. */
+int journal_saved_error(struct journal *j);
 /* 0, or why it was aborted. */
 int journal_error(const struct journal *j);
 void journal_abort(struct journal *j, int err, const char *what);
