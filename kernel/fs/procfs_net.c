@@ -75,8 +75,8 @@ static const struct pseudo_row net_rows[] = {
 	NET("fib_trie", NULL),
 	NET("if_inet6", "00000000000000000000000000000001 01 80 10 80"
 			"       lo\n"),
-	NET("igmp", "Idx\tDevice    : Count Querier\tGroup    Users Timer\t"
-		    "Reporter\n"),
+	NET("igmp", NULL),
+	NET("igmp6", NULL),
 	NET("ipv6_route", NULL),
 	NET("netlink", "sk               Eth Pid        Groups   Rmem"
 		       "     Wmem     Dump  Locks    Drops    Inode\n"),

@@ -190,6 +190,8 @@ void inet_option_changed(struct sock *sk, int name);
 bool mcast_is_member(struct inet_sock *isk, const struct inet_addr *group,
 		     u32 ifindex);
 void mcast_leave_all(struct inet_sock *isk);
+void mcast_show(struct fmt_buf *out);	 /* /proc/net/igmp */
+void mcast_show_v6(struct fmt_buf *out); /* /proc/net/igmp6 */
 /* Options about groups; 1: not one of them. */
 int mcast_setsockopt(struct inet_sock *isk, int level, int name,
 		     const void *value, u32 len);

@@ -12,23 +12,46 @@
 
 #define MEMBERSHIPS_MAX 20 /* net.ipv4.igmp_max_memberships */
 
-struct inet_membership {
-	struct list node;     /* in inet_sock.groups */
-	struct list all_node; /* in all.list */
-	struct inet_addr group;
+/* A group that has members on an interface. */
+struct mcast_group {
+	struct list node; /* in all.groups, the newest first */
+	struct inet_addr addr;
 	u32 ifindex;
+	u32 users; /* memberships */
+};
+
+struct inet_membership {
+	struct list node; /* in inet_sock.groups */
+	struct mcast_group *group;
 };
 
 static struct {
-	struct mutex lock; /* every membership */
-	struct list list;  /* next == NULL: not used yet */
+	struct mutex lock;  /* groups and memberships */
+	struct list groups; /* next == NULL: not used yet */
 } all;
 
 static void all_lock(void)
 {
 	mutex_lock(&all.lock);
-	if (!all.list.next)
-		list_init(&all.list);
+	if (!all.groups.next)
+		list_init(&all.groups);
+}
+
+static bool is_same(const struct mcast_group *g, const struct inet_addr *addr,
+		    u32 ifindex)
+{
+	return g->ifindex == ifindex && inet_ip_equal(&g->addr, addr);
+}
+
+static struct mcast_group *find_group(const struct inet_addr *addr, u32 ifindex)
+{
+	struct mcast_group *g;
+
+	list_for_each (g, &all.groups, node) {
+		if (is_same(g, addr, ifindex))
+			return g;
+	}
+	return NULL;
 }
 
 static struct inet_membership *find(struct inet_sock *isk,
@@ -39,7 +62,7 @@ static struct inet_membership *find(struct inet_sock *isk,
 	if (!isk->groups.next)
 		return NULL;
 	list_for_each (m, &isk->groups, node) {
-		if (m->ifindex == ifindex && inet_ip_equal(&m->group, group))
+		if (is_same(m->group, group, ifindex))
 			return m;
 	}
 	return NULL;
@@ -49,13 +72,11 @@ bool mcast_is_member(struct inet_sock *isk, const struct inet_addr *group,
 		     u32 ifindex)
 {
 	bool is_v4 = inet_is_v4(group);
-	struct inet_membership *m;
-	bool own, any = false;
+	bool own, any;
 
 	all_lock();
 	own = find(isk, group, ifindex) != NULL;
-	list_for_each (m, &all.list, all_node)
-		any |= m->ifindex == ifindex && inet_ip_equal(&m->group, group);
+	any = find_group(group, ifindex) != NULL;
 	mutex_unlock(&all.lock);
 	if (own)
 		return true;
@@ -64,34 +85,69 @@ bool mcast_is_member(struct inet_sock *isk, const struct inet_addr *group,
 			      is_v4 ? IP_MULTICAST_ALL : IPV6_MULTICAST_ALL);
 }
 
-static int join(struct inet_sock *isk, const struct inet_addr *group,
-		u32 ifindex)
+/* With all.lock held: a user of the group, which is made if need be. */
+static struct mcast_group *group_get(const struct inet_addr *addr, u32 ifindex)
 {
-	struct inet_membership *m, *o;
-	u32 n = 0;
-	int err = 0;
+	struct mcast_group *g = find_group(addr, ifindex);
 
+	if (!g) {
+		g = kzalloc(sizeof(*g));
+		if (!g)
+			return NULL;
+		g->addr = *addr;
+		g->ifindex = ifindex;
+		list_push(&all.groups, &g->node);
+	}
+	g->users++;
+	return g;
+}
+
+/* With all.lock held. */
+static void membership_free(struct inet_membership *m)
+{
+	list_del(&m->node);
+	if (--m->group->users == 0) {
+		list_del(&m->group->node);
+		kfree(m->group);
+	}
+	kfree(m);
+}
+
+/* With all.lock held. */
+static int join_locked(struct inet_sock *isk, const struct inet_addr *group,
+		       u32 ifindex)
+{
+	struct inet_membership *m;
+	u32 n = 0;
+
+	if (find(isk, group, ifindex))
+		return -EADDRINUSE;
+	if (!isk->groups.next)
+		list_init(&isk->groups);
+	list_for_each (m, &isk->groups, node)
+		n++;
+	if (n >= MEMBERSHIPS_MAX && inet_is_v4(group))
+		return -ENOBUFS;
 	m = kzalloc(sizeof(*m));
 	if (!m)
 		return -ENOBUFS;
-	m->group = *group;
-	m->ifindex = ifindex;
-	all_lock();
-	if (!isk->groups.next)
-		list_init(&isk->groups);
-	list_for_each (o, &isk->groups, node)
-		n++;
-	if (find(isk, group, ifindex))
-		err = -EADDRINUSE;
-	else if (n >= MEMBERSHIPS_MAX && inet_is_v4(group))
-		err = -ENOBUFS;
-	if (!err) {
-		list_append(&isk->groups, &m->node);
-		list_append(&all.list, &m->all_node);
-	}
-	mutex_unlock(&all.lock);
-	if (err)
+	m->group = group_get(group, ifindex);
+	if (!m->group) {
 		kfree(m);
+		return -ENOBUFS;
+	}
+	list_append(&isk->groups, &m->node);
+	return 0;
+}
+
+static int join(struct inet_sock *isk, const struct inet_addr *group,
+		u32 ifindex)
+{
+	int err;
+
+	all_lock();
+	err = join_locked(isk, group, ifindex);
+	mutex_unlock(&all.lock);
 	return err;
 }
 
@@ -99,16 +155,16 @@ static int leave(struct inet_sock *isk, const struct inet_addr *group,
 		 u32 ifindex)
 {
 	struct inet_membership *m;
+	int err = 0;
 
 	all_lock();
 	m = find(isk, group, ifindex);
-	if (m) {
-		list_del(&m->node);
-		list_del(&m->all_node);
-	}
+	if (m)
+		membership_free(m);
+	else
+		err = -EADDRNOTAVAIL;
 	mutex_unlock(&all.lock);
-	kfree(m);
-	return m ? 0 : -EADDRNOTAVAIL;
+	return err;
 }
 
 void mcast_leave_all(struct inet_sock *isk)
@@ -118,10 +174,73 @@ void mcast_leave_all(struct inet_sock *isk)
 	if (!isk->groups.next)
 		return;
 	all_lock();
-	list_for_each_safe (m, tmp, &isk->groups, node) {
-		list_del(&m->node);
-		list_del(&m->all_node);
-		kfree(m);
+	list_for_each_safe (m, tmp, &isk->groups, node)
+		membership_free(m);
+	mutex_unlock(&all.lock);
+}
+
+/* --- /proc/net
+ * ----------------------------------------------------------------------------
+ */
+
+/* The group of all hosts has no member that is a socket, and is always there.
+ */
+void mcast_show(struct fmt_buf *out)
+{
+	struct mcast_group *g;
+	u32 ip, n;
+
+	fmt_buf_add(out, "Idx\tDevice    : Count Querier\tGroup    Users "
+			 "Timer\tReporter\n");
+	all_lock();
+	for (u32 i = 1; i <= NETDEV_COUNT; i++) {
+		n = 1;
+		list_for_each (g, &all.groups, node)
+			n += g->ifindex == i && inet_is_v4(&g->addr);
+		fmt_buf_add(out, "%u\t%-10s: %5u %7s\n", i,
+			    netdev_at(i - 1)->name, n, "V3");
+		list_for_each (g, &all.groups, node) {
+			if (g->ifindex != i || !inet_is_v4(&g->addr))
+				continue;
+			memcpy(&ip, g->addr.ip + 12, 4);
+			fmt_buf_add(out, "\t\t\t\t%08X %5u 0:00000000\t\t0\n",
+				    ip, g->users);
+		}
+		fmt_buf_add(out, "\t\t\t\t%08X %5u 0:00000000\t\t0\n",
+			    0x010000e0, 1U);
+	}
+	mutex_unlock(&all.lock);
+}
+
+static void show_v6(struct fmt_buf *out, u32 ifindex, const u8 *ip, u32 users)
+{
+	enum { LOADED = 4, NOREPORT = 8 }; /* MAF_* */
+	bool is_local = (ip[1] & 15) < 2;  /* never leaves the interface */
+	u32 flags = is_local ? NOREPORT : LOADED;
+
+	if (!is_local && users == 0)
+		flags |= NOREPORT;
+	fmt_buf_add(out, "%-4u %-15s ", ifindex, netdev_at(ifindex - 1)->name);
+	for (u32 i = 0; i < 16; i++)
+		fmt_buf_add(out, "%02x", ip[i]);
+	fmt_buf_add(out, " %5u %08X 0\n", MAX(users, 1U), flags);
+}
+
+void mcast_show_v6(struct fmt_buf *out)
+{
+	u8 all_nodes[16] = { 0xff, [15] = 1 };
+	struct mcast_group *g;
+
+	all_lock();
+	for (u32 i = 1; i <= NETDEV_COUNT; i++) {
+		list_for_each (g, &all.groups, node) {
+			if (g->ifindex == i && !inet_is_v4(&g->addr))
+				show_v6(out, i, g->addr.ip, g->users);
+		}
+		for (u8 scope = 2; scope > 0; scope--) {
+			all_nodes[1] = scope;
+			show_v6(out, i, all_nodes, 0);
+		}
 	}
 	mutex_unlock(&all.lock);
 }

@@ -177,4 +177,6 @@ void net_init(void)
 	procfs_net_register("dev", netdev_show);
 	procfs_net_register("if_inet6", netdev_show_v6);
 	procfs_net_register("route", netdev_show_route);
+	procfs_net_register("igmp", mcast_show);
+	procfs_net_register("igmp6", mcast_show_v6);
 }

@@ -565,6 +565,42 @@ static int join(int fd, const char *group, int option)
 	return (int)res(setsockopt(fd, IPPROTO_IP, option, &m, sizeof(m)));
 }
 
+/* The users that a table of /proc/net names in the line of a group. */
+static long users_in(const char *table, const char *group)
+{
+	char path[32], line[256], *at;
+	long users = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/net/%s", table);
+	f = fopen(path, "r");
+	must(f != NULL);
+	while (users < 0 && fgets(line, sizeof(line), f)) {
+		at = strstr(line, group);
+		if (at)
+			users = strtol(at + strlen(group), NULL, 10);
+	}
+	fclose(f);
+	return users;
+}
+
+static void check_multicast_v6(void)
+{
+	const char *name = "ff020000000000000000000000000123";
+	struct ipv6_mreq m = { .ipv6mr_interface = 1 };
+	int s = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	must(inet_pton(AF_INET6, "ff02::123", &m.ipv6mr_multiaddr) == 1);
+	SHOW("no member of v6 %ld", users_in("igmp6", name));
+	SHOW("join v6 %ld", res(setsockopt(s, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP,
+					   &m, sizeof(m))));
+	SHOW("a member of v6 %ld", users_in("igmp6", name));
+	SHOW("all nodes %d", users_in("igmp6", "ff020000000000000000000000000"
+					       "001") > 0);
+	close(s);
+	SHOW("closed %ld", users_in("igmp6", name));
+}
+
 static void check_multicast(void)
 {
 	struct in_addr lo = { htonl(INADDR_LOOPBACK) };
@@ -587,6 +623,8 @@ static void check_multicast(void)
 	SHOW("twice %d", join(r, "239.1.2.3", IP_ADD_MEMBERSHIP));
 	SHOW("no group %d", join(r, "10.1.2.3", IP_ADD_MEMBERSHIP));
 	SHOW("second member %d", join(r2, "239.1.2.3", IP_ADD_MEMBERSHIP));
+	SHOW("members %ld", users_in("igmp", "030201EF"));
+	SHOW("all hosts %d", users_in("igmp", "010000E0") > 0);
 	s = socket(AF_INET, SOCK_DGRAM, 0);
 	SHOW("interface %ld",
 	     res(setsockopt(s, IPPROTO_IP, IP_MULTICAST_IF, &lo, sizeof(lo))));
@@ -601,6 +639,7 @@ static void check_multicast(void)
 	SHOW("both get it %ld", n);
 	SHOW("leave %d", join(r, "239.1.2.3", IP_DROP_MEMBERSHIP));
 	SHOW("not a member %d", join(r, "239.1.2.3", IP_DROP_MEMBERSHIP));
+	SHOW("members left %ld", users_in("igmp", "030201EF"));
 	set(r, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 	must(sendto(s, "hi", 2, 0, &a.sa, len) == 2);
 	n = res(recv(r2, b, sizeof(b), 0));
@@ -609,6 +648,7 @@ static void check_multicast(void)
 	SHOW("this one does not %ld", n);
 	close(r);
 	close(r2);
+	SHOW("nobody left %ld", users_in("igmp", "030201EF"));
 	a.in.sin_addr.s_addr = htonl(INADDR_BROADCAST);
 	n = res(sendto(s, "x", 1, 0, &a.sa, len));
 	SHOW("broadcast, not allowed %ld", n);
@@ -741,6 +781,7 @@ int main(void)
 	check_errqueue(AF_INET6);
 	tap_group("groups");
 	check_multicast();
+	check_multicast_v6();
 	tap_group("ends of connections");
 	check_port_kept(true, false);
 	check_port_kept(false, false);
