@@ -9,12 +9,12 @@ extern const char vdso_image[], vdso_image_end[];
 /* In a section of its own at the start of the data. */
 static struct vdso_data vdso_data SECTION(".vdsodata") ALIGNED(4096) = { 0 };
 
-void vdso_init(int (*clock_gettime)(int, struct vdso_timespec *),
-	       int (*getcpu)(u32 *, u32 *, void *), u32 ncpus)
+void vdso_init(const struct vdso_host *host, u32 ncpus)
 {
 	kassert((u64)&vdso_data == VDSO_DATA_ADDRESS);
-	vdso_data.clock_gettime = clock_gettime;
-	vdso_data.getcpu = getcpu;
+	vdso_data.host = *host;
+	if (host->clock_gettime)
+		vdso_data.direct = VDSO_CLOCKS_REAL | VDSO_CLOCKS_MONOTONIC;
 	vdso_data.ncpus = ncpus;
 	vdso_data.enter = fast_entry;
 }

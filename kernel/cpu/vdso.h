@@ -9,6 +9,24 @@
 
 #include "lib/compiler.h"
 
+enum {
+	CLOCK_REALTIME_ID = 0,
+	CLOCK_MONOTONIC_ID = 1,
+	CLOCK_MONOTONIC_RAW_ID = 4,
+	CLOCK_REALTIME_COARSE_ID = 5,
+	CLOCK_MONOTONIC_COARSE_ID = 6,
+	CLOCK_BOOTTIME_ID = 7,
+	CLOCK_TAI_ID = 11,
+};
+
+/* The clocks that the vDSO knows, as bits. */
+#define VDSO_CLOCKS_REAL                                            \
+	(1u << CLOCK_REALTIME_ID | 1u << CLOCK_REALTIME_COARSE_ID | \
+	 1u << CLOCK_TAI_ID)
+#define VDSO_CLOCKS_MONOTONIC                                      \
+	(1u << CLOCK_MONOTONIC_ID | 1u << CLOCK_MONOTONIC_RAW_ID | \
+	 1u << CLOCK_MONOTONIC_COARSE_ID | 1u << CLOCK_BOOTTIME_ID)
+
 /* First bytes of the kernel's data; kernel.lds keeps it there. */
 #define VDSO_DATA_ADDRESS 0x7d0000800000UL
 
@@ -17,20 +35,32 @@ struct vdso_timespec {
 	s64 nsec;
 };
 
-struct vdso_data {
-	int (*clock_gettime)(int clock, struct vdso_timespec *ts);
+struct vdso_timeval {
+	s64 sec;
+	s64 usec;
+};
+
+/* The host's functions; NULL: it has none. On success all of rax is 0. */
+struct vdso_host {
+	s64 (*clock_gettime)(int clock, struct vdso_timespec *ts);
+	s64 (*gettimeofday)(struct vdso_timeval *tv, void *tz);
 	int (*getcpu)(u32 *cpu, u32 *node, void *unused);
+};
+
+struct vdso_data {
+	struct vdso_host host;
+	/* A bit for each clock that is the host's as it is: not those that an
+	 * offset is set for. */
+	u32 direct;
+	u32 ncpus; /* of the instance: the host may have more */
 	/* Added to the host's clocks: what a clone of a snapshot sees. */
 	nsec_t monotonic_offset;
 	nsec_t realtime_offset;
-	u32 ncpus; /* of the instance: the host may have more */
 	/* fast_entry (cpu/entry.h), for what has to become a system call. */
 	const void *enter;
 };
 
-/* Set the host's functions; NULL: none. */
-void vdso_init(int (*clock_gettime)(int, struct vdso_timespec *),
-	       int (*getcpu)(u32 *, u32 *, void *), u32 ncpus);
+void vdso_init(const struct vdso_host *host, u32 ncpus);
 /* For AT_SYSINFO_EHDR. */
 u64 vdso_base(void);
 u64 vdso_size(void);

@@ -7,21 +7,6 @@
 #include "kernel/cpu/vdso.h"
 #include "kernel/linux/unistd.h"
 
-enum {
-	CLOCK_REALTIME_ID = 0,
-	CLOCK_MONOTONIC_ID = 1,
-	CLOCK_MONOTONIC_RAW_ID = 4,
-	CLOCK_REALTIME_COARSE_ID = 5,
-	CLOCK_MONOTONIC_COARSE_ID = 6,
-	CLOCK_BOOTTIME_ID = 7,
-	CLOCK_TAI_ID = 11,
-};
-
-struct vdso_timeval {
-	s64 sec;
-	s64 usec;
-};
-
 struct vdso_timezone {
 	s32 minutes_west, dst;
 };
@@ -65,32 +50,33 @@ static void add(struct vdso_timespec *ts, nsec_t offset)
 	}
 }
 
-#define CLOCKS_REAL                                                 \
-	(1u << CLOCK_REALTIME_ID | 1u << CLOCK_REALTIME_COARSE_ID | \
-	 1u << CLOCK_TAI_ID)
-#define CLOCKS_MONOTONIC                                           \
-	(1u << CLOCK_MONOTONIC_ID | 1u << CLOCK_MONOTONIC_RAW_ID | \
-	 1u << CLOCK_MONOTONIC_COARSE_ID | 1u << CLOCK_BOOTTIME_ID)
-
 static inline bool is_one_of(int clock, u32 clocks)
 {
 	return (u32)clock < 32 && (clocks >> clock & 1);
 }
 
+/* Clocks with an offset; the host has none; clocks of threads, of nobody. */
+static NOINLINE s64 clock_gettime_rest(int clock, struct vdso_timespec *ts)
+{
+	const struct vdso_data *d = data();
+
+	if (!d->host.clock_gettime ||
+	    !is_one_of(clock, VDSO_CLOCKS_REAL | VDSO_CLOCKS_MONOTONIC) ||
+	    d->host.clock_gettime(clock, ts))
+		return syscall2(__NR_clock_gettime, (u64)clock, (u64)ts);
+	add(ts, is_one_of(clock, VDSO_CLOCKS_REAL) ? d->realtime_offset
+						   : d->monotonic_offset);
+	return 0;
+}
+
+/* A jump to the host's, where it is all there is to do. */
 s64 __vdso_clock_gettime(int clock, struct vdso_timespec *ts)
 {
 	const struct vdso_data *d = data();
-	nsec_t offset;
 
-	if (!d->clock_gettime ||
-	    !is_one_of(clock, CLOCKS_REAL | CLOCKS_MONOTONIC) ||
-	    d->clock_gettime(clock, ts))
-		return syscall2(__NR_clock_gettime, (u64)clock, (u64)ts);
-	offset = is_one_of(clock, CLOCKS_REAL) ? d->realtime_offset
-					       : d->monotonic_offset;
-	if (unlikely(offset))
-		add(ts, offset);
-	return 0;
+	if (likely(is_one_of(clock, d->direct)))
+		return d->host.clock_gettime(clock, ts);
+	return clock_gettime_rest(clock, ts);
 }
 
 s64 __vdso_clock_getres(int clock, struct vdso_timespec *ts)
@@ -110,8 +96,12 @@ s64 __vdso_clock_getres(int clock, struct vdso_timespec *ts)
 
 s64 __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz)
 {
+	const struct vdso_data *d = data();
 	struct vdso_timespec ts;
 
+	if (likely(tv && !tz && is_one_of(CLOCK_REALTIME_ID, d->direct) &&
+		   d->host.gettimeofday))
+		return d->host.gettimeofday(tv, NULL);
 	if (tv) {
 		s64 err = __vdso_clock_gettime(CLOCK_REALTIME_ID, &ts);
 
@@ -144,7 +134,8 @@ s64 __vdso_getcpu(u32 *cpu, u32 *node, void *unused)
 	const struct vdso_data *d = data();
 	u32 host_cpu;
 
-	if (!d->getcpu || !d->ncpus || d->getcpu(&host_cpu, NULL, unused))
+	if (!d->host.getcpu || !d->ncpus ||
+	    d->host.getcpu(&host_cpu, NULL, unused))
 		return syscall2(__NR_getcpu, (u64)cpu, (u64)node);
 	if (cpu)
 		*cpu = host_cpu % d->ncpus;

@@ -10,6 +10,7 @@
 #include <asm/unistd.h>
 
 #include "abi/boot.h"
+#include "kernel/cpu/vdso.h"
 #include "kernel/linux/errno.h"
 #include "kernel/plat/process/slot.h"
 #include "lib/compiler.h"
@@ -79,9 +80,8 @@ struct plat_state {
 };
 extern struct plat_state plat_state;
 
-/* The host's vDSO, found by start.c. */
-extern int (*host_clock_gettime)(int clock, struct host_timespec *ts);
-extern int (*host_getcpu)(unsigned int *cpu, unsigned int *node, void *unused);
+/* The host's vDSO, found by vdso_host.c. */
+extern struct vdso_host host_vdso;
 
 /* filter.c: install the seccomp filter; 0 or -errno. */
 int filter_install(void);

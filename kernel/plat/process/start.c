@@ -12,7 +12,6 @@
 
 #include "abi/boot.h"
 #include "kernel/boot/boot.h"
-#include "kernel/cpu/vdso.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
 
@@ -38,8 +37,7 @@ struct plat_state plat_state = {
 	.event_fd = -1,
 	.trace_fd = -1,
 };
-int (*host_clock_gettime)(int clock, struct host_timespec *ts);
-int (*host_getcpu)(unsigned int *cpu, unsigned int *node, void *unused);
+struct vdso_host host_vdso;
 
 struct start_info { /* of the host's stack */
 	u64 vdso, hwcap2, min_signal_stack, stack_end;
@@ -173,8 +171,7 @@ static void start_on_slot(void *arg)
 	struct plat_slot *slot = slot_by_index(0);
 
 	must(vdso_host_move(s.vdso, s.stack_end), "move of the host's vDSO");
-	vdso_init((int (*)(int, struct vdso_timespec *))host_clock_gettime,
-		  host_getcpu, b->ncpus ? b->ncpus : 1);
+	vdso_init(&host_vdso, b->ncpus ? b->ncpus : 1);
 	unmap_rest();
 	map_files(b);
 	take_descriptors(b);

@@ -22,9 +22,9 @@ nsec_t plat_clock(enum plat_clock clock)
 	static const u8 ids[] = {
 		[PLAT_MONOTONIC] = 1, [PLAT_REALTIME] = 0, [PLAT_BOOTTIME] = 7
 	};
-	struct host_timespec ts = { 0, 0 };
+	struct vdso_timespec ts = { 0, 0 };
 
-	host_clock_gettime(ids[clock], &ts);
+	host_vdso.clock_gettime(ids[clock], &ts);
 	return ts.sec * NSEC_PER_SEC + ts.nsec;
 }
 
@@ -169,8 +169,8 @@ unsigned int plat_cpu(void)
 {
 	unsigned int cpu = 0;
 
-	if (host_getcpu)
-		host_getcpu(&cpu, NULL, NULL);
+	if (host_vdso.getcpu)
+		host_vdso.getcpu(&cpu, NULL, NULL);
 	return cpu;
 }
 

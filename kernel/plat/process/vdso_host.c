@@ -95,9 +95,10 @@ int vdso_host_move(u64 base, u64 stack_end)
 		return -EINVAL;
 	plat_state.vdso_base = to;
 	plat_state.vdso_end = to + n * PAGE_SIZE;
-	host_clock_gettime = (int (*)(int, struct host_timespec *))find_symbol(
-		to, "__vdso_clock_gettime");
-	host_getcpu = (int (*)(unsigned int *, unsigned int *,
-			       void *))find_symbol(to, "__vdso_getcpu");
-	return host_clock_gettime ? 0 : -ENOSYS;
+	host_vdso = (struct vdso_host){
+		(void *)find_symbol(to, "__vdso_clock_gettime"),
+		(void *)find_symbol(to, "__vdso_gettimeofday"),
+		(void *)find_symbol(to, "__vdso_getcpu"),
+	};
+	return host_vdso.clock_gettime ? 0 : -ENOSYS;
 }
