@@ -39,6 +39,7 @@ enum boot_flags {
 	BOOT_STDIN = 1 << 3, /* descriptor 0 is connected (else /dev/null) */
 	BOOT_NO_PATCH = 1 << 4,	 /* never patch system-call sites */
 	BOOT_HOST_CPUS = 1 << 5, /* the host's CPU numbers are below ncpus */
+	BOOT_CORES = 1 << 6,	 /* core files go to the monitor */
 };
 
 /* A published port: guest port `guest` is reachable from outside. */

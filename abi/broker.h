@@ -34,6 +34,11 @@ enum broker_op {
 			* one of the instance's -> arg KiB */
 	BROKER_OOM,    /* answers EVENT_OOM: process arg, named in the payload,
 			* was killed; 0: there is none but the first */
+	/* Core files, with BOOT_CORES; a number of 8 bytes is in addr. */
+	BROKER_CORE_OPEN,  /* of process arg, called as in the payload -> arg:
+			    * its id; EMFILE */
+	BROKER_CORE_WRITE, /* the payload at offset `addr` of id arg; EFBIG */
+	BROKER_CORE_CLOSE, /* id arg; its size is `addr` */
 };
 
 #define BROKER_PAYLOAD_MAX 65536

@@ -59,6 +59,8 @@ static const struct opt run_cmd_options[] = {
 		  "print its system calls"),
 	OPT_MAYBE(0, "stats", "[=FILE.json]", struct run_options, stats,
 		  "print times, memory, system-call counts as JSON"),
+	OPT_TEXT(0, "core", "DIR", struct run_options, core,
+		 "write core files of its programs to DIR"),
 };
 
 static int64_t monotonic_ns(void)

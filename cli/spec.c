@@ -242,7 +242,7 @@ static json_t *labels_json(const struct manifest *m)
 	return labels;
 }
 
-/* --trace and --stats: null, "-" or an absolute path. */
+/* --trace, --stats, --core: null, "-" or an absolute path. */
 static json_t *output_path(const char *value)
 {
 	cleanup_free char *cwd = NULL;
@@ -306,6 +306,7 @@ static void add_options(json_t *spec, const struct run_options *o)
 	json_object_set_new(spec, "rm", json_boolean(o->is_removed));
 	json_object_set_new(spec, "trace", output_path(o->trace));
 	json_object_set_new(spec, "stats", output_path(o->stats));
+	json_object_set_new(spec, "core", output_path(o->core));
 	json_object_set_new(spec, "net",
 			    json_string(o->net ? o->net : "broker"));
 }

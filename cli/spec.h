@@ -32,6 +32,7 @@ struct run_options {
 	const char *net;
 	const char *trace;
 	const char *stats;
+	const char *core;
 	bool is_detached;
 	bool wants_stdin;
 	bool wants_tty;

@@ -150,10 +150,10 @@ static void set_flags(struct boot_block *b, const struct spec *s)
 {
 	struct winsize ws;
 
-	b->flags = (s->trace ? BOOT_TRACE : 0) | (s->stats ? BOOT_STATS : 0) |
-		   (s->has_tty ? BOOT_TTY : 0) |
-		   (s->has_stdin ? BOOT_STDIN : 0) |
-		   (s->no_patch ? BOOT_NO_PATCH : 0);
+	b->flags =
+		(s->trace ? BOOT_TRACE : 0) | (s->stats ? BOOT_STATS : 0) |
+		(s->has_tty ? BOOT_TTY : 0) | (s->has_stdin ? BOOT_STDIN : 0) |
+		(s->no_patch ? BOOT_NO_PATCH : 0) | (s->core ? BOOT_CORES : 0);
 	if (s->has_tty && ioctl(0, TIOCGWINSZ, &ws) == 0) {
 		b->tty_rows = ws.ws_row;
 		b->tty_cols = ws.ws_col;

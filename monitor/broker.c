@@ -282,6 +282,15 @@ static int op_oom(struct instance *in, const struct call *c)
 	return 0;
 }
 
+/* The number of 8 bytes that a request has in its address. */
+static uint64_t request_number(const struct call *c)
+{
+	uint64_t n;
+
+	memcpy(&n, c->req.addr, sizeof(n));
+	return n;
+}
+
 static int dispatch(struct instance *in, struct call *c)
 {
 	switch (c->req.op) {
@@ -307,6 +316,14 @@ static int dispatch(struct instance *in, struct call *c)
 		return op_memory(in, c);
 	case BROKER_OOM:
 		return op_oom(in, c);
+	case BROKER_CORE_OPEN:
+		return core_open(in, c->req.arg, c->payload, c->req.payload_len,
+				 &c->reply.arg);
+	case BROKER_CORE_WRITE:
+		return core_write(in, c->req.arg, request_number(c), c->payload,
+				  c->req.payload_len);
+	case BROKER_CORE_CLOSE:
+		return core_close(in, c->req.arg, request_number(c));
 	default:
 		return ENOSYS;
 	}

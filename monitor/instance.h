@@ -26,8 +26,18 @@ enum instance_end {
 	END_KILLED,  /* stop or kill asked for it */
 };
 
+#define CORE_OPEN_MAX 8
+
+struct core_files {
+	int dir_fd; /* -1: none are wanted */
+	int fds[CORE_OPEN_MAX];
+	unsigned int nfiles;
+	uint64_t bytes;
+};
+
 struct instance {
 	struct spec spec;
+	struct core_files core;
 	char self_dir[4096]; /* where the monitor's executable is */
 
 	/* Shared with the kernel. boot is hostile once the kernel runs. */
@@ -94,6 +104,14 @@ bool dns_owns(const struct instance *in, int fd);
 int control_open(struct instance *in, struct err *e);
 void control_accept(struct instance *in);
 void control_finish(struct instance *in);
+
+/* core.c: BROKER_CORE_*. 0 or a positive errno. */
+int core_start(struct instance *in, struct err *e);
+int core_open(struct instance *in, uint32_t pid, const uint8_t *comm,
+	      uint32_t len, uint32_t *id);
+int core_write(struct instance *in, uint32_t id, uint64_t offset,
+	       const uint8_t *data, uint32_t len);
+int core_close(struct instance *in, uint32_t id, uint64_t size);
 
 /* state.c: state_dir/state.json and lock. */
 int state_open(struct instance *in, struct err *e);

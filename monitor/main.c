@@ -273,8 +273,9 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 		return -e->code;
 	close(spec_fd);
 	if (boot_prepare(in, e) || state_open(in, e) || open_loop(in, e) ||
-	    open_trace(in, e) || broker_bind_ports(in, e) ||
-	    control_open(in, e) || watch(in, in->broker_fd, e))
+	    open_trace(in, e) || core_start(in, e) ||
+	    broker_bind_ports(in, e) || control_open(in, e) ||
+	    watch(in, in->broker_fd, e))
 		return -e->code;
 	in->boot->phase_ns[BOOT_T_CLI] = in->spec.started_ns;
 	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;

@@ -25,7 +25,7 @@ static const char *const spec_keys[] = {
 	"cpus",	  "ports",	 "tty",	       "stdin",	   "detach",
 	"rm",	  "trace",	 "stats",      "net",	   "state_dir",
 	"log",	  "stop_signal", "started_ns", "patch",	   "labels",
-	NULL
+	"core",	  NULL
 };
 
 static char *opt_string(const json_t *o, const char *key)
@@ -109,6 +109,7 @@ static int read_strings(const json_t *o, struct spec *s, struct err *e)
 	s->hostname = xstrdup(json_str_or(o, "hostname", s->name));
 	s->trace = opt_string(o, "trace");
 	s->stats = opt_string(o, "stats");
+	s->core = opt_string(o, "core");
 	s->state_dir = opt_string(o, "state_dir");
 	s->has_net = strcmp(json_str_or(o, "net", "broker"), "none") != 0;
 	s->stop_signal = signame_parse(stop);

@@ -37,6 +37,7 @@ struct spec {
 	bool no_patch;
 	char *trace; /* NULL, "-" or a path */
 	char *stats;
+	char *core;	 /* directory for core files, NULL: none outside */
 	char *state_dir; /* NULL: none is kept */
 	int stop_signal;
 	uint64_t started_ns; /* CLOCK_MONOTONIC of the CLI's start, or 0 */

@@ -54,7 +54,7 @@ struct core_area {
 };
 
 struct core_file {
-	struct file *f; /* NULL: only count */
+	struct core_sink sink; /* empty: only count */
 	u64 pos, written, limit;
 	int err;
 	struct process *p;
@@ -69,9 +69,9 @@ struct core_file {
 static void put(struct core_file *c, const void *data, u64 n)
 {
 	struct uio u;
-	s64 done;
+	s64 done = (s64)n;
 
-	if (!c->f || c->err) {
+	if ((!c->sink.file && !c->sink.outside) || c->err) {
 		c->pos += n;
 		return;
 	}
@@ -79,8 +79,14 @@ static void put(struct core_file *c, const void *data, u64 n)
 		c->err = -EFBIG;
 		return;
 	}
-	uio_init_kernel(&u, (void *)(uintptr_t)data, n);
-	done = file_write(c->f, &u, &c->pos);
+	if (c->sink.file) {
+		uio_init_kernel(&u, (void *)(uintptr_t)data, n);
+		done = file_write(c->sink.file, &u, &c->pos);
+	} else if (core_outside_write(c->sink.outside, data, n, c->pos)) {
+		done = -EIO;
+	} else {
+		c->pos += n;
+	}
 	if (done != (s64)n)
 		c->err = done < 0 ? (int)done : -ENOSPC;
 	c->written += n;
@@ -447,7 +453,7 @@ static void put_phdrs(struct core_file *c, u64 notes_at, u64 notes_size)
 	}
 }
 
-static void write_all(struct core_file *c, struct file *f)
+static void write_all(struct core_file *c, const struct core_sink *sink)
 {
 	u64 notes_at = sizeof(struct elf64_hdr) +
 		       (c->nareas + 1) * sizeof(struct elf64_phdr);
@@ -458,7 +464,7 @@ static void write_all(struct core_file *c, struct file *f)
 	c->pos = notes_at; /* as it will be: padding depends on it */
 	notes(c);
 	notes_size = c->pos - notes_at;
-	c->f = f;
+	c->sink = *sink;
 	c->pos = 0;
 	put_header(c);
 	put_phdrs(c, notes_at, notes_size);
@@ -467,25 +473,27 @@ static void write_all(struct core_file *c, struct file *f)
 	for (u32 i = 0; i < c->nareas && !c->err; i++)
 		if (c->areas[i].size)
 			put_area(c, &c->areas[i]);
-	if (!c->err)
-		(void)inode_truncate(f->inode, c->pos, f);
+	if (!c->err && sink->file)
+		(void)inode_truncate(sink->file->inode, c->pos, sink->file);
 }
 
-int core_write(struct process *p, const struct core_dump *core, struct file *f,
-	       u64 limit)
+int core_write(struct process *p, const struct core_dump *core,
+	       const struct core_sink *sink, u64 limit)
 {
 	struct core_file c = { .p = p, .core = core, .limit = limit };
-	int err;
+	int err = -ENOMEM;
 
 	c.page = kpages_alloc(1);
-	if (!c.page)
-		return -ENOMEM;
-	err = take_areas(&c);
+	if (c.page)
+		err = take_areas(&c);
 	if (!err) {
-		write_all(&c, f);
+		write_all(&c, sink);
 		drop_areas(&c);
 		err = c.err;
 	}
-	kpages_free(c.page, 1);
+	if (sink->outside)
+		core_outside_close(sink->outside, c.pos);
+	if (c.page)
+		kpages_free(c.page, 1);
 	return err;
 }

@@ -274,13 +274,18 @@ static struct file *open_core(struct process *p, int sig)
 
 static bool dump(struct process *p, struct core_dump *core, u64 limit)
 {
-	struct file *f = open_core(p, core->info->si_signo);
+	struct core_sink sink = { NULL, NULL };
 
-	if (!f)
+	if (core_goes_outside())
+		sink.outside = core_outside_open(p);
+	else
+		sink.file = open_core(p, core->info->si_signo);
+	if (!sink.file && !sink.outside)
 		return false;
 	gather(p);
-	(void)core_write(p, core, f, limit);
-	file_put(f);
+	(void)core_write(p, core, &sink, limit);
+	if (sink.file)
+		file_put(sink.file);
 	return true;
 }
 

@@ -51,8 +51,22 @@ bool core_dump(struct frame *f, const struct linux_siginfo *info);
  * end. */
 void core_join(struct frame *f);
 
+/* Where a core file goes: one of the two. */
+struct core_sink {
+	struct file *file;
+	struct core_outside *outside;
+};
 /* core_elf.c: 0 or -errno. limit: bytes at most. */
-int core_write(struct process *p, const struct core_dump *core, struct file *f,
-	       u64 limit);
+int core_write(struct process *p, const struct core_dump *core,
+	       const struct core_sink *sink, u64 limit);
+
+/* core_outside.c: did the user ask for core files outside the instance? */
+bool core_goes_outside(void);
+/* Such a file for p, NULL: cannot be had. Bytes that are not written are zero;
+ * closing sets the size. */
+struct core_outside *core_outside_open(struct process *p);
+int core_outside_write(struct core_outside *o, const void *data, u64 n,
+		       u64 pos);
+void core_outside_close(struct core_outside *o, u64 size);
 
 #endif

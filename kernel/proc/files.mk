@@ -24,4 +24,5 @@ KERNEL_SRCS += \
 	kernel/proc/timer.c \
 	kernel/proc/wait.c \
 	kernel/proc/waitq.c
-KERNEL_SRCS += kernel/proc/coredump.c kernel/proc/core_elf.c
+KERNEL_SRCS += kernel/proc/coredump.c kernel/proc/core_elf.c \
+	kernel/proc/core_outside.c

@@ -437,7 +437,9 @@ static const struct {
 static bool init_fill(struct process *p, struct thread *t)
 {
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
-		p->rlimits[i].cur = default_rlimits[i].cur;
+		p->rlimits[i].cur = i == RLIMIT_CORE && core_goes_outside()
+					    ? LINUX_RLIM_INFINITY
+					    : default_rlimits[i].cur;
 		p->rlimits[i].max = default_rlimits[i].max;
 	}
 	p->sighand = sighand_new();

@@ -73,3 +73,33 @@ run_crash() { # LIMIT: stdout is the core
 	run ! run_crash 0
 	[[ $output == *"can't open 'core'"* ]]
 }
+
+@test "--core: on the host, by the monitor" {
+	local dir=$BATS_TEST_TMPDIR/cores
+	mkdir "$dir"
+	echo kept >"$BATS_TEST_TMPDIR/other"
+	ln -s ../other "$dir/crash.1"
+	run -139 "$JIFFY" run --rm "--core=$dir" core /bin/crash
+	[ "$(ls "$dir")" = crash.1 ]
+	[ ! -L "$dir/crash.1" ] && [ "$(stat -c %a "$dir/crash.1")" = 600 ]
+	[ "$(cat "$BATS_TEST_TMPDIR/other")" = kept ]
+	# holes of it take no room
+	[ "$(du -k "$dir/crash.1" | cut -f 1)" -lt 2000 ]
+	cd "$dir"
+	run -3 "$JIFFY" run --rm --core=. core /bin/busybox sh -c \
+		"ulimit -S -c 0; /bin/crash; ulimit -S -c unlimited
+		cp /bin/crash /tmp/.x; /tmp/.x; exit 3"
+	[ "$(find . -name '_x.*' | wc -l)" = 1 ]
+	[ "$(find . -type f | wc -l)" = 2 ]
+	command -v gdb >/dev/null || skip "gdb is not installed"
+	run gdb -nx -batch -ex 'thread apply all bt' "$CRASH" crash.1
+	[[ $output == *"Program terminated with signal SIGSEGV"* ]]
+	[[ $output == *"crashes_here"*"main ()"* ]]
+	[[ $output == *"waits_here"*"second ("* ]]
+}
+
+@test "--core: a directory that is not there" {
+	run -125 "$JIFFY" run --rm "--core=$BATS_TEST_TMPDIR/none" core \
+		/bin/busybox true
+	[[ $output == *"core"*"none"*"No such file"* ]]
+}
