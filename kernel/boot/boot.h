@@ -13,6 +13,7 @@ struct thread;
 
 /* From kernel.lds. */
 extern const char kernel_text_start[], kernel_text_end[];
+extern const char kernel_rodata_end[];
 extern char kernel_data_start[], kernel_data_end[], kernel_bss_end[];
 
 /* The platform is up: start the subsystems and the first program, then serve
