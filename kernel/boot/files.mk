@@ -3,5 +3,4 @@ KERNEL_SRCS += \
 	kernel/boot/boot.c \
 	kernel/boot/files.c \
 	kernel/boot/refuse.c \
-	kernel/boot/user.c \
-	kernel/boot/volumes.c
+	kernel/boot/user.c

@@ -13,7 +13,7 @@ static struct pool file_pool = {
 
 u64 file_count(void)
 {
-	return pool_nlive(&file_pool);
+	return atomic_load(&file_pool.nlive);
 }
 
 struct file *file_alloc(void)

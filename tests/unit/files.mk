@@ -16,7 +16,7 @@ image_manifest_UNIT_SRCS := tests/unit/image_manifest.c $(HOST_SRCS) \
 image_manifest_UNIT_LIBS := -larchive -ljansson
 UNIT_TESTS += cli_run
 cli_run_UNIT_SRCS := tests/unit/cli_run.c $(HOST_SRCS) $(IMAGE_STORE_SRCS) \
-	cli/names.c cli/ports.c cli/spec.c cli/units.c cli/volumes.c
+	cli/names.c cli/ports.c cli/spec.c cli/units.c
 cli_run_UNIT_LIBS := -ljansson
 
 # lib/ and kernel/mm/
@@ -84,3 +84,15 @@ elf_UNIT_SRCS := tests/unit/elf_test.c kernel/proc/elf.c
 # kernel/plat/process/
 UNIT_TESTS += filter
 filter_UNIT_SRCS := tests/unit/filter_test.c kernel/plat/process/filter.c
+
+# kernel/fs/ext4/: the journal, on a device that loses power
+UNIT_TESTS += journal
+JOURNAL_SRCS := kernel/fs/ext4/buffer.c kernel/fs/ext4/checkpoint.c \
+	kernel/fs/ext4/commit.c kernel/fs/ext4/journal.c \
+	kernel/fs/ext4/logio.c kernel/fs/ext4/recovery.c \
+	kernel/fs/ext4/revoke.c
+JOURNAL_UNIT_SRCS := tests/unit/powercut.c tests/unit/stub_alloc.c \
+	tests/unit/stub_block.c kernel/dev/block.c kernel/proc/lock.c \
+	lib/fmt.c lib/str.c $(JOURNAL_SRCS)
+journal_UNIT_SRCS := tests/unit/journal_test.c tests/unit/journal_model.c \
+	$(JOURNAL_UNIT_SRCS)
