@@ -67,7 +67,8 @@ enum broker_event_type {
 			   * of the console with arg2 = 1) */
 	EVENT_WINSIZE,	  /* arg rows, arg2 cols */
 	EVENT_STATS, /* refresh boot_block.stats, then EVENT_ACK on `event` */
-	EVENT_SHUTDOWN, /* stop everything: SIGKILL to all, power off */
+	EVENT_SHUTDOWN, /* stop everything: SIGKILL to all, unmount, power off
+			 */
 	EVENT_ACK,	/* kernel to monitor: EVENT_STATS was served */
 	EVENT_OOM,	/* over the memory limit: kill a process */
 };

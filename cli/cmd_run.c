@@ -29,7 +29,7 @@ static const struct opt run_cmd_options[] = {
 	OPT_LIST(0, "env-file", "F", struct run_options, env_files,
 		 "set variables from a file of K=V lines"),
 	OPT_LIST('v', "volume", "VOLUME:/PATH[:ro]", struct run_options,
-		 volumes, "mount a volume (not in this version)"),
+		 volumes, "mount a volume (a name or a file) at a path"),
 	OPT_TEXT('m', "memory", "SIZE", struct run_options, memory,
 		 "most memory it may touch, such as 128M"),
 	OPT_TEXT(0, "cpus", "N", struct run_options, cpus, "CPUs that it sees"),
@@ -148,6 +148,7 @@ static int run(void *opaque, int argc, char **argv, struct err *e)
 		return r < 0 ? r : EXIT_JIFFY;
 	id_generate(place.id);
 	place.digest = digest;
+	place.store = s.path;
 	place.root = store_root_path(&s, digest);
 	r = run_image(&s, o, &m, &place, argc - 1, argv + 1, e);
 	free(place.state_dir);

@@ -21,6 +21,7 @@ JIFFY_SRCS += cli/source.c
 JIFFY_SRCS += cli/spec.c
 JIFFY_SRCS += cli/table.c
 JIFFY_SRCS += cli/units.c
+JIFFY_SRCS += cli/volumes.c
 
 JIFFY_IMAGE_SRCS += cli/cmd_build.c
 JIFFY_IMAGE_SRCS += cli/front.c

@@ -14,6 +14,7 @@
 
 #include "cli/ports.h"
 #include "cli/units.h"
+#include "cli/volumes.h"
 #include "host/cleanup.h"
 #include "host/io.h"
 #include "host/json.h"
@@ -21,6 +22,7 @@
 
 #define SPEC_SCHEMA 1
 #define CPUS_MAX 1024
+#define VOLUMES_MAX 16
 #define MEMORY_MIN (4 << 20)
 #define ENV_FILE_MAX (1 << 20)
 #define DEFAULT_PATH                                                    \
@@ -86,14 +88,27 @@ static int check_ports(const struct strv *publish, struct err *e)
 	return 0;
 }
 
+static int check_volumes(const struct strv *volumes, struct err *e)
+{
+	if (volumes->count > VOLUMES_MAX)
+		return err_set(e, E2BIG, "--volume: more than %d", VOLUMES_MAX);
+	for (size_t i = 0; i < volumes->count; i++) {
+		struct volume_mount v;
+
+		if (volume_mount_parse(volumes->items[i], &v, e) < 0)
+			return err_wrap(e, "--volume");
+		volume_mount_free(&v);
+	}
+	return 0;
+}
+
 int spec_check_options(const struct run_options *o, struct err *e)
 {
 	int r;
 
-	if (o->volumes.count)
-		return err_set(e, ENOTSUP,
-			       "--volume: volumes are not in this version");
 	r = check_platform(o->platform, e);
+	if (!r)
+		r = check_volumes(&o->volumes, e);
 	if (!r)
 		r = check_net(o->net, e);
 	if (!r)
@@ -232,6 +247,28 @@ static json_t *ports_json(const struct strv *publish)
 	return list;
 }
 
+static json_t *volumes_json(const struct strv *volumes, const char *store)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < volumes->count; i++) {
+		cleanup_free char *file = NULL;
+		struct volume_mount v;
+
+		if (volume_mount_parse(volumes->items[i], &v, NULL) < 0)
+			continue; /* checked before */
+		file = volume_file(store, v.source);
+		json_array_append_new(list,
+				      json_pack("{s:o,s:o,s:o,s:b}", "name",
+						json_text(v.source), "file",
+						json_text(file), "path",
+						json_text(v.path), "readonly",
+						v.is_readonly));
+		volume_mount_free(&v);
+	}
+	return list;
+}
+
 static json_t *labels_json(const struct manifest *m)
 {
 	json_t *labels = json_object();
@@ -330,6 +367,9 @@ int spec_make(const struct manifest *m, const struct run_options *o,
 		return r;
 	add_place(s, o, place);
 	add_options(s, o);
+	if (o->volumes.count)
+		json_object_set_new(s, "volumes",
+				    volumes_json(&o->volumes, place->store));
 	json_object_set_new(s, "argv", json_from_strv(&command));
 	json_object_set_new(s, "env", json_from_strv(&env));
 	json_object_set_new(s, "cwd",

@@ -47,6 +47,7 @@ struct spec_place {
 	char *root;	   /* path of the image's root file */
 	const char *image; /* as the user named it */
 	const char *digest;
+	const char *store;  /* path of the store */
 	int64_t started_ns; /* CLOCK_MONOTONIC when jiffy began */
 };
 

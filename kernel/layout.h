@@ -13,6 +13,9 @@
 #define KERNEL_BASE 0x00007d0000000000UL /* text, rodata, data, bss */
 #define KERNEL_IMAGE_MAX 0x0000000010000000UL
 
+#define KERNEL_DATA_BASE 0x00007d0000800000UL /* as in kernel.lds */
+#define LARGE_PAGE 0x0000000000200000UL
+
 /* Host vDSO and its data, moved here by platform `process`. */
 #define KERNEL_HOSTVDSO_BASE 0x00007d0010000000UL
 /* Boot block (abi/boot.h), shared with the monitor. */

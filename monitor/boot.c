@@ -212,6 +212,13 @@ static int fill_block(struct instance *in, struct err *e)
 	    put_files(b, s, e))
 		return -e->code;
 	put_ports(b, s);
+	for (unsigned int i = 0; i < s->nvolumes; i++) {
+		const struct spec_volume *v = &s->volumes[i];
+
+		if (put_string(b, v->name, &b->volumes[i].name, e) ||
+		    put_string(b, v->path, &b->volumes[i].path, e))
+			return -e->code;
+	}
 	return 0;
 }
 

@@ -96,7 +96,7 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 		}
 		/* The last resort must not need the kernel's help. */
 		if (n == SIGKILL)
-			instance_end(in, END_KILLED, 0, "killed");
+			instance_shut_down(in, "killed");
 		else
 			broker_event(in, EVENT_SIGNAL, (uint32_t)n, 0);
 		reply_ok(fd);

@@ -45,6 +45,7 @@ struct instance {
 	int boot_fd, kernel_fd, cache_fd, image_fd, kernel_exe_fd, trace_fd;
 	int broker_fd, event_fd;	     /* our ends */
 	int broker_guest_fd, event_guest_fd; /* the kernel's, closed after */
+	int volume_fds[SPEC_VOLUMES_MAX];    /* locked: volume.c */
 	uint64_t image_size;
 
 	pid_t group; /* process group (and first process) of the instance */
@@ -61,6 +62,7 @@ struct instance {
 	int stop_client;     /* control connection that waits for the end */
 	uint64_t started_ns; /* main() began, CLOCK_MONOTONIC */
 	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
+	bool is_shut_down; /* the kernel was told to kill all and unmount */
 	uint64_t memory_peak;
 	uint64_t over_since_ns; /* over the memory limit since; 0: it is not */
 	int port_fds[SPEC_PORTS_MAX]; /* bound, -1 once handed out */
@@ -80,6 +82,11 @@ uint64_t clock_now_ns(void);
 
 /* boot.c: make the memory objects and fill the boot block. */
 int boot_prepare(struct instance *in, struct err *e);
+
+/* volume.c: open and lock the volumes' files, describe them in the block. */
+int volumes_open(struct instance *in, struct err *e);
+/* Write the volumes' places into the boot block. */
+void volumes_place(struct instance *in);
 
 /* launch.c: start the kernel, confined. On return it is on its way. */
 int launch(struct instance *in, struct err *e);
@@ -130,6 +137,9 @@ uint64_t limit_usage(const struct instance *in, uint64_t *pss);
 /* report.c: crash report and --stats. */
 void report_crash(const struct instance *in);
 void report_stats(const struct instance *in);
+
+/* End it: at once, or, if it has volumes, after it has unmounted them. */
+void instance_shut_down(struct instance *in, const char *reason);
 
 /* The exit status of this monitor, by what the instance came to. */
 int instance_exit_code(const struct instance *in);

@@ -208,6 +208,20 @@ static int min_timeout(int a, int b)
 	return a < b ? a : b;
 }
 
+/* What unmounting may take, as the host's disk may be slow. */
+#define UNMOUNT_NS 30000000000ULL
+
+void instance_shut_down(struct instance *in, const char *reason)
+{
+	if (!in->spec.nvolumes || in->is_shut_down || in->is_broker_gone) {
+		instance_end(in, END_KILLED, 0, "%s", reason);
+		return;
+	}
+	in->is_shut_down = true;
+	in->stop_deadline_ns = clock_now_ns() + UNMOUNT_NS;
+	broker_event(in, EVENT_SHUTDOWN, 0, 0);
+}
+
 /* After a stop's time is up: no more asking. Milliseconds to wait, -1 none. */
 static int check_stop(struct instance *in)
 {
@@ -219,8 +233,10 @@ static int check_stop(struct instance *in)
 		if (in->is_broker_gone)
 			instance_end(in, END_CRASH, 0,
 				     "the broker's socket was closed inside");
-		instance_end(in, END_KILLED, 0, "killed: did not stop in time");
-		return -1;
+		instance_shut_down(in, "killed: did not stop in time");
+		if (in->end != END_NONE)
+			return -1;
+		now = clock_now_ns();
 	}
 	return (int)((in->stop_deadline_ns - now) / 1000000) + 1;
 }
@@ -272,8 +288,8 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 	if (spec_read(spec_fd, &in->spec, e))
 		return -e->code;
 	close(spec_fd);
-	if (boot_prepare(in, e) || state_open(in, e) || open_loop(in, e) ||
-	    open_trace(in, e) || core_start(in, e) ||
+	if (boot_prepare(in, e) || volumes_open(in, e) || state_open(in, e) ||
+	    open_loop(in, e) || open_trace(in, e) || core_start(in, e) ||
 	    broker_bind_ports(in, e) || control_open(in, e) ||
 	    watch(in, in->broker_fd, e))
 		return -e->code;

@@ -25,7 +25,7 @@ static const char *const spec_keys[] = {
 	"cpus",	  "ports",	 "tty",	       "stdin",	   "detach",
 	"rm",	  "trace",	 "stats",      "net",	   "state_dir",
 	"log",	  "stop_signal", "started_ns", "patch",	   "labels",
-	"core",	  NULL
+	"core",	  "volumes",	 NULL
 };
 
 static char *opt_string(const json_t *o, const char *key)
@@ -75,6 +75,45 @@ static int read_ports(const json_t *o, struct spec *s, struct err *e)
 			return -e->code;
 	}
 	s->nports = (unsigned int)i;
+	return 0;
+}
+
+static int read_volume(const json_t *o, struct spec_volume *v, struct err *e)
+{
+	const char *name, *file, *path;
+
+	if (!json_is_object(o))
+		return err_set(e, EINVAL, "spec: volumes: not an object");
+	if (json_get_str(o, "spec.volumes", "name", &name, e) ||
+	    json_get_str(o, "spec.volumes", "file", &file, e) ||
+	    json_get_str(o, "spec.volumes", "path", &path, e))
+		return -e->code;
+	if (path[0] != '/')
+		return err_set(e, EINVAL, "spec: volumes: bad path %s", path);
+	v->name = xstrdup(name);
+	v->file = xstrdup(file);
+	v->path = xstrdup(path);
+	v->is_readonly = json_is_true(json_object_get(o, "readonly"));
+	return 0;
+}
+
+static int read_volumes(const json_t *o, struct spec *s, struct err *e)
+{
+	json_t *volumes;
+	size_t i;
+
+	if (!json_has(o, "volumes"))
+		return 0;
+	if (json_get_array(o, "spec", "volumes", &volumes, e))
+		return -e->code;
+	if (json_array_size(volumes) > SPEC_VOLUMES_MAX)
+		return err_set(e, EINVAL, "more than %d volumes",
+			       SPEC_VOLUMES_MAX);
+	for (i = 0; i < json_array_size(volumes); i++) {
+		if (read_volume(json_array_get(volumes, i), &s->volumes[i], e))
+			return -e->code;
+	}
+	s->nvolumes = (unsigned int)i;
 	return 0;
 }
 
@@ -139,7 +178,9 @@ static int spec_parse(const json_t *o, struct spec *s, struct err *e)
 	s->no_patch = json_is_false(json_object_get(o, "patch"));
 	if (read_strings(o, s, e) || read_numbers(o, s, e))
 		return -e->code;
-	return read_ports(o, s, e);
+	if (read_ports(o, s, e))
+		return -e->code;
+	return read_volumes(o, s, e);
 }
 
 int spec_read(int fd, struct spec *s, struct err *e)

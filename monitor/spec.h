@@ -21,6 +21,15 @@ struct spec_port {
 	bool is_udp;
 };
 
+#define SPEC_VOLUMES_MAX 16
+
+struct spec_volume {
+	char *name; /* for messages */
+	char *file; /* on the host */
+	char *path; /* in the instance */
+	bool is_readonly;
+};
+
 struct spec {
 	char *name;
 	char *image; /* path of the EROFS root, NULL: none */
@@ -33,6 +42,8 @@ struct spec {
 	unsigned int ncpus;    /* 0: all of the host */
 	unsigned int nports;
 	struct spec_port ports[SPEC_PORTS_MAX];
+	unsigned int nvolumes;
+	struct spec_volume volumes[SPEC_VOLUMES_MAX];
 	bool has_tty, has_stdin, is_detached, is_removed_at_exit, has_net;
 	bool no_patch;
 	char *trace; /* NULL, "-" or a path */

@@ -8,6 +8,7 @@
 #include "abi/boot.h"
 #include "abi/broker.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/dev/block.h"
 #include "kernel/dev/console.h"
 #include "kernel/dev/random.h"
 #include "kernel/ipc/futex.h"
@@ -20,6 +21,7 @@
 #include "kernel/proc/process.h"
 #include "kernel/proc/timer.h"
 #include "kernel/sys/report.h"
+#include "kernel/vfs/mount.h"
 #include "kernel/vfs/vfs.h"
 
 struct kernel kernel;
@@ -67,9 +69,10 @@ static void take_options(const struct boot_block *b)
 	str_copy(kernel.domainname, sizeof(kernel.domainname), "(none)");
 }
 
-/* The monitor reads the numbers after the end. */
-static void leave_stats(UNUSED int status)
+/* All programs have ended. The monitor reads the numbers after the end. */
+static void end_orderly(UNUSED int status)
 {
+	mount_end();
 	report_stats(&shared_block()->stats);
 }
 
@@ -81,6 +84,7 @@ static void start_subsystems(void)
 	heap_init();
 	futex_init();
 	must(proc_init(), "processes");
+	block_init();
 	err = vfs_init();
 	if (err)
 		boot_refuse(125 << 8,
@@ -89,7 +93,7 @@ static void start_subsystems(void)
 			    -err);
 	net_init();
 	random_uuid(kernel.boot_id);
-	process_hooks.power_off = leave_stats;
+	process_hooks.power_off = end_orderly;
 }
 
 /* An array of the boot block as C strings, NULL at the end. */
@@ -124,24 +128,6 @@ static void add_home(const char **envp, const char *home)
 	envp[n + 1] = NULL;
 }
 
-/* mkdir -p, as far as it goes: the look-up that follows tells. */
-static void make_directories(const char *name)
-{
-	size_t n = strlen(name);
-	char *part = kmalloc(n + 1);
-
-	if (!part)
-		return;
-	for (size_t i = 1; i <= n; i++) {
-		if (name[i] != '/' && name[i] != '\0')
-			continue;
-		memcpy(part, name, i);
-		part[i] = '\0';
-		(void)path_mkdir(-100, part, 0755);
-	}
-	kfree(part);
-}
-
 static void enter_cwd(struct process *p)
 {
 	const char *name = boot_string(&kernel.boot->cwd);
@@ -153,7 +139,7 @@ static void enter_cwd(struct process *p)
 	err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
 	if (err) {
 		/* As the container engines do: the directory is made. */
-		make_directories(name);
+		boot_make_directories(name);
 		err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
 				  &path);
 	}
@@ -259,6 +245,17 @@ static void kill_for_memory(void)
 			       &reply, sizeof(reply), NULL, 0);
 }
 
+/* What pid 1's end brings about: all others are killed, volumes unmounted. */
+static void kill_init(void)
+{
+	struct process *p = process_find(1);
+
+	if (!p)
+		return;
+	process_kill(p, LINUX_SIGKILL);
+	process_put(p);
+}
+
 static void handle_event(const struct broker_event *e, int n)
 {
 	if (n < (int)sizeof(*e))
@@ -278,7 +275,8 @@ static void handle_event(const struct broker_event *e, int n)
 		kill_for_memory();
 		break;
 	case EVENT_SHUTDOWN:
-		plat_power_off(9);
+		kill_init();
+		break;
 	case EVENT_ACK:
 		break;
 	}
@@ -329,6 +327,7 @@ void boot_main(struct boot_block *b)
 	take_options(b);
 	start_subsystems();
 	must(boot_write_files(kernel.boot), "files of the instance in /etc");
+	boot_mount_volumes(kernel.boot);
 	boot_phase(BOOT_T_INIT);
 	start_program(kernel.boot);
 	serve();

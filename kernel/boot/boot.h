@@ -13,6 +13,7 @@ struct thread;
 
 /* From kernel.lds. */
 extern const char kernel_text_start[], kernel_text_end[];
+extern const char kernel_rodata_end[];
 extern char kernel_data_start[], kernel_data_end[], kernel_bss_end[];
 
 /* The platform is up: start the subsystems and the first program, then serve
@@ -29,6 +30,10 @@ void boot_program_ready(void);
 
 /* files.c: /etc/resolv.conf, /etc/hosts and /etc/hostname of this instance. */
 int boot_write_files(const struct boot_block *b);
+/* volumes.c: mount each volume at its path, or refuse. */
+void boot_mount_volumes(const struct boot_block *b);
+/* mkdir -p, as far as it goes. */
+void boot_make_directories(const char *name);
 /* refuse.c: the first program cannot be started: tell the monitor why, with one
  * line, and end. */
 NORETURN void boot_refuse(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -3,4 +3,5 @@ KERNEL_SRCS += \
 	kernel/boot/boot.c \
 	kernel/boot/files.c \
 	kernel/boot/refuse.c \
-	kernel/boot/user.c
+	kernel/boot/user.c \
+	kernel/boot/volumes.c

@@ -4,6 +4,8 @@
  */
 #include "kernel/dev/chrdev.h"
 
+#include "kernel/dev/blkdev.h"
+#include "kernel/dev/block.h"
 #include "kernel/dev/console.h"
 #include "kernel/dev/pty.h"
 #include "kernel/dev/tty.h"
@@ -56,7 +58,7 @@ int device_open(struct inode *inode, struct file *f)
 {
 	if (inode_is(inode, TYPE_CHR))
 		return chrdev_open(inode, f);
-	return -ENXIO; /* no block devices */
+	return blkdev_open(inode, f);
 }
 
 void chrdev_show(struct fmt_buf *out)
@@ -72,4 +74,6 @@ void chrdev_show(struct fmt_buf *out)
 		last = row->name;
 	}
 	fmt_buf_add(out, "\nBlock devices:\n");
+	if (block_device(0))
+		fmt_buf_add(out, "%3u virtblk\n", MAJOR_VIRTBLK);
 }

@@ -3,6 +3,8 @@
  * /dev: a tmpfs instance that starts with the usual nodes, so that programs may
  * add their own (syslog's socket, for one).
  */
+#include "kernel/dev/blkdev.h"
+#include "kernel/dev/block.h"
 #include "kernel/dev/chrdev.h"
 #include "kernel/kernel.h"
 #include "kernel/vfs/inode.h"
@@ -69,6 +71,21 @@ static int make_entry(struct dentry *root, const struct devfs_entry *e)
 	return err;
 }
 
+/* A node for each volume. */
+static int make_block_nodes(struct dentry *root)
+{
+	struct block_device *d;
+	int err = 0;
+
+	for (u32 i = 0; !err && (d = block_device(i)); i++) {
+		struct devfs_entry e = { d->name, TYPE_BLK | 0660,
+					 blkdev_rdev(i), NULL };
+
+		err = make_entry(root, &e);
+	}
+	return err;
+}
+
 static int devfs_mount(const char *source, UNUSED const char *options,
 		       struct fs **out)
 {
@@ -80,6 +97,8 @@ static int devfs_mount(const char *source, UNUSED const char *options,
 	fs->type = &devfs_type;
 	for (size_t i = 0; i < ARRAY_SIZE(entries) && !err; i++)
 		err = make_entry(fs->root, &entries[i]);
+	if (!err)
+		err = make_block_nodes(fs->root);
 	if (err) {
 		fs_put(fs);
 		return err;

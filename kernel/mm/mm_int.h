@@ -10,12 +10,14 @@
 #include "kernel/layout.h"
 #include "kernel/mm/heap.h"
 
-#define HEAP_DESC_BASE KERNEL_HEAP_BASE /* page descriptors: 1.25 GiB */
-#define CACHE_TOUCHED_BASE (KERNEL_HEAP_BASE + 0x60000000UL) /* 32 MiB */
-#define CACHE_MAPPED_BASE (KERNEL_HEAP_BASE + 0x62000000UL)  /* 32 MiB */
-#define WINDOW_DESC_BASE (KERNEL_HEAP_BASE + 0x68000000UL)   /* 192 MiB */
-#define HEAP_DATA_BASE (KERNEL_HEAP_BASE + 0x80000000UL)
-#define HEAP_NPAGES ((KERNEL_HEAP_SIZE - 0x80000000UL) >> PAGE_SHIFT)
+#define CACHE_TOUCHED_BASE KERNEL_HEAP_BASE		   /* 32 MiB */
+#define CACHE_MAPPED_BASE (KERNEL_HEAP_BASE + 0x2000000UL) /* 32 MiB */
+#define WINDOW_DESC_BASE (KERNEL_HEAP_BASE + 0x8000000UL)  /* 192 MiB */
+/* Page descriptors (up to 1.25 GiB) go down from the pages, so that those of
+ * the first pages lie in one large page with them. */
+#define HEAP_DATA_BASE (KERNEL_HEAP_BASE + 0x80040000UL)
+#define HEAP_NPAGES \
+	((KERNEL_HEAP_BASE + KERNEL_HEAP_SIZE - HEAP_DATA_BASE) >> PAGE_SHIFT)
 
 #define WINDOW_SHIFT 16
 #define WINDOW_UNIT (1UL << WINDOW_SHIFT)

@@ -31,6 +31,7 @@ static struct pages {
 void pages_init(void)
 {
 	pages.top = 0;
+	plat_kernel_hot(page_address(0));
 }
 
 static unsigned int bin_of(u32 n)

@@ -24,7 +24,7 @@ struct page_desc {
 
 static inline struct page_desc *page_desc(u32 index)
 {
-	return (struct page_desc *)HEAP_DESC_BASE + index;
+	return (struct page_desc *)HEAP_DATA_BASE - 1 - index;
 }
 
 static inline void *page_address(u32 index)

@@ -61,6 +61,9 @@ void plat_kernel_discard(void *addr, u64 len);
  * hint: what cannot be had comes at the first touch, or not. */
 void plat_kernel_populate(void *addr, u64 len);
 
+/* Nearly every process touches the large page around addr (heap). A hint. */
+void plat_kernel_hot(void *addr);
+
 /* Bytes the space has resident that are private to it (for statm, limits). */
 u64 plat_space_rss(struct plat_space *space);
 

@@ -28,7 +28,7 @@ void walk_write_end(void)
 
 u64 dentry_count(void)
 {
-	return atomic_load(&dentry_pool.nlive);
+	return pool_nlive(&dentry_pool);
 }
 
 /* --- Birth and death ----------------------------------------------------- */

@@ -13,7 +13,7 @@ static struct pool file_pool = {
 
 u64 file_count(void)
 {
-	return atomic_load(&file_pool.nlive);
+	return pool_nlive(&file_pool);
 }
 
 struct file *file_alloc(void)

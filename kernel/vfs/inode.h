@@ -176,7 +176,8 @@ struct fs_type {
 	int (*sync)(struct fs *fs);
 };
 extern const struct fs_type erofs_type, tmpfs_type, overlay_type, proc_type,
-	sysfs_type, devfs_type, devpts_type, cgroup2_type, mqueue_type;
+	sysfs_type, devfs_type, devpts_type, cgroup2_type, mqueue_type,
+	ext4_type;
 
 struct mount {
 	struct ref ref;

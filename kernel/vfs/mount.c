@@ -22,7 +22,7 @@ struct mount *mount_anon;
 
 static const struct fs_type *const fs_types[] = {
 	&tmpfs_type,   &proc_type,   &sysfs_type,   &devfs_type, &devpts_type,
-	&cgroup2_type, &mqueue_type, &overlay_type, &erofs_type,
+	&cgroup2_type, &mqueue_type, &overlay_type, &erofs_type, &ext4_type,
 };
 
 const struct fs_type *fs_type_at(u32 i)
@@ -390,4 +390,38 @@ int mount_pivot(const struct path *new_root, const struct path *put_old)
 	dentry_put(old_point);
 	mount_put(old_parent);
 	return 0;
+}
+
+/* --- The end ------------------------------------------------------------- */
+
+/* The last mount that is not of the boot, off the list; with the list's
+ * reference. */
+static struct mount *take_last(void)
+{
+	struct mount *m, *last = NULL;
+
+	rw_write_lock(&mounts.lock);
+	list_for_each (m, &mounts.all, node)
+		if (!m->is_boot)
+			last = m;
+	if (last)
+		detach_locked(last);
+	rw_write_unlock(&mounts.lock);
+	return last;
+}
+
+void mount_end(void)
+{
+	struct mount *m;
+
+	while ((m = take_last())) {
+		int err = m->fs->type->sync ? m->fs->type->sync(m->fs) : 0;
+
+		if (err)
+			klog("%s: not all could be written: error %d",
+			     m->source, -err);
+		if (m->fs->type->needs_device && atomic_load(&m->ref.count) > 1)
+			klog("%s: still in use at the end", m->source);
+		mount_put(m);
+	}
 }

@@ -22,6 +22,9 @@ const struct fs_type *fs_type_at(u32 i);
 /* A mount of fs (reference taken over) that is no part of the tree and stays.
  * NULL: no memory. */
 struct mount *mount_internal(struct fs *fs, const char *source);
+/* The end of the instance: write everything back and unmount what lies on
+ * devices, the last one first. No program runs any more. */
+void mount_end(void);
 bool mount_is_busy(struct mount *m);
 
 #endif

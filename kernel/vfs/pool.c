@@ -12,42 +12,101 @@ static void **pool_link(struct pool *p, void *object)
 	return (void **)((char *)object + p->link_offset);
 }
 
-static bool pool_grow(struct pool *p)
+static struct pool_shard *pool_shard(struct pool *p)
+{
+	const struct thread *t = current();
+
+	return &p->shards[t ? (u32)t->tid % POOL_SHARDS : 0];
+}
+
+/* A list of new objects, or NULL: no memory. */
+static void *pool_grow(struct pool *p)
 {
 	char *chunk = kpages_alloc(POOL_CHUNK_PAGES);
 	u64 n = POOL_CHUNK_PAGES * PAGE_SIZE / p->size;
+	void *list = NULL;
 
 	if (!chunk)
-		return false;
+		return NULL;
 	memset(chunk, 0, POOL_CHUNK_PAGES * PAGE_SIZE);
 	for (u64 i = n; i-- > 0;) {
 		void *object = chunk + i * p->size;
 
-		*pool_link(p, object) = p->free;
-		p->free = object;
+		*pool_link(p, object) = list;
+		list = object;
 	}
-	return true;
+	return list;
+}
+
+/* All that lies idle in some shard, or NULL: what one thread opens and another
+ * closes must not pile up there. */
+static void *pool_steal(struct pool *p)
+{
+	for (u32 i = 0; i < POOL_SHARDS; i++) {
+		struct pool_shard *s = &p->shards[i];
+		void *list;
+
+		if (!atomic_load(&s->free))
+			continue;
+		mutex_lock(&s->lock);
+		list = s->free;
+		s->free = NULL;
+		mutex_unlock(&s->lock);
+		if (list)
+			return list;
+	}
+	return NULL;
+}
+
+/* Under the shard's lock; it may have got others meanwhile. */
+static void shard_add(struct pool *p, struct pool_shard *s, void *list)
+{
+	void **end = &s->free;
+
+	while (*end)
+		end = pool_link(p, *end);
+	*end = list;
 }
 
 void *pool_alloc(struct pool *p)
 {
-	void *object = NULL;
+	struct pool_shard *s = pool_shard(p);
+	void *object, *list;
 
-	mutex_lock(&p->lock);
-	if (p->free || pool_grow(p)) {
-		object = p->free;
-		p->free = *pool_link(p, object);
-		p->nlive++;
+	mutex_lock(&s->lock);
+	if (unlikely(!s->free)) {
+		mutex_unlock(&s->lock);
+		list = pool_steal(p);
+		if (!list)
+			list = pool_grow(p);
+		mutex_lock(&s->lock);
+		shard_add(p, s, list);
 	}
-	mutex_unlock(&p->lock);
+	object = s->free;
+	if (object) {
+		s->free = *pool_link(p, object);
+		s->nlive++;
+	}
+	mutex_unlock(&s->lock);
 	return object;
 }
 
 void pool_free(struct pool *p, void *object)
 {
-	mutex_lock(&p->lock);
-	*pool_link(p, object) = p->free;
-	p->free = object;
-	p->nlive--;
-	mutex_unlock(&p->lock);
+	struct pool_shard *s = pool_shard(p);
+
+	mutex_lock(&s->lock);
+	*pool_link(p, object) = s->free;
+	s->free = object;
+	s->nlive--;
+	mutex_unlock(&s->lock);
+}
+
+u64 pool_nlive(const struct pool *p)
+{
+	s64 n = 0;
+
+	for (u32 i = 0; i < POOL_SHARDS; i++)
+		n += atomic_load(&p->shards[i].nlive);
+	return (u64)MAX(n, 0);
 }

@@ -38,6 +38,7 @@ FALLBACK void dnotify_close(struct file *f UNUSED, struct fdtable *owner UNUSED)
 {
 }
 
+FALLBACK const struct fs_type ext4_type = { .name = "ext4" };
 /* Types without mount() are unknown to mount(2). */
 FALLBACK const struct fs_type mqueue_type = { .name = "mqueue" };
 FALLBACK const struct fs_type cgroup2_type = { .name = "cgroup2" };

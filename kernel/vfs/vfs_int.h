@@ -100,16 +100,22 @@ struct dentry *dentry_find_hash(struct dentry *dir, const char *name, u32 len,
 int dentry_lookup_hash(struct dentry *dir, const char *name, u32 len, u32 hash,
 		       struct dentry **d);
 
-/* A pool of objects whose memory keeps its type. */
-struct pool {
+/* A pool of objects whose memory keeps its type. Threads spread over its
+ * shards, so that those that open and close at the same time do not meet. */
+#define POOL_SHARDS 8
+struct pool_shard {
 	struct mutex lock;
 	void *free; /* linked through the word at link_offset */
+	s64 nlive;  /* handed out here less given back here */
+} ALIGNED(64);
+struct pool {
 	u32 size;
 	u32 link_offset;
-	u64 nlive;
+	struct pool_shard shards[POOL_SHARDS];
 };
 void *pool_alloc(struct pool *p); /* contents: as freed, or zero */
 void pool_free(struct pool *p, void *object);
+u64 pool_nlive(const struct pool *p);
 
 /* mount.c */
 struct mount *mount_find(struct mount *parent, struct dentry *at);

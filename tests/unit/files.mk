@@ -16,7 +16,7 @@ image_manifest_UNIT_SRCS := tests/unit/image_manifest.c $(HOST_SRCS) \
 image_manifest_UNIT_LIBS := -larchive -ljansson
 UNIT_TESTS += cli_run
 cli_run_UNIT_SRCS := tests/unit/cli_run.c $(HOST_SRCS) $(IMAGE_STORE_SRCS) \
-	cli/names.c cli/ports.c cli/spec.c cli/units.c
+	cli/names.c cli/ports.c cli/spec.c cli/units.c cli/volumes.c
 cli_run_UNIT_LIBS := -ljansson
 
 # lib/ and kernel/mm/

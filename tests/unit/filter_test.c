@@ -219,6 +219,7 @@ static const struct {
 	{ __NR_mprotect, { 0, 4096, HIGH }, false },
 	{ __NR_madvise, { 0, 4096, 4 }, true },
 	{ __NR_madvise, { 0, 4096, 23 }, true },   /* POPULATE_WRITE */
+	{ __NR_madvise, { 0, 4096, 25 }, true },   /* COLLAPSE */
 	{ __NR_madvise, { 0, 4096, 12 }, false },  /* MERGEABLE */
 	{ __NR_madvise, { 0, 4096, 20 }, false },  /* COLD */
 	{ __NR_madvise, { 0, 4096, 100 }, false }, /* HWPOISON */

@@ -150,6 +150,11 @@ void plat_kernel_populate(void *addr, u64 len)
 	(void)len;
 }
 
+void plat_kernel_hot(void *addr)
+{
+	(void)addr;
+}
+
 void plat_kernel_discard(void *addr, u64 len)
 {
 	u64 a = (u64)addr;

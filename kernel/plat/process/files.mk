@@ -2,6 +2,7 @@
 KERNEL_SRCS += \
 	kernel/plat/process/block.c \
 	kernel/plat/process/broker.c \
+	kernel/plat/process/dense.c \
 	kernel/plat/process/filter.c \
 	kernel/plat/process/hfd.c \
 	kernel/plat/process/hostcall.S \

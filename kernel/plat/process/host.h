@@ -105,6 +105,13 @@ s64 thread_clone_process(struct plat_slot *s);
 extern u64 slot_free_head;
 /* spawn.c: process 0 serves requests for shells; true if there were any. */
 bool spawn_serve(void);
+/* dense.c: a host process is about to be started from `space`, the current one:
+ * perhaps give the kernel large pages first. */
+void dense_start(struct plat_space *space);
+/* A large page behind the data, in its mapping. */
+#define DENSE_COPY (((u64)kernel_bss_end + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1))
+/* Does the range of the heap touch a large page that is to stay one? */
+bool dense_overlaps(u64 at, u64 len);
 /* hfd.c */
 int host_send_all(int fd, const void *p, size_t n);
 
@@ -112,6 +119,7 @@ struct plat_space {
 	s32 host_pid; /* 0: free */
 	u32 nthreads; /* host threads in it, atomic */
 	u32 next_free;
+	bool is_dense;	/* dense.c: has the kernel's text in a large page */
 	nsec_t cputime; /* final, once it is gone */
 	struct cpu_split split;
 };

@@ -99,7 +99,14 @@ int plat_resident(uaddr_t addr, u64 npages, u8 *vec)
 
 void plat_kernel_discard(void *addr, u64 len)
 {
-	s64 err = hostcall(__NR_madvise, addr, len, MADV_REMOVE);
+	s64 err;
+
+	/* A hole would break a large page up. */
+	if (dense_overlaps((u64)addr, len)) {
+		memset(addr, 0, len);
+		return;
+	}
+	err = hostcall(__NR_madvise, addr, len, MADV_REMOVE);
 
 	/* Whoever relies on zeros must have them. */
 	if (err)

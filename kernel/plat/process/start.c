@@ -114,7 +114,8 @@ static void map_data(s32 fd)
 
 	must(hostcall(__NR_pwrite64, fd, start, len, MEMORY_DATA),
 	     "copy of kernel data");
-	must(hostcall(__NR_mmap, start, (u64)kernel_bss_end - start,
+	/* Up to the end of a large page, and one for dense.c. */
+	must(hostcall(__NR_mmap, start, DENSE_COPY + LARGE_PAGE - start,
 		      PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 		      MEMORY_DATA),
 	     "kernel data");

@@ -92,6 +92,7 @@ struct plat_space *space_new(void)
 found:
 	s->host_pid = 0;
 	s->nthreads = 1;
+	s->is_dense = false;
 	s->cputime = 0;
 	s->split = (struct cpu_split){ .split_at = 0 };
 	return s;
@@ -196,6 +197,10 @@ int plat_thread_start(struct thread *t, void (*entry)(struct thread *))
  * up by the caller. */
 s64 thread_clone_process(struct plat_slot *s)
 {
+	struct plat_space *from = slot_of_host()->space;
+
+	dense_start(from);
+	s->space->is_dense = from->is_dense;
 	s->is_new_process = true;
 	return hostcall_clone(HOST_CLONE_PROCESS, (u64)slot_frame(s),
 			      &s->host_tid, s);

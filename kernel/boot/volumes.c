@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The volumes that the monitor handed in are mounted where its spec says,
+ * before the first program runs.
+ */
+#include "abi/boot.h"
+#include "kernel/boot/boot.h"
+#include "kernel/dev/block.h"
+#include "kernel/kernel.h"
+#include "kernel/linux/mount.h"
+#include "kernel/mm/heap.h"
+#include "kernel/vfs/mount.h"
+#include "kernel/vfs/vfs.h"
+
+#define AT_FDCWD_ (-100)
+
+void boot_make_directories(const char *name)
+{
+	size_t n = strlen(name);
+	char *part = kmalloc(n + 1);
+
+	if (!part)
+		return;
+	for (size_t i = 1; i <= n; i++) {
+		if (name[i] != '/' && name[i] != '\0')
+			continue;
+		memcpy(part, name, i);
+		part[i] = '\0';
+		(void)path_mkdir(AT_FDCWD_, part, 0755);
+	}
+	kfree(part);
+}
+
+static const char *mount_problem(int err)
+{
+	switch (err) {
+	case -ENODEV:
+		return "this version has no ext4";
+	case -EINVAL:
+		return "not an ext4 file system";
+	case -EOPNOTSUPP:
+		return "it has features that are not known";
+	case -EUCLEAN:
+		return "it is corrupt: run e2fsck";
+	case -EROFS:
+		return "its journal must be replayed: mount it for writing "
+		       "once";
+	case -ENOSPC:
+		return "the host's disk is full";
+	case -EIO:
+		return "read error";
+	case -ENOMEM:
+		return "no memory";
+	default:
+		return "cannot be mounted";
+	}
+}
+
+static int mount_volume(struct block_device *d, const char *where)
+{
+	u32 flags = d->is_readonly ? LINUX_MS_RDONLY : 0;
+	const struct fs_type *type = fs_type_find("ext4");
+	struct path at;
+	char source[32];
+	int err;
+
+	if (!type)
+		return -ENODEV;
+	boot_make_directories(where);
+	err = path_lookup(AT_FDCWD_, where, LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
+			  &at);
+	if (err)
+		return -ENOTDIR;
+	(void)fmt_format(source, sizeof(source), "/dev/%s", d->name);
+	err = mount_add(type, source, d->is_readonly ? "ro" : NULL, flags, &at);
+	path_put(&at);
+	return err;
+}
+
+void boot_mount_volumes(const struct boot_block *b)
+{
+	for (u32 i = 0; i < MIN(b->nvolumes, BOOT_VOLUMES_MAX); i++) {
+		struct block_device *d = block_device(i);
+		const char *name = boot_string(&b->volumes[i].name);
+		const char *where = boot_string(&b->volumes[i].path);
+		int err = d ? mount_volume(d, where) : -ENODEV;
+
+		if (err == -ENOTDIR)
+			boot_refuse(125 << 8,
+				    "volume %.100s: no directory can be made "
+				    "at %.200s",
+				    name, where);
+		else if (err)
+			boot_refuse(125 << 8, "volume %.100s: %s (error %d)",
+				    name, mount_problem(err), -err);
+	}
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Volumes: files of the host that the instance reads and writes through
+ * descriptors that are opened and locked here. The lock belongs to the open
+ * file description, so it holds as long as any process of the instance lives,
+ * with or without its monitor.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "monitor/instance.h"
+
+#define VOLUME_SIZE_MIN (64 << 10)
+#define SECTOR 512
+
+static int check_file(const struct spec_volume *v, const struct stat *st,
+		      struct err *e)
+{
+	if (!S_ISREG(st->st_mode))
+		return err_set(e, EINVAL, "volume %s: %s is not a regular file",
+			       v->name, v->file);
+	if (st->st_size < VOLUME_SIZE_MIN)
+		return err_set(e, EINVAL,
+			       "volume %s: %s is too small: %lld bytes",
+			       v->name, v->file, (long long)st->st_size);
+	return 0;
+}
+
+static int volume_open(const struct spec_volume *v, int *out, uint64_t *size,
+		       struct err *e)
+{
+	int access = v->is_readonly ? O_RDONLY : O_RDWR;
+	int lock = v->is_readonly ? LOCK_SH : LOCK_EX;
+	int fd = open(v->file, access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	*out = fd;
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, errno, "volume %s: %s", v->name, v->file);
+	if (check_file(v, &st, e))
+		return -e->code;
+	if (flock(fd, lock | LOCK_NB)) {
+		if (errno == EWOULDBLOCK)
+			return err_set(e, EBUSY, "volume %s is in use",
+				       v->name);
+		return err_sys(e, errno, "volume %s: lock of %s", v->name,
+			       v->file);
+	}
+	*size = (uint64_t)st.st_size / SECTOR * SECTOR;
+	return 0;
+}
+
+int volumes_open(struct instance *in, struct err *e)
+{
+	struct boot_block *b = in->boot;
+
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++) {
+		const struct spec_volume *v = &in->spec.volumes[i];
+		uint64_t size = 0;
+
+		if (volume_open(v, &in->volume_fds[i], &size, e))
+			return -e->code;
+		b->volumes[i].size = size;
+		b->volumes[i].flags = v->is_readonly ? BOOT_VOLUME_READONLY : 0;
+	}
+	b->nvolumes = in->spec.nvolumes;
+	return 0;
+}
+
+void volumes_place(struct instance *in)
+{
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++)
+		in->boot->volumes[i].fd = in->volume_fds[i];
+}
