@@ -6,6 +6,7 @@
  */
 #include "kernel/dev/random.h"
 #include "kernel/fs/procfs_int.h"
+#include "kernel/ipc/aio.h"
 #include "kernel/ipc/mqueue.h"
 #include "kernel/linux/capability.h"
 #include "kernel/proc/coredump.h"
@@ -126,6 +127,12 @@ static int show_file_nr(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 	return 0;
 }
 
+static int show_aio_nr(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
+{
+	fmt_buf_add(out, "%lu\n", aio_total());
+	return 0;
+}
+
 /* --- The table
  * --------------------------------------------------------------------- */
 
@@ -142,8 +149,8 @@ static int show_file_nr(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 
 /* clang-format off */
 static const struct pseudo_row sys_rows[] = {
-	V("fs/aio-max-nr", 65536),
-	V("fs/aio-nr", 0),
+	V("fs/aio-max-nr", AIO_MAX),
+	PSEUDO_FILE("fs/aio-nr", show_aio_nr),
 	T("fs/file-max", "9223372036854775807"),
 	PSEUDO_FILE("fs/file-nr", show_file_nr),
 	V("fs/inotify/max_queued_events", 16384),

@@ -12,6 +12,10 @@ struct file;
 
 int eventfd_new(u32 initial, bool is_semaphore, u32 flags, struct file **f);
 
+bool file_is_eventfd(const struct file *f);
+/* Count one more, unless it is full. */
+void eventfd_signal(struct file *f);
+
 /* Times in nanoseconds; value 0 disarms. */
 struct timerfd_spec {
 	nsec_t interval;

@@ -140,6 +140,19 @@ static const struct file_ops eventfd_fops = {
 	.show_fdinfo = eventfd_show,
 };
 
+bool file_is_eventfd(const struct file *f)
+{
+	return f->ops == &eventfd_fops;
+}
+
+void eventfd_signal(struct file *f)
+{
+	struct eventfd *e = f->data;
+
+	if (eventfd_add(e, 1))
+		waitq_wake_after(&e->wait, EV_IN | EV_RDNORM, ~0U);
+}
+
 int eventfd_new(u32 initial, bool is_semaphore, u32 flags, struct file **f)
 {
 	struct eventfd *e = kzalloc(sizeof(*e));

@@ -8,6 +8,7 @@
  * while a lent host thread returns to its owner.
  */
 #include "kernel/boot/boot.h"
+#include "kernel/ipc/aio.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
@@ -329,6 +330,7 @@ static int adopt(struct exec_state *st, struct thread *t)
 	fdtable_close_on_exec(p->files);
 	signal_exec_reset(p, t);
 	posix_timers_exit(p);
+	aio_exit(p);
 	cred_install(st->cred);
 	st->cred = NULL;
 	file_get(st->main.file);

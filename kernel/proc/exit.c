@@ -5,6 +5,7 @@
  * its host thread has gone (thread_reap).
  */
 #include "kernel/cpu/usercopy.h"
+#include "kernel/ipc/aio.h"
 #include "kernel/ipc/futex.h"
 #include "kernel/kernel.h"
 #include "kernel/proc/cputime.h"
@@ -318,6 +319,7 @@ static void process_finish(struct process *p)
 
 	itimers_exit(p);
 	posix_timers_exit(p);
+	aio_exit(p);
 	if (p->pid == p->sid && process_hooks.session_leader_exit)
 		process_hooks.session_leader_exit(p);
 	process_release_parts(p);

@@ -115,6 +115,7 @@ struct process {
 	s32 oom_score_adj;
 	u32 coredump_filter; /* CORE_* */
 	u64 io_read, io_written;
+	struct list aio;	  /* ipc/aio.c; not made until first used */
 	struct list shm_attaches; /* ipc/shm.c */
 	void *semundo;		  /* ipc/sem.c */
 	u32 personality;

@@ -9,7 +9,7 @@
 #include "kernel/proc/thread.h"
 
 #define WAKE_BATCH 8
-#define LATE_BATCH 4 /* more on one queue are not heard */
+#define LATE_BATCH 16 /* more on one queue are not heard */
 
 void waitq_init(struct waitq *q)
 {

@@ -11,4 +11,4 @@ KERNEL_SRCS += kernel/sys/sys_proc.c kernel/sys/sys_clone.c kernel/sys/sys_exec.
 	kernel/sys/sys_time.c kernel/sys/sys_sched.c kernel/sys/sys_futex.c \
 	kernel/sys/sys_prctl.c kernel/sys/sys_limits.c kernel/sys/sys_misc.c
 KERNEL_SRCS += kernel/sys/sys_socket.c kernel/sys/sys_inotify.c
-KERNEL_SRCS += kernel/sys/sys_procvm.c kernel/sys/sys_mqueue.c kernel/sys/sys_splice.c
+KERNEL_SRCS += kernel/sys/sys_aio.c kernel/sys/sys_procvm.c kernel/sys/sys_mqueue.c kernel/sys/sys_splice.c

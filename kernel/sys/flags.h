@@ -564,6 +564,18 @@ NO(sched, SCHED_DEADLINE, EPERM, "the host schedules")
 
 PART(sched, SCHED_RESET_ON_FORK, "kept, reported and heeded by fork()")
 
+GROUP(aio, "io_submit commands")
+YES(aio, IOCB_CMD_PREAD)
+YES(aio, IOCB_CMD_PWRITE)
+YES(aio, IOCB_CMD_PREADV)
+YES(aio, IOCB_CMD_PWRITEV)
+PART(aio, IOCB_CMD_FSYNC, "done before io_submit returns")
+PART(aio, IOCB_CMD_FDSYNC, "done before io_submit returns")
+YES(aio, IOCB_CMD_POLL)
+NO(aio, IOCB_CMD_NOOP, EINVAL, "as on Linux")
+YES(aio, IOCB_FLAG_RESFD)
+PART(aio, IOCB_FLAG_IOPRIO, "checked; there is no I/O scheduler")
+
 GROUP(schedflag, "sched_setattr flags")
 YES(schedflag, SCHED_FLAG_RESET_ON_FORK)
 NO(schedflag, SCHED_FLAG_RECLAIM, EINVAL, "the host schedules")

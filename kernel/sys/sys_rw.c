@@ -8,6 +8,7 @@
 #include "kernel/linux/fcntl.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/thread.h"
+#include "kernel/sys/rw.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
 
@@ -145,8 +146,7 @@ static long do_vector(int fd, uaddr_t iov_addr, u64 niov, const s64 *offset,
 		    ? -EINVAL
 		    : uio_import(&u, iov_addr, (u32)niov, fast, &alloc);
 	if (n == 0) {
-		u.append = flags & FLAG_APPEND;
-		u.nowait = flags & FLAG_NOWAIT;
+		rw_set_flags(&u, flags);
 		n = offset ? move_at(r, &u, *offset, is_write)
 			   : move_at_pos(r, &u, is_write);
 	}
@@ -185,22 +185,32 @@ static bool heeds_nowait(const struct file *f)
 
 /* HIPRI and the sync flags have nothing to do on memory; APPEND is heeded by
  * regular files, and means nothing to streams. */
+long rw_check_flags(const struct file *f, int flags)
+{
+	if ((flags & ~FLAG_KNOWN) ||
+	    (f && (flags & FLAG_NOWAIT) && !heeds_nowait(f)))
+		return syscall_unsupported("preadv2 flags", (u64)flags,
+					   EOPNOTSUPP);
+	return 0;
+}
+
+void rw_set_flags(struct uio *u, int flags)
+{
+	u->append = flags & FLAG_APPEND;
+	u->nowait = flags & FLAG_NOWAIT;
+}
+
 static long check_flags(int fd, int flags)
 {
 	struct fdref r;
-	long err = 0;
+	long err = rw_check_flags(NULL, flags);
 
-	if (flags & ~FLAG_KNOWN)
-		return syscall_unsupported("preadv2 flags", (u64)flags,
-					   EOPNOTSUPP);
-	if (!(flags & FLAG_NOWAIT))
-		return 0;
+	if (err || !(flags & FLAG_NOWAIT))
+		return err;
 	r = fd_get(fd);
 	if (!r.file)
 		return -EBADF;
-	if (!heeds_nowait(r.file))
-		err = syscall_unsupported("preadv2 flags", (u64)flags,
-					  EOPNOTSUPP);
+	err = rw_check_flags(r.file, flags);
 	fd_put(r);
 	return err;
 }

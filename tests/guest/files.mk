@@ -23,7 +23,7 @@ GUEST_TESTS_MUSL := elf_start mem fork exec signal sigframe fd path inode \
 GUEST_TESTS += sockopt sockmsg cputime procvm limits
 
 # Moving data, dumps, locks.
-GUEST_TESTS += init mqueue splice core sigio locks exact
+GUEST_TESTS += aio init mqueue splice core sigio locks exact
 
 # Programs that tests and benchmarks start, with rules of their own:
 # hello.c (also static and musl), hello_asm.S (-nostdlib -static),
