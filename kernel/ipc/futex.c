@@ -34,6 +34,8 @@ struct futex_waiter {
 	u32 priority; /* real-time, when it began to wait; 0: none */
 	u32 woken;    /* atomic; 1: off the list, not touched any more */
 	bool is_pi;
+	/* It waits to be moved to this lock (WAIT_REQUEUE_PI), or NULL. */
+	const struct futex_key *pi_key;
 };
 
 struct wake_batch { /* threads to unpark once the lock is dropped */
@@ -117,7 +119,7 @@ static bool is_woken(struct futex_waiter *w)
 	return atomic_load_acquire(&w->woken) != 0;
 }
 
-/* b->lock held. */
+/* b->lock held. How many, -EINVAL: a waiter for a lock is in the way. */
 static s32 wake_in(struct bucket *b, const struct futex_key *key, s32 n,
 		   u32 bitset, struct wake_batch *batch)
 {
@@ -127,7 +129,11 @@ static s32 wake_in(struct bucket *b, const struct futex_key *key, s32 n,
 	list_for_each_safe (w, next, &b->waiters, node) {
 		if (count >= n)
 			break;
-		if (!key_equal(&w->key, key) || !(w->bitset & bitset))
+		if (!key_equal(&w->key, key))
+			continue;
+		if (w->is_pi || w->pi_key)
+			return -EINVAL;
+		if (!(w->bitset & bitset))
 			continue;
 		waiter_wake(w, batch);
 		count++;
@@ -191,13 +197,15 @@ static long requeue_locked(struct bucket *b, const struct futex_key *key, s32 n,
 	struct futex_waiter *w, *next;
 	long count = wake_in(b, key, n, FUTEX_BITSET_ALL, batch);
 
-	if (key_equal(key, key2))
+	if (count < 0 || key_equal(key, key2))
 		return count;
 	list_for_each_safe (w, next, &b->waiters, node) {
 		if (nmove <= 0)
 			break;
-		if (!key_equal(&w->key, key) || w->is_pi)
+		if (!key_equal(&w->key, key))
 			continue;
+		if (w->is_pi || w->pi_key)
+			return -EINVAL;
 		move_waiter(w, key2, b2);
 		nmove--;
 		count++;
@@ -288,9 +296,12 @@ long futex_wake_op(uaddr_t addr, bool is_private, s32 n, s32 n2, uaddr_t addr2,
 	} else {
 		/* As Linux: a count of 0 wakes one, too. */
 		count = wake_in(b, &key, MAX(n, 1), FUTEX_BITSET_ALL, &batch);
-		if (compare_op(cmp, (s32)old, arg) > 0)
-			count += wake_in(b2, &key2, MAX(n2, 1),
-					 FUTEX_BITSET_ALL, &batch);
+		if (count >= 0 && compare_op(cmp, (s32)old, arg) > 0) {
+			s32 more = wake_in(b2, &key2, MAX(n2, 1),
+					   FUTEX_BITSET_ALL, &batch);
+
+			count = more < 0 ? more : count + more;
+		}
 	}
 	unlock_two(b, b2);
 	batch_flush(&batch);
@@ -310,6 +321,7 @@ static void waiter_fill(struct futex_waiter *w, const struct futex_key *key,
 	w->priority = w->thread->sched_priority;
 	w->woken = 0;
 	w->is_pi = false;
+	w->pi_key = NULL;
 }
 
 /* Queue if the word still has the value: 0, -EAGAIN, -EFAULT. */
@@ -558,6 +570,128 @@ int futex_unlock_pi(uaddr_t addr, bool is_private)
 	} while (err == -EAGAIN);
 	batch_flush(&batch);
 	return err;
+}
+
+/* --- From a condition to a lock with an owner ---------------------------- */
+
+int futex_wait_requeue_pi(uaddr_t addr, bool is_private, u32 value,
+			  nsec_t deadline, uaddr_t addr2)
+{
+	struct futex_key key, key2;
+	struct futex_waiter w;
+	int err = get_key(addr, is_private, &key);
+
+	if (!err)
+		err = get_key(addr2, is_private, &key2);
+	if (!err && key_equal(&key, &key2))
+		err = -EINVAL;
+	if (err)
+		return err;
+	waiter_fill(&w, &key, FUTEX_BITSET_ALL);
+	w.pi_key = &key2;
+	err = waiter_queue(&w, addr, value);
+	if (err)
+		return err;
+	err = waiter_sleep(&w, deadline);
+	/* Woken as the owner; else the word has changed since, so that there
+	 * is nothing to restart once it was moved. */
+	if (!err)
+		return w.is_pi ? 0 : -EAGAIN;
+	return err == -EINTR && w.is_pi ? -EAGAIN : err;
+}
+
+/* Buckets locked: w gets the lock at addr2, or waits for it. 1: it is the
+ * owner, 0: it was moved, -EAGAIN: look again, other errors. */
+static int pi_take_for(struct futex_waiter *w, const struct futex_key *key2,
+		       struct bucket *b2, uaddr_t addr2)
+{
+	u32 v, old, owner;
+	int err;
+
+	if (!w->pi_key || !key_equal(w->pi_key, key2))
+		return -EINVAL;
+	if (user_load_u32(&v, addr2))
+		return -EFAULT;
+	owner = v & FUTEX_TID_MASK;
+	if (owner == 0) {
+		err = pi_take(addr2, v, (u32)w->thread->tid);
+		w->is_pi = !err;
+		return err ? err : 1;
+	}
+	if (owner == (u32)w->thread->tid)
+		return -EDEADLK;
+	err = owner == (u32)current()->tid ? 0 : pi_check_owner(owner);
+	if (err)
+		return err;
+	if (!(v & FUTEX_WAITERS)) {
+		if (user_cmpxchg_u32(addr2, v, v | FUTEX_WAITERS, &old))
+			return -EFAULT;
+		if (old != v)
+			return -EAGAIN;
+	}
+	w->is_pi = true;
+	move_waiter(w, key2, b2);
+	return 0;
+}
+
+static long requeue_pi_locked(struct bucket *b, const struct futex_key *key,
+			      u32 nmove, struct bucket *b2,
+			      const struct futex_key *key2, uaddr_t addr2,
+			      struct wake_batch *batch)
+{
+	struct futex_waiter *w, *next;
+	long count = 0;
+	int got;
+
+	list_for_each_safe (w, next, &b->waiters, node) {
+		if (count > (long)nmove) /* one more may become the owner */
+			break;
+		if (!key_equal(&w->key, key))
+			continue;
+		do {
+			got = pi_take_for(w, key2, b2, addr2);
+		} while (got == -EAGAIN);
+		if (got < 0)
+			return count ? count : got;
+		if (got)
+			waiter_wake(w, batch);
+		count++;
+	}
+	return count;
+}
+
+long futex_requeue_pi(uaddr_t addr, bool is_private, s32 n, s32 nmove,
+		      uaddr_t addr2, u32 value)
+{
+	struct wake_batch batch = { .n = 0 };
+	struct futex_key key, key2;
+	struct bucket *b, *b2;
+	long count;
+	u32 now;
+	int err;
+
+	if (n != 1 || nmove < 0)
+		return -EINVAL;
+	err = get_key(addr, is_private, &key);
+	if (!err)
+		err = get_key(addr2, is_private, &key2);
+	if (!err && key_equal(&key, &key2))
+		err = -EINVAL;
+	if (err)
+		return err;
+	b = bucket_of(&key);
+	b2 = bucket_of(&key2);
+	lock_two(b, b2);
+	if (user_load_u32(&now, addr2) || user_load_u32(&now, addr))
+		count = -EFAULT;
+	else if (now != value)
+		count = -EAGAIN;
+	else
+		count = requeue_pi_locked(b, &key, (u32)nmove, b2, &key2, addr2,
+					  &batch);
+	unlock_two(b, b2);
+	batch_flush(&batch);
+	return count;
 }
 
 /* --- Robust lists -------------------------------------------------------- */

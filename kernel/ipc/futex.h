@@ -30,6 +30,15 @@ long futex_wake_op(uaddr_t addr, bool is_private, s32 n, s32 n2, uaddr_t addr2,
 int futex_lock_pi(uaddr_t addr, bool is_private, nsec_t deadline, bool try);
 int futex_unlock_pi(uaddr_t addr, bool is_private);
 
+/* Sleep while *addr == value, to be moved to the lock at addr2 by the other: 0
+ * with that lock held, or as futex_wait(). */
+int futex_wait_requeue_pi(uaddr_t addr, bool is_private, u32 value,
+			  nsec_t deadline, uaddr_t addr2);
+/* If *addr == value: the first sleeper gets the lock at addr2 if it is free;
+ * the others, up to nmove, wait for it. How many in all. n: 1. */
+long futex_requeue_pi(uaddr_t addr, bool is_private, s32 n, s32 nmove,
+		      uaddr_t addr2, u32 value);
+
 struct futex_waitv_entry {
 	uaddr_t addr;
 	u32 value;

@@ -74,7 +74,8 @@ static bool clock_flag_ok(u32 op)
 	u32 cmd = op & FUTEX_CMD_MASK;
 
 	return !(op & FUTEX_CLOCK_REALTIME) || cmd == FUTEX_WAIT_BITSET ||
-	       cmd == FUTEX_WAIT || cmd == FUTEX_LOCK_PI2;
+	       cmd == FUTEX_WAIT || cmd == FUTEX_LOCK_PI2 ||
+	       cmd == FUTEX_WAIT_REQUEUE_PI;
 }
 
 SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
@@ -115,6 +116,15 @@ SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
 		return lock_pi(addr, is_private, NSEC_MAX, true);
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi(addr, is_private);
+	case FUTEX_WAIT_REQUEUE_PI:
+		err = read_deadline(timeout, op, &deadline);
+		if (!err)
+			err = futex_wait_requeue_pi(addr, is_private, value,
+						    deadline, addr2);
+		return err == -EINTR ? -ERESTARTNOINTR : err;
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_requeue_pi(addr, is_private, (s32)value,
+					(s32)timeout, addr2, value3);
 	default:
 		return syscall_unsupported("futex operation", cmd, ENOSYS);
 	}

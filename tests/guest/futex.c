@@ -16,6 +16,8 @@ enum {
 	WAKE_OP = 5,
 	LOCK_PI = 6,
 	UNLOCK_PI = 7,
+	WAIT_REQUEUE_PI = 11,
+	CMP_REQUEUE_PI = 12,
 	WAIT_BITSET = 9,
 	WAKE_BITSET = 10,
 	PRIVATE = 128,
@@ -415,6 +417,86 @@ static void check_refusals(void)
 		 "not if gone");
 }
 
+/* --- From a condition to a lock with an owner ---------------------------- */
+
+static uint32_t cond, lock, other_lock;
+
+struct pi_waiter {
+	pthread_t thread;
+	pid_t tid;
+	long ret;
+	uint32_t owner; /* of the lock, afterwards */
+};
+
+static void *pi_wait(void *arg)
+{
+	struct pi_waiter *w = arg;
+
+	__atomic_store_n(&w->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	w->ret = futex(&cond, WAIT_REQUEUE_PI | PRIVATE, 0, NULL, &lock, 0);
+	w->owner = lock & 0x3fffffff;
+	if (w->ret == 0)
+		futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+	return NULL;
+}
+
+static void pi_start(struct pi_waiter *w)
+{
+	w->tid = 0;
+	must(pthread_create(&w->thread, NULL, pi_wait, w) == 0);
+	while (!__atomic_load_n(&w->tid, __ATOMIC_SEQ_CST))
+		sched_yield();
+	must(tap_await_state(w->tid, "S"));
+}
+
+static long requeue_pi(int n, long nmove, uint32_t *to, uint32_t value)
+{
+	return futex(&cond, CMP_REQUEUE_PI | PRIVATE, n, (void *)nmove, to,
+		     value);
+}
+
+static void check_requeue_pi(void)
+{
+	struct pi_waiter a, b;
+	struct timespec past = { 1, 0 };
+
+	tap_group("from a condition to a lock with an owner");
+	is_int(requeue_pi(1, 5, &lock, 0), 0, "nobody waits");
+	is_errno(requeue_pi(2, 5, &lock, 0), EINVAL, "two at once");
+	is_errno(requeue_pi(1, 5, &cond, 0), EINVAL, "to where they are");
+	is_errno(requeue_pi(1, 5, &lock, 1), EAGAIN, "another value");
+	is_efault(requeue_pi(1, 5, (void *)((uintptr_t)bp & ~3UL), 0),
+		  "to bad addresses");
+	is_errno(futex(&cond, WAIT_REQUEUE_PI, 1, NULL, &lock, 0), EAGAIN,
+		 "a wait for another value");
+	is_errno(futex(&cond, WAIT_REQUEUE_PI, 0, NULL, &cond, 0), EINVAL,
+		 "a wait for itself");
+	is_errno(futex(&cond, WAIT_REQUEUE_PI, 0, &past, &lock, 0), ETIMEDOUT,
+		 "a wait until the past");
+	pi_start(&a);
+	is_errno(futex(&cond, WAKE | PRIVATE, 1, NULL, NULL, 0), EINVAL,
+		 "a plain wake of such a waiter");
+	is_errno(requeue_pi(1, 5, &other_lock, 0), EINVAL, "to another lock");
+	is_int(requeue_pi(1, 5, &lock, 0), 1, "to a lock that is free");
+	pthread_join(a.thread, NULL);
+	is_int(a.ret, 0, "ends the wait");
+	ok(a.owner == (uint32_t)a.tid, "with the lock");
+	is_int(lock, 0, "which is free again");
+	is_int(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0, "take it");
+	pi_start(&a);
+	pi_start(&b);
+	is_int(requeue_pi(1, 5, &lock, 0), 2, "two to a lock that is taken");
+	ok(tap_await_state(a.tid, "S"), "still wait");
+	is_int(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0,
+	       "give it back");
+	pthread_join(a.thread, NULL);
+	pthread_join(b.thread, NULL);
+	is_int(a.ret == 0 && b.ret == 0, 1, "both get it");
+	ok(a.owner == (uint32_t)a.tid && b.owner == (uint32_t)b.tid,
+	   "one after the other");
+	is_int(lock, 0, "free in the end");
+}
+
 int main(void)
 {
 	tap_start();
@@ -427,6 +509,7 @@ int main(void)
 	check_timeout();
 	check_signal();
 	check_shared();
+	check_requeue_pi();
 	check_refusals();
 	return tap_done();
 }
