@@ -64,6 +64,7 @@ struct instance {
 	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
 	bool is_shut_down; /* the kernel was told to kill all and unmount */
 	uint64_t memory_peak;
+	uint64_t reaped_ns, rest_until_ns; /* main.c; 0: no rest */
 	uint64_t over_since_ns; /* over the memory limit since; 0: it is not */
 	int port_fds[SPEC_PORTS_MAX]; /* bound, -1 once handed out */
 	struct dns *dns;

@@ -127,10 +127,13 @@ static void raw_terminal(struct instance *in)
 	in->has_raw_terminal = tcsetattr(0, TCSADRAIN, &raw) == 0;
 }
 
+static bool is_normal_death(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == BOOT_HOST_EXIT_OK;
+}
+
 static void serve_death(struct instance *in, pid_t pid, int status)
 {
-	if (WIFEXITED(status) && WEXITSTATUS(status) == BOOT_HOST_EXIT_OK)
-		return;
 	if (in->end != END_NONE)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == BOOT_HOST_EXIT_CRASH) {
@@ -153,29 +156,58 @@ static void serve_death(struct instance *in, pid_t pid, int status)
 	}
 }
 
+/* Where many processes end the monitor does not wake for each, which would cost
+ * as much as a part of them: it looks again after a rest. */
+#define BUSY_NS 1000000ULL
+#define REST_NS 2000000ULL
+
+static void rest_signals(struct instance *in, bool on)
+{
+	struct epoll_event ev = { .events = on ? 0 : EPOLLIN,
+				  .data.fd = in->signal_fd };
+
+	epoll_ctl(in->epoll_fd, EPOLL_CTL_MOD, in->signal_fd, &ev);
+	in->rest_until_ns = on ? clock_now_ns() + REST_NS : 0;
+}
+
+/* Milliseconds to wait, -1 none. */
+static int check_rest(struct instance *in)
+{
+	uint64_t now;
+
+	if (!in->rest_until_ns)
+		return -1;
+	now = clock_now_ns();
+	if (now < in->rest_until_ns)
+		return (int)((in->rest_until_ns - now) / 1000000) + 1;
+	rest_signals(in, false);
+	return -1;
+}
+
 /* A host process of the instance may end with its EXIT message still in the
- * socket: take messages first. */
+ * socket: take messages before a death is judged. */
 static void reap(struct instance *in)
 {
-	siginfo_t si = { .si_pid = 0 };
-	int status;
+	uint64_t before = in->reaped_ns;
+	int status, n = 0;
 	pid_t pid;
 
-	while (in->end == END_NONE &&
-	       waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) ==
-		       0 &&
-	       si.si_pid) {
+	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+		n++;
+		if (is_normal_death(status))
+			continue;
 		(void)broker_serve(in);
-		pid = waitpid(si.si_pid, &status, __WALL);
-		if (pid > 0)
-			serve_death(in, pid, status);
-		si.si_pid = 0;
+		serve_death(in, pid, status);
 	}
-	if (in->end == END_NONE &&
-	    waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) &&
-	    errno == ECHILD)
-		instance_end(in, END_CRASH, 0,
-			     "all host processes ended without a word");
+	if (pid < 0 && errno == ECHILD) {
+		(void)broker_serve(in);
+		if (in->end == END_NONE)
+			instance_end(in, END_CRASH, 0,
+				     "all host processes ended without a word");
+	}
+	in->reaped_ns = clock_now_ns();
+	if (n > 1 || in->reaped_ns - before < BUSY_NS)
+		rest_signals(in, true);
 }
 
 static void forward_winsize(struct instance *in)
@@ -273,6 +305,7 @@ static void loop(struct instance *in)
 
 	while (in->end == END_NONE) {
 		timeout = min_timeout(limit_check(in), check_stop(in));
+		timeout = min_timeout(timeout, check_rest(in));
 		if (in->end != END_NONE)
 			break;
 		n = epoll_wait(in->epoll_fd, ev, ARRAY_SIZE(ev), timeout);

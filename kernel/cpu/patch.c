@@ -9,7 +9,9 @@
  * is mapped back to the equal place in the original (patch_map_back).
  *
  * A site is patched when it has trapped PATCH_AFTER times: patching costs as
- * much as a few traps. Stubs live in pools within 2 GiB of their text, in the
+ * much as a few traps. Traps of children that end before that count together
+ * (the family): what becomes due there the parent patches in itself before it
+ * forks again. Stubs live in pools within 2 GiB of their text, in the
  * program's own space, and are never freed before the mm's program is gone.
  */
 #include "kernel/cpu/patch.h"
@@ -31,6 +33,8 @@
 #define POOL_SIZE ((u64)POOL_STUBS * STUB_SIZE)
 #define SITES_SEEN 256 /* direct-mapped; a collision only delays */
 #define REACH 0x7f000000UL
+#define FAMILY_SEEN 64
+#define FAMILY_HOT 32
 
 struct stub {
 	u64 site; /* address of the syscall instruction */
@@ -49,13 +53,28 @@ struct pool {
 
 enum { SITE_DONE = 255 }; /* patched, or cannot be */
 
-struct patch_state {
-	struct mutex lock;  /* before mm->lock */
-	struct pool *pools; /* published with release; only grows */
+struct site_count {
+	u32 site; /* low bits */
+	u8 count;
+};
+
+/* Shared by a program and its forks, as long as they do not exec. */
+struct family {
+	struct ref ref;
+	struct mutex lock;
+	u32 nhot; /* only grows */
 	struct {
-		u32 site; /* low bits */
-		u8 count;
-	} seen[SITES_SEEN];
+		u64 site, nr;
+	} hot[FAMILY_HOT]; /* sites that are due, and a call made there */
+	struct site_count seen[FAMILY_SEEN];
+};
+
+struct patch_state {
+	struct mutex lock;     /* before mm->lock */
+	struct pool *pools;    /* published with release; only grows */
+	struct family *family; /* from the first fork on */
+	u32 nhot;	       /* of the family's are in this text */
+	struct site_count seen[SITES_SEEN];
 };
 
 static u64 patched; /* sites, all processes */
@@ -83,21 +102,48 @@ static struct patch_state *state_get(struct mm *mm)
 	return s;
 }
 
-/* Count a trap; true if the site's time has come. Races only miscount. */
-static bool site_is_due(struct patch_state *s, u64 site)
+static u32 site_slot(u64 site, u32 nslots)
 {
-	u32 i = (u32)(site ^ (site >> 8)) % SITES_SEEN;
+	return (u32)(site ^ (site >> 8)) % nslots;
+}
 
-	if (s->seen[i].site != (u32)site) {
-		s->seen[i].site = (u32)site;
-		s->seen[i].count = 0;
+/* Count a trap; true if the site's time has come. Races only miscount. */
+static bool site_is_due(struct site_count *seen, u32 nseen, u64 site)
+{
+	struct site_count *c = &seen[site_slot(site, nseen)];
+
+	if (c->site != (u32)site) {
+		c->site = (u32)site;
+		c->count = 0;
 	}
-	if (s->seen[i].count == SITE_DONE)
+	if (c->count == SITE_DONE)
 		return false;
-	if (++s->seen[i].count < PATCH_AFTER)
+	if (++c->count < PATCH_AFTER)
 		return false;
-	s->seen[i].count = SITE_DONE;
+	c->count = SITE_DONE;
 	return true;
+}
+
+static void family_note(struct family *f, u64 site, u64 nr)
+{
+	if (!site_is_due(f->seen, FAMILY_SEEN, site))
+		return;
+	mutex_lock(&f->lock);
+	if (f->nhot < FAMILY_HOT) {
+		f->hot[f->nhot].site = site;
+		f->hot[f->nhot].nr = nr;
+		atomic_store_release(&f->nhot, f->nhot + 1);
+	}
+	mutex_unlock(&f->lock);
+}
+
+static struct family *family_new(void)
+{
+	struct family *f = kzalloc(sizeof(*f));
+
+	if (f)
+		ref_init(&f->ref);
+	return f;
 }
 
 /* mm->lock held: the area of text that may be changed, or NULL. */
@@ -341,12 +387,18 @@ void patch_site(struct frame *f)
 	struct mm *mm = process_current()->mm;
 	u64 site = f->rip - 2;
 	struct patch_state *s;
+	struct family *family;
 
 	if (unlikely(kernel.boot->flags & BOOT_NO_PATCH) || !mm ||
 	    site >= USER_END)
 		return;
 	s = state_get(mm);
-	if (!s || !site_is_due(s, site))
+	if (!s)
+		return;
+	family = atomic_load_acquire(&s->family);
+	if (family)
+		family_note(family, site, f->orig_rax);
+	if (!site_is_due(s->seen, SITES_SEEN, site))
 		return;
 	mutex_lock(&s->lock);
 	site_patch(mm, s, site, f->orig_rax);
@@ -387,19 +439,55 @@ void patch_map_back(struct frame *f)
 /* --- Life of the mm
  * ------------------------------------------------------------ */
 
+/* Patch what the family found due. from->lock held. */
+static void family_join(struct mm *mm, struct patch_state *s)
+{
+	u32 n;
+
+	if (!s->family)
+		atomic_store_release(&s->family, family_new());
+	if (!s->family)
+		return;
+	n = atomic_load_acquire(&s->family->nhot);
+	for (; unlikely(s->nhot < n); s->nhot++) {
+		u64 site = s->family->hot[s->nhot].site;
+		u32 i = site_slot(site, SITES_SEEN);
+
+		if (s->seen[i].site == (u32)site &&
+		    s->seen[i].count == SITE_DONE)
+			continue;
+		s->seen[i].site = (u32)site;
+		s->seen[i].count = SITE_DONE;
+		site_patch(mm, s, site, s->family->hot[s->nhot].nr);
+	}
+}
+
+static void family_put(struct family *f)
+{
+	if (f && ref_put(&f->ref))
+		kfree(f);
+}
+
 int patch_fork(struct mm *parent, struct mm *child)
 {
-	struct patch_state *from = atomic_load_acquire(&parent->patches);
-	struct patch_state *to;
+	bool alone = atomic_load(&process_current()->nlive) == 1 &&
+		     atomic_load(&parent->ref.count) == 1;
+	struct patch_state *from, *to;
 	struct pool **link;
 	int err = 0;
 
-	if (!from)
+	if (unlikely(kernel.boot->flags & BOOT_NO_PATCH))
 		return 0;
-	to = kzalloc(sizeof(*to));
+	from = state_get(parent);
+	to = from ? kzalloc(sizeof(*to)) : NULL;
 	if (!to)
 		return -ENOMEM;
 	mutex_lock(&from->lock);
+	family_join(parent, from);
+	if (from->family)
+		ref_get(&from->family->ref);
+	to->family = from->family;
+	to->nhot = from->nhot;
 	memcpy(to->seen, from->seen, sizeof(to->seen));
 	link = &to->pools;
 	for (struct pool *p = from->pools; p && !err; p = p->next) {
@@ -408,11 +496,13 @@ int patch_fork(struct mm *parent, struct mm *child)
 			err = -ENOMEM;
 			break;
 		}
-		memcpy(*link, p, sizeof(*p));
+		memcpy(*link, p,
+		       alone ? offsetof(struct pool, stubs[p->used])
+			     : sizeof(*p));
 		(*link)->next = NULL;
 		/* Another thread may add stubs before the pages are copied;
 		 * the child must not use their places again. */
-		if (atomic_load(&process_current()->nlive) > 1)
+		if (!alone)
 			(*link)->used = POOL_STUBS;
 		link = &(*link)->next;
 	}
@@ -435,5 +525,6 @@ void patch_reset(struct mm *mm)
 		next = p->next;
 		kfree(p);
 	}
+	family_put(s->family);
 	kfree(s);
 }

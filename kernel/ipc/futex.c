@@ -19,13 +19,15 @@
 #define WAKE_BATCH 16
 #define ROBUST_LIMIT 2048
 
+/* Neither straddles two cache lines: a hand-over moves them between
+ * processors. */
 struct bucket {
 	struct mutex lock;
 	u32 nwaiters;	     /* atomic; read without the lock by wakers */
 	struct list waiters; /* struct futex_waiter.node, see waiter_link() */
-};
+} ALIGNED(32);
 
-struct futex_waiter {
+struct ALIGNED(64) futex_waiter {
 	struct list node;
 	struct futex_key key;
 	struct bucket *bucket; /* changed under the locks of both buckets */

@@ -421,6 +421,7 @@ static int exec_move(struct exec_state *st, struct thread *t)
 
 	if (!mm)
 		return -ENOMEM;
+	rseq_drop(t);
 	thread_release_user(t);
 	old = replace_mm(p, mm);
 	t->exec = st;
@@ -456,6 +457,7 @@ static long exec_commit(struct exec_state *st, struct frame *f)
 		state_free(st);
 		return err;
 	}
+	rseq_drop(t);
 	thread_release_user(t);
 	mm_reset(p->mm);
 	commit(st, t, f);

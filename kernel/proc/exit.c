@@ -48,6 +48,13 @@ void thread_reap(void)
 		thread_put(t);
 }
 
+/* The caller is the last to run in the space. */
+static bool has_own_space(const struct process *p)
+{
+	return atomic_load(&p->nlive) == 1 &&
+	       atomic_load(&p->mm->ref.count) == 1;
+}
+
 void thread_release_user(struct thread *t)
 {
 	struct process *p = t->proc;
@@ -55,13 +62,10 @@ void thread_release_user(struct thread *t)
 
 	if (!p->mm)
 		return;
-	rseq_drop(t);
 	futex_exit(t);
 	t->clear_child_tid = 0;
-	if (!addr)
+	if (!addr || has_own_space(p)) /* nobody is left to see it */
 		return;
-	if (atomic_load(&p->nlive) == 1 && atomic_load(&p->mm->ref.count) == 1)
-		return; /* nobody is left to see it */
 	if (user_store_u32(addr, 0) == 0)
 		(void)futex_wake(addr, false, 1, FUTEX_BITSET_ALL);
 }
@@ -335,6 +339,9 @@ static NORETURN void thread_finish(s32 status)
 	bool last, last_in_space;
 
 	t->exit_code = status;
+	/* The area of the last one stays till the space goes. */
+	if (p->mm && !has_own_space(p))
+		rseq_drop(t);
 	thread_release_user(t);
 	if (t->fs)
 		thread_set_fs(t, NULL, false);

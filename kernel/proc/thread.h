@@ -48,11 +48,12 @@ struct thread {
 	struct plat_slot *slot;
 	struct process *proc;
 	struct list proc_node; /* in process.threads, under process.lock */
-	struct list tid_node;  /* pid.c's table */
 	s32 tid;
 	u32 state;	/* enum thread_state */
 	struct ref ref; /* one for being alive, one per lookup */
+	/* A waker needs this, ref and park_token: one cache line. */
 	u32 sleep_mode; /* plat-facing: 0 awake, 1 futex, 2 host poll; atomic */
+	struct list tid_node; /* pid.c's table */
 
 	/* Signals: under process.sig_lock unless said otherwise. */
 	u64 sig_blocked; /* written by the thread itself only, under the lock */

@@ -233,14 +233,12 @@ void plat_thread_exit(u32 *done, bool last)
 
 	kassert(!s->lend);
 	atomic_fetch_sub(&space->nthreads, 1);
-	if (last) {
-		plat_space_times(space, &space->split.times);
-		space_free(space);
-	}
 	atomic_store(&s->kick_tid, 0);
 	/* Kicks sent before the caller got here are delivered at the latest
 	 * when this call returns, so none can come once the slot is free. */
 	hostcall(__NR_getppid);
+	if (last)
+		space_free(space);
 	hostcall_thread_exit(&slot_free_head, slot_index(s), &s->next_free,
 			     done);
 }
