@@ -31,6 +31,8 @@ static const struct opt build_options[] = {
 		 "user to run as"),
 	OPT_TEXT('w', "workdir", "D", struct build_args, changes.workdir,
 		 "directory to start in"),
+	OPT_TEXT(0, "stop-signal", "SIG", struct build_args,
+		 changes.stop_signal, "what jiffy stop sends"),
 	OPT_LIST(0, "expose", "PORT[/udp]", struct build_args, changes.expose,
 		 "a port that it serves"),
 	OPT_LIST(0, "copy", "DIR:PATH", struct build_args, changes.copies,

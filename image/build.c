@@ -19,6 +19,7 @@
 #include "host/cleanup.h"
 #include "host/io.h"
 #include "host/log.h"
+#include "host/signame.h"
 #include "host/xmalloc.h"
 #include "image/copy.h"
 #include "image/erofs.h"
@@ -169,6 +170,9 @@ static int apply_changes(struct manifest *m, const struct build_changes *c,
 	if (!r && c->workdir && c->workdir[0] != '/')
 		r = err_set(e, EINVAL, "--workdir: '%s' is not absolute",
 			    c->workdir);
+	if (!r && c->stop_signal && signame_parse(c->stop_signal) < 0)
+		r = err_set(e, EINVAL, "--stop-signal: unknown signal '%.20s'",
+			    c->stop_signal);
 	for (size_t i = 0; !r && i < c->env.count; i++) {
 		r = manifest_check_env(c->env.items[i], e);
 		if (r < 0)
@@ -179,13 +183,14 @@ static int apply_changes(struct manifest *m, const struct build_changes *c,
 		r = add_port(m, c->expose.items[i], e);
 	set_text(&m->user, c->user);
 	set_text(&m->workdir, c->workdir);
+	set_text(&m->stop_signal, c->stop_signal);
 	return r;
 }
 
 static bool has_changes(const struct build_changes *c)
 {
 	return c->entrypoint || c->cmd || c->user || c->workdir ||
-	       c->env.count || c->expose.count;
+	       c->stop_signal || c->env.count || c->expose.count;
 }
 
 /* From the image digest make the one with the user's changes. */

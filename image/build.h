@@ -21,6 +21,7 @@ struct build_changes {
 	const char *cmd;	/* words or a JSON array */
 	const char *user;
 	const char *workdir;
+	const char *stop_signal; /* name, or number */
 	struct strv env;    /* NAME=VALUE */
 	struct strv expose; /* PORT[/udp] */
 	struct strv copies; /* DIR:PATH; these change the root itself */

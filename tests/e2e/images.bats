@@ -510,3 +510,14 @@ stuck_installer() {
 	"$JIFFY" build -t moved "dir:$W/tree"
 	[ -e "$(root_of moved)" ]
 }
+
+@test "--stop-signal is kept, by name or number; an unknown one is refused" {
+	mkdir root
+	echo hello >root/file
+	"$JIFFY" build -q -t stop --cmd /file --stop-signal INT dir:root
+	"$JIFFY" inspect stop | grep '"stop_signal": "INT"'
+	run "$JIFFY" build -q --stop-signal SIGNOTHING dir:root
+	[ "$status" -ne 0 ]
+	[[ $output == *"--stop-signal: unknown signal 'SIGNOTHING'"* ]]
+	assert_clean
+}
