@@ -22,9 +22,9 @@ struct build_changes {
 	const char *user;
 	const char *workdir;
 	const char *stop_signal; /* name, or number */
-	struct strv env;    /* NAME=VALUE */
-	struct strv expose; /* PORT[/udp] */
-	struct strv copies; /* DIR:PATH; these change the root itself */
+	struct strv env;	 /* NAME=VALUE */
+	struct strv expose;	 /* PORT[/udp] */
+	struct strv copies;	 /* DIR:PATH; these change the root itself */
 };
 
 /* A build under way. A source reads arg and fills in the rest. */
