@@ -40,6 +40,9 @@ enum boot_flags {
 	BOOT_NO_PATCH = 1 << 4,	 /* never patch system-call sites */
 	BOOT_HOST_CPUS = 1 << 5, /* the host's CPU numbers are below ncpus */
 	BOOT_CORES = 1 << 6,	 /* core files go to the monitor */
+	BOOT_REGULAR_0 = 1 << 8, /* << 0 to 2: that descriptor of stdio is a
+				  * regular file outside: BROKER_STDIO */
+	BOOT_APPEND_0 = 1 << 12, /* << 0 to 2: ... opened with O_APPEND */
 };
 
 /* A published port: guest port `guest` is reachable from outside. */

@@ -39,6 +39,18 @@ enum broker_op {
 			    * its id; EMFILE */
 	BROKER_CORE_WRITE, /* the payload at offset `addr` of id arg; EFBIG */
 	BROKER_CORE_CLOSE, /* id arg; its size is `addr` */
+	BROKER_STDIO, /* arg: enum broker_stdio << 8 | descriptor of stdio, a
+		       * regular file; two numbers of 8 bytes in addr, up to
+		       * four in the reply's */
+};
+
+enum broker_stdio {
+	BROKER_STDIO_STAT,     /* -> size, mode, mtime: seconds, nanoseconds */
+	BROKER_STDIO_SEEK,     /* offset, whence -> offset */
+	BROKER_STDIO_READ,     /* offset, length -> bytes after the reply */
+	BROKER_STDIO_WRITE,    /* offset; payload: all of it, or an error */
+	BROKER_STDIO_TRUNCATE, /* size */
+	BROKER_STDIO_SYNC,
 };
 
 #define BROKER_PAYLOAD_MAX 65536

@@ -20,8 +20,9 @@
 struct call {
 	struct broker_request req;
 	struct broker_reply reply;
-	int fd;			/* to hand in, -1 none; closed after */
-	const uint8_t *payload; /* req.payload_len bytes */
+	int fd;			 /* to hand in, -1 none; closed after */
+	const uint8_t *payload;	 /* req.payload_len bytes */
+	struct stdio_data *data; /* follows the reply */
 };
 
 static int bind_port(struct instance *in, unsigned int i)
@@ -291,6 +292,15 @@ static uint64_t request_number(const struct call *c)
 	return n;
 }
 
+static int op_stdio(struct instance *in, struct call *c)
+{
+	uint64_t answer[4] = { 0 };
+	int err = stdio_serve(in, &c->req, c->payload, answer, c->data);
+
+	memcpy(c->reply.addr, answer, sizeof(c->reply.addr));
+	return err;
+}
+
 static int dispatch(struct instance *in, struct call *c)
 {
 	switch (c->req.op) {
@@ -324,6 +334,8 @@ static int dispatch(struct instance *in, struct call *c)
 				  c->req.payload_len);
 	case BROKER_CORE_CLOSE:
 		return core_close(in, c->req.arg, request_number(c));
+	case BROKER_STDIO:
+		return op_stdio(in, c);
 	default:
 		return ENOSYS;
 	}
@@ -331,12 +343,13 @@ static int dispatch(struct instance *in, struct call *c)
 
 static void send_reply(struct instance *in, struct call *c)
 {
-	struct iovec iov = { &c->reply, sizeof(c->reply) };
+	struct iovec iov[] = { { &c->reply, sizeof(c->reply) },
+			       { c->data->bytes, c->data->len } };
 	union {
 		struct cmsghdr hdr;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
 	if (c->fd >= 0 && !c->reply.error) {
 		memset(&control, 0, sizeof(control));
@@ -358,7 +371,8 @@ static void send_reply(struct instance *in, struct call *c)
 int broker_serve(struct instance *in)
 {
 	static uint8_t buf[sizeof(struct broker_request) + BROKER_PAYLOAD_MAX];
-	struct call c = { .fd = -1 };
+	static struct stdio_data data;
+	struct call c = { .fd = -1, .data = &data };
 	ssize_t n = recv(in->broker_fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 	if (n < 0)
@@ -369,6 +383,7 @@ int broker_serve(struct instance *in)
 				     "broker: request of %zd bytes", n);
 		return n > 0 ? 0 : -EPIPE;
 	}
+	data.len = 0;
 	memcpy(&c.req, buf, sizeof(c.req));
 	c.payload = buf + sizeof(c.req);
 	if (c.req.payload_len != (size_t)n - sizeof(c.req))

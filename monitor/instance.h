@@ -38,6 +38,7 @@ struct core_files {
 struct instance {
 	struct spec spec;
 	struct core_files core;
+	int regular_fds[3];  /* stdio that is a regular file, or -1: stdio.c */
 	char self_dir[4096]; /* where the monitor's executable is */
 
 	/* Shared with the kernel. boot is hostile once the kernel runs. */
@@ -120,6 +121,18 @@ int core_open(struct instance *in, uint32_t pid, const uint8_t *comm,
 int core_write(struct instance *in, uint32_t id, uint64_t offset,
 	       const uint8_t *data, uint32_t len);
 int core_close(struct instance *in, uint32_t id, uint64_t size);
+
+/* stdio.c: find out which of stdio are regular files and tell the kernel; serve
+ * BROKER_STDIO: 0 or a positive errno, numbers for the reply, bytes for it. */
+struct broker_request;
+struct stdio_data {
+	size_t len;
+	uint8_t bytes[16384];
+};
+void stdio_look(struct instance *in);
+int stdio_serve(struct instance *in, const struct broker_request *r,
+		const uint8_t *payload, uint64_t answer[4],
+		struct stdio_data *data);
 
 /* state.c: state_dir/state.json and lock. */
 int state_open(struct instance *in, struct err *e);

@@ -326,6 +326,7 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 	    broker_bind_ports(in, e) || control_open(in, e) ||
 	    watch(in, in->broker_fd, e))
 		return -e->code;
+	stdio_look(in);
 	in->boot->phase_ns[BOOT_T_CLI] = in->spec.started_ns;
 	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;
 	raw_terminal(in);

@@ -12,6 +12,7 @@
 #include "abi/boot.h"
 #include "kernel/cpu/usercopy.h"
 #include "kernel/dev/chrdev.h"
+#include "kernel/dev/hostfile.h"
 #include "kernel/dev/tty.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
@@ -43,15 +44,9 @@ static int stdio_hfd(int n)
 /* --- Host files -------------------------------------------------------------
  */
 
-/* The file's data is which of the three it is. */
-static unsigned int file_stdio(const struct file *f)
-{
-	return (unsigned int)(uintptr_t)f->data;
-}
-
 static int file_hfd(const struct file *f)
 {
-	return kernel.boot->stdio_hfd[file_stdio(f)];
+	return kernel.boot->stdio_hfd[hostfile_stdio(f)];
 }
 
 /* One more file over descriptor n, which must still have one: false if it was
@@ -66,9 +61,9 @@ static bool stdio_get(unsigned int n)
 	return false;
 }
 
-static void hostfile_release(struct file *f)
+void hostfile_release(struct file *f)
 {
-	if (atomic_fetch_sub(&console.users[file_stdio(f)], 1) == 1)
+	if (atomic_fetch_sub(&console.users[hostfile_stdio(f)], 1) == 1)
 		plat_hfd_close_stdio(file_hfd(f));
 }
 
@@ -101,7 +96,7 @@ static int hostfile_wait(struct file *f, u32 events)
 	}
 }
 
-static s64 hostfile_read(struct file *f, struct uio *u, UNUSED u64 *pos)
+s64 hostfile_read(struct file *f, struct uio *u, UNUSED u64 *pos)
 {
 	struct plat_iovec iov[HOSTFILE_IOV];
 	int err, niov;
@@ -159,7 +154,7 @@ static s64 hostfile_write_some(struct file *f, struct uio *u)
 	return err ? err : -EINTR;
 }
 
-static s64 hostfile_write(struct file *f, struct uio *u, UNUSED u64 *pos)
+s64 hostfile_write(struct file *f, struct uio *u, UNUSED u64 *pos)
 {
 	s64 n, total = 0;
 
@@ -180,7 +175,7 @@ static s64 hostfile_write(struct file *f, struct uio *u, UNUSED u64 *pos)
 	return total;
 }
 
-static u32 hostfile_poll(struct file *f, struct poll_table *pt)
+u32 hostfile_poll(struct file *f, struct poll_table *pt)
 {
 	u32 events = EV_IN | EV_OUT | EV_RDHUP;
 
@@ -194,7 +189,7 @@ static u32 hostfile_poll(struct file *f, struct poll_table *pt)
 	return 0;
 }
 
-static long hostfile_ioctl(struct file *f, u32 cmd, uaddr_t arg)
+long hostfile_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 {
 	int n;
 
@@ -225,14 +220,14 @@ static int hostfile_set(struct file *f, unsigned int n)
 {
 	if (!stdio_get(n))
 		return -ENXIO;
-	f->ops = &hostfile_fops;
+	f->ops = hostreg_is(n) ? &hostreg_fops : &hostfile_fops;
 	f->data = (void *)(uintptr_t)n;
 	return 0;
 }
 
 /* Opened again by name, /dev/stdout or /proc/self/fd/1: another file over the
  * same descriptor. */
-static int hostfile_open(struct inode *inode, struct file *f)
+int hostfile_open(struct inode *inode, struct file *f)
 {
 	return hostfile_set(f, (unsigned int)(uintptr_t)inode->data);
 }
@@ -246,11 +241,16 @@ static int hostfile_new(unsigned int n, u32 flags, struct file **f)
 	void *data = (void *)(uintptr_t)n;
 	int err;
 
-	err = file_new_anon("pipe", TYPE_FIFO | 0666, &hostfile_fops, data,
-			    flags, f);
+	if (hostreg_is(n))
+		err = file_new_anon("outside:[file]", TYPE_REG | 0666,
+				    &hostreg_fops, data,
+				    flags | hostreg_flags(n), f);
+	else
+		err = file_new_anon("pipe", TYPE_FIFO | 0666, &hostfile_fops,
+				    data, flags, f);
 	if (err)
 		return err;
-	(*f)->inode->ops = &hostfile_iops;
+	(*f)->inode->ops = hostreg_is(n) ? &hostreg_iops : &hostfile_iops;
 	(*f)->inode->data = data;
 	atomic_fetch_add(&console.users[n], 1);
 	return 0;

@@ -169,6 +169,8 @@ static int check_copy(struct file *in, struct file *out)
 		return -EINVAL;
 	if (!in->can_read || !out->can_write || (out->flags & O_APPEND))
 		return -EBADF;
+	if (in->ops->no_splice || out->ops->no_splice)
+		return -EXDEV;
 	return in->inode->fs == out->inode->fs ? 0 : -EXDEV;
 }
 

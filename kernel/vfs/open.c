@@ -110,8 +110,9 @@ static int finish_open(struct file *f, u32 flags, bool created)
 		f->has_write = true;
 	}
 	if (i->ops->open || !inode_is(i, TYPE_REG)) {
-		f->flags = flags; /* open() may look at O_TRUNC */
+		f->flags = flags; /* open() may take O_TRUNC away */
 		err = open_node(i, f);
+		flags = f->flags;
 		f->flags = flags & FMODE_KEPT;
 		if (err)
 			return err;

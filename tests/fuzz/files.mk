@@ -8,7 +8,7 @@ erofs_FUZZ_SRCS := tests/fuzz/fuzz_erofs.c kernel/fs/erofs_image.c
 FUZZ_TARGETS += elf
 elf_FUZZ_SRCS := tests/fuzz/fuzz_elf.c kernel/proc/elf.c
 FUZZ_TARGETS += monitor
-monitor_FUZZ_SRCS := tests/fuzz/fuzz_monitor.c monitor/broker.c monitor/core.c \
+monitor_FUZZ_SRCS := tests/fuzz/fuzz_monitor.c monitor/broker.c monitor/core.c monitor/stdio.c \
 	monitor/report.c $(HOST_SRCS)
 monitor_FUZZ_LIBS := -ljansson -Wl,--wrap=socket,--wrap=connect,--wrap=bind \
 	-Wl,--wrap=listen,--wrap=sendto
