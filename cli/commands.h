@@ -16,5 +16,6 @@ COMMAND(rm,      "INSTANCE...",                     "remove the records of ended
 COMMAND(inspect, "INSTANCE|IMAGE...",               "print all that is known, as JSON",           jiffy)
 COMMAND(images,  "",                                "list images",                                jiffy)
 COMMAND(rmi,     "IMAGE...",                        "remove images",                              jiffy)
+COMMAND(volume,  "COMMAND [OPERANDS]",              "make, list, copy and remove volumes",        jiffy)
 COMMAND(version, "",                                "print the version",                          jiffy)
 /* clang-format on */

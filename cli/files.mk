@@ -9,6 +9,7 @@ JIFFY_SRCS += cli/cmd_rmi.c
 JIFFY_SRCS += cli/cmd_run.c
 JIFFY_SRCS += cli/cmd_stop.c
 JIFFY_SRCS += cli/cmd_version.c
+JIFFY_SRCS += cli/cmd_volume.c
 JIFFY_SRCS += cli/control.c
 JIFFY_SRCS += cli/front.c
 JIFFY_SRCS += cli/instance.c
@@ -21,6 +22,9 @@ JIFFY_SRCS += cli/source.c
 JIFFY_SRCS += cli/spec.c
 JIFFY_SRCS += cli/table.c
 JIFFY_SRCS += cli/units.c
+JIFFY_SRCS += cli/volume_copy.c
+JIFFY_SRCS += cli/volume_mkfs.c
+JIFFY_SRCS += cli/volume_store.c
 JIFFY_SRCS += cli/volumes.c
 
 JIFFY_IMAGE_SRCS += cli/cmd_build.c

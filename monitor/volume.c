@@ -50,6 +50,10 @@ static int volume_open(const struct spec_volume *v, int *out, uint64_t *size,
 		return err_sys(e, errno, "volume %s: lock of %s", v->name,
 			       v->file);
 	}
+	/* Removed between open and lock? */
+	if (fstat(fd, &st) || st.st_nlink == 0)
+		return err_set(e, ENOENT, "volume %s: %s is gone", v->name,
+			       v->file);
 	*size = (uint64_t)st.st_size / SECTOR * SECTOR;
 	return 0;
 }
