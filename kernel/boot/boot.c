@@ -11,7 +11,6 @@
 #include "kernel/dev/block.h"
 #include "kernel/dev/console.h"
 #include "kernel/dev/random.h"
-#include "kernel/ipc/futex.h"
 #include "kernel/kernel.h"
 #include "kernel/layout.h"
 #include "kernel/mm/heap.h"
@@ -73,7 +72,8 @@ static void take_options(const struct boot_block *b)
 static void end_orderly(UNUSED int status)
 {
 	mount_end();
-	report_stats(&shared_block()->stats);
+	if (kernel.count)
+		report_stats(&shared_block()->stats);
 }
 
 static void start_subsystems(void)
@@ -82,7 +82,6 @@ static void start_subsystems(void)
 
 	fpu_init();
 	heap_init();
-	futex_init();
 	must(proc_init(), "processes");
 	block_init();
 	err = vfs_init();

@@ -47,10 +47,12 @@ struct wake_batch { /* threads to unpark once the lock is dropped */
 
 static struct bucket buckets[BUCKETS];
 
-void futex_init(void)
+/* b->lock held. Made when first used: a start touches few. */
+static struct list *waiters_of(struct bucket *b)
 {
-	for (u32 i = 0; i < BUCKETS; i++)
-		list_init(&buckets[i].waiters);
+	if (!b->waiters.next)
+		list_init(&b->waiters);
+	return &b->waiters;
 }
 
 static struct bucket *bucket_of(const struct futex_key *k)
@@ -78,14 +80,14 @@ static void waiter_link(struct futex_waiter *w, struct bucket *b)
 
 	atomic_fetch_add(&b->nwaiters, 1);
 	if (w->priority) {
-		list_for_each (at, &b->waiters, node) {
+		list_for_each (at, waiters_of(b), node) {
 			if (at->priority < w->priority) {
 				list_append(&at->node, &w->node);
 				return;
 			}
 		}
 	}
-	list_append(&b->waiters, &w->node);
+	list_append(waiters_of(b), &w->node);
 }
 
 static bool key_equal(const struct futex_key *a, const struct futex_key *b)
@@ -128,7 +130,7 @@ static s32 wake_in(struct bucket *b, const struct futex_key *key, s32 n,
 	struct futex_waiter *w, *next;
 	s32 count = 0;
 
-	list_for_each_safe (w, next, &b->waiters, node) {
+	list_for_each_safe (w, next, waiters_of(b), node) {
 		if (count >= n)
 			break;
 		if (!key_equal(&w->key, key))
@@ -201,7 +203,7 @@ static long requeue_locked(struct bucket *b, const struct futex_key *key, s32 n,
 
 	if (count < 0 || key_equal(key, key2))
 		return count;
-	list_for_each_safe (w, next, &b->waiters, node) {
+	list_for_each_safe (w, next, waiters_of(b), node) {
 		if (nmove <= 0)
 			break;
 		if (!key_equal(&w->key, key))
@@ -530,7 +532,7 @@ static int pi_hand_over(struct bucket *b, const struct futex_key *key,
 	struct futex_waiter *w, *first = NULL;
 	u32 desired = flags, old;
 
-	list_for_each (w, &b->waiters, node) {
+	list_for_each (w, waiters_of(b), node) {
 		if (!w->is_pi || !key_equal(&w->key, key))
 			continue;
 		if (first) {
@@ -645,7 +647,7 @@ static long requeue_pi_locked(struct bucket *b, const struct futex_key *key,
 	long count = 0;
 	int got;
 
-	list_for_each_safe (w, next, &b->waiters, node) {
+	list_for_each_safe (w, next, waiters_of(b), node) {
 		if (count > (long)nmove) /* one more may become the owner */
 			break;
 		if (!key_equal(&w->key, key))

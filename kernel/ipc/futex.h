@@ -12,8 +12,6 @@ struct thread;
 
 #define FUTEX_BITSET_ALL (~0U)
 
-void futex_init(void);
-
 /* Sleep while *addr == value. deadline: CLOCK_MONOTONIC, NSEC_MAX none. 0,
  * -EAGAIN (other value), -EFAULT, -EINVAL, -ETIMEDOUT, -EINTR. */
 int futex_wait(uaddr_t addr, bool is_private, u32 value, u32 bitset,

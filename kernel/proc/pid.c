@@ -20,16 +20,22 @@ static struct {
 
 void pid_init(void)
 {
-	for (u32 i = 0; i < PID_BUCKETS; i++) {
-		list_init(&pids.threads[i]);
-		list_init(&pids.processes[i]);
-	}
 	list_init(&pids.all);
+}
+
+/* The list of an id. Made when first looked at: a start touches few. */
+static struct list *list_of(struct list *table, s32 id)
+{
+	struct list *l = &table[(u32)id % PID_BUCKETS];
+
+	if (!l->next)
+		list_init(l);
+	return l;
 }
 
 static struct thread *find_thread(s32 tid)
 {
-	struct list *head = &pids.threads[(u32)tid % PID_BUCKETS];
+	struct list *head = list_of(pids.threads, tid);
 	struct thread *t;
 
 	list_for_each (t, head, tid_node) {
@@ -41,7 +47,7 @@ static struct thread *find_thread(s32 tid)
 
 static struct process *find_process(s32 pid)
 {
-	struct list *head = &pids.processes[(u32)pid % PID_BUCKETS];
+	struct list *head = list_of(pids.processes, pid);
 	struct process *p;
 
 	list_for_each (p, head, pid_node) {
@@ -99,7 +105,7 @@ static u32 count_user(u32 uid)
 	u32 n = 0;
 
 	for (u32 i = 0; i < PID_BUCKETS; i++) {
-		list_for_each (t, &pids.threads[i], tid_node)
+		list_for_each (t, list_of(pids.threads, (s32)i), tid_node)
 			n += atomic_load(&t->uid) == uid;
 	}
 	list_for_each (p, &pids.all, all_node)
@@ -121,12 +127,11 @@ int pid_link(struct thread *t, struct process *p, u64 limit)
 		return -EAGAIN;
 	}
 	t->tid = id;
-	list_append(&pids.threads[(u32)id % PID_BUCKETS], &t->tid_node);
+	list_append(list_of(pids.threads, id), &t->tid_node);
 	pids.nthreads++;
 	if (p) {
 		p->pid = id;
-		list_append(&pids.processes[(u32)id % PID_BUCKETS],
-			    &p->pid_node);
+		list_append(list_of(pids.processes, id), &p->pid_node);
 		insert_ordered(p);
 		pids.nprocesses++;
 	}
@@ -160,7 +165,7 @@ void pid_take_over(struct thread *t)
 	mutex_lock(&pids.lock);
 	list_del(&t->tid_node);
 	t->tid = t->proc->pid;
-	list_append(&pids.threads[(u32)t->tid % PID_BUCKETS], &t->tid_node);
+	list_append(list_of(pids.threads, t->tid), &t->tid_node);
 	mutex_unlock(&pids.lock);
 }
 
