@@ -17,6 +17,10 @@
 #include "kernel/plat/process/host.h"
 
 #define FILTER_MAX 512
+/* Jumps to the two ends of the program, filled in last: the shorter it is, the
+ * sooner the host has made it machine code at each start. */
+#define TO_KILL 0xfe
+#define TO_ALLOW 0xff
 
 struct filter {
 	struct sock_filter code[FILTER_MAX];
@@ -54,15 +58,13 @@ static void allow(struct filter *f)
 /* The loaded word must be v, or the process dies. */
 static void require(struct filter *f, u32 v)
 {
-	emit(f, BPF_JMP | BPF_JEQ | BPF_K, v, 1, 0);
-	ret(f, SECCOMP_RET_KILL_PROCESS);
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, v, 0, TO_KILL);
 }
 
 /* The loaded word must have no bit outside the mask. */
 static void require_mask(struct filter *f, u32 mask)
 {
-	emit(f, BPF_JMP | BPF_JSET | BPF_K, ~mask, 0, 1);
-	ret(f, SECCOMP_RET_KILL_PROCESS);
+	emit(f, BPF_JMP | BPF_JSET | BPF_K, ~mask, TO_KILL, 0);
 }
 
 /* Arguments the host takes as 64 bits: nothing hides in the upper half. */
@@ -76,8 +78,8 @@ static void require_small(struct filter *f, int i)
 static void require_one_of(struct filter *f, const u32 *v, u8 n)
 {
 	for (u8 i = 0; i < n; i++)
-		emit(f, BPF_JMP | BPF_JEQ | BPF_K, v[i], n - i, 0);
-	ret(f, SECCOMP_RET_KILL_PROCESS);
+		emit(f, BPF_JMP | BPF_JEQ | BPF_K, v[i], n - i - 1,
+		     i == n - 1 ? TO_KILL : 0);
 }
 
 static void rule_any(struct filter *f)
@@ -159,16 +161,14 @@ static void rule_prctl(struct filter *f)
 static void require_not_stdio(struct filter *f)
 {
 	load_arg(f, 0);
-	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, 1, 0);
-	ret(f, SECCOMP_RET_KILL_PROCESS);
+	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, 0, TO_KILL);
 }
 
 /* Only to close stdin, stdout, stderr without freeing their numbers. */
 static void rule_dup3(struct filter *f)
 {
 	load_arg(f, 1);
-	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, 0, 1);
-	ret(f, SECCOMP_RET_KILL_PROCESS);
+	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, TO_KILL, 0);
 	load_arg(f, 2);
 	require(f, 02000000); /* O_CLOEXEC */
 	allow(f);
@@ -244,7 +244,7 @@ static void rule_sockopt(struct filter *f, bool get)
 	u8 n = option_numbers(1, get, names);
 
 	load_arg(f, 1);
-	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (u8)(n + 3));
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (u8)(n + 2));
 	load_arg(f, 2);
 	require_one_of(f, names, n);
 	allow(f);
@@ -306,6 +306,31 @@ static void filter_origin(struct filter *f)
 	require(f, AUDIT_ARCH_X86_64);
 }
 
+static u8 jump_end(const struct filter *f, u16 from, u8 to)
+{
+	u32 distance = (u32)(f->n - from - 1);
+
+	if (to != TO_KILL && to != TO_ALLOW)
+		return to;
+	kassert(distance + 1 <= UINT8_MAX);
+	return (u8)(to == TO_KILL ? distance : distance + 1);
+}
+
+/* What is not listed (x32 numbers, too) is killed. */
+static void filter_end(struct filter *f)
+{
+	for (u16 i = 0; i < f->n; i++) {
+		struct sock_filter *c = &f->code[i];
+
+		if (BPF_CLASS(c->code) != BPF_JMP)
+			continue;
+		c->jt = jump_end(f, i, c->jt);
+		c->jf = jump_end(f, i, c->jf);
+	}
+	ret(f, SECCOMP_RET_KILL_PROCESS);
+	ret(f, SECCOMP_RET_ALLOW);
+}
+
 static void filter_build(struct filter *f)
 {
 	filter_origin(f);
@@ -313,11 +338,14 @@ static void filter_build(struct filter *f)
 	for (u32 i = 0; i < ARRAY_SIZE(hostcall_rows); i++) {
 		u16 at = f->n;
 
-		emit(f, BPF_JMP | BPF_JEQ | BPF_K, hostcall_rows[i].nr, 0, 0);
+		emit(f, BPF_JMP | BPF_JEQ | BPF_K, hostcall_rows[i].nr,
+		     hostcall_rows[i].rule == rule_any ? TO_ALLOW : 0, 0);
+		if (hostcall_rows[i].rule == rule_any)
+			continue;
 		hostcall_rows[i].rule(f);
 		f->code[at].jf = (u8)(f->n - at - 1);
 	}
-	ret(f, SECCOMP_RET_KILL_PROCESS); /* x32 numbers, too */
+	filter_end(f);
 }
 
 int filter_install(void)
