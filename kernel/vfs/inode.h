@@ -82,6 +82,8 @@ struct inode_ops {
 			size_t n, int flags);
 	s64 (*listxattr)(struct inode *i, char *buf, size_t n);
 	int (*removexattr)(struct inode *i, const char *name);
+	/* Blocks of 512 bytes that it takes up (stat). */
+	u64 (*blocks)(struct inode *i);
 	/* The last reference is gone. */
 	void (*evict)(struct inode *inode);
 };

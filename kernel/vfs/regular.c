@@ -85,6 +85,14 @@ static u64 file_size_limit(void)
 		   FILE_MAX);
 }
 
+int inode_size_limit(const struct inode *i, u64 size)
+{
+	if (size <= inode_size(i) || size <= file_size_limit())
+		return 0;
+	signal_file_size();
+	return -EFBIG;
+}
+
 /* How much of n bytes may be written at pos: *n is cut. */
 static int write_limit(u64 pos, u64 *n)
 {
@@ -212,10 +220,9 @@ int inode_truncate(struct inode *i, u64 size, struct file *f)
 		return -EINVAL;
 	if (size > FILE_MAX)
 		return -EINVAL;
-	if (size > inode_size(i) && size > file_size_limit()) {
-		signal_file_size();
-		return -EFBIG;
-	}
+	err = inode_size_limit(i, size);
+	if (err)
+		return err;
 	rw_write_lock(&i->lock);
 	err = truncate_locked(i, size);
 	rw_write_unlock(&i->lock);
@@ -274,11 +281,10 @@ static int regular_fallocate(struct file *f, int mode, u64 offset, u64 len)
 	if ((mode & ~known) ||
 	    ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)))
 		return -EOPNOTSUPP;
-	if (!(mode & FALLOC_FL_KEEP_SIZE) && offset + len > inode_size(i) &&
-	    offset + len > file_size_limit()) {
-		signal_file_size();
-		return -EFBIG;
-	}
+	err = mode & FALLOC_FL_KEEP_SIZE ? 0
+					 : inode_size_limit(i, offset + len);
+	if (err)
+		return err;
 	rw_write_lock(&i->lock);
 	err = i->object ? fallocate_locked(i, mode, offset, len) : -EIO;
 	rw_write_unlock(&i->lock);

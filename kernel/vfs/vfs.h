@@ -161,6 +161,8 @@ extern const struct file_ops empty_fops;   /* opened nodes without data */
 int memfd_new(const char *name, u32 flags, u32 seals, struct file **f);
 /* Change a regular file's size: limits, seals, SIGXFSZ; f or NULL. */
 int inode_truncate(struct inode *i, u64 size, struct file *f);
+/* May the file grow to this size? SIGXFSZ and -EFBIG if not. */
+int inode_size_limit(const struct inode *i, u64 size);
 int inode_add_seals(struct inode *i, u32 seals);
 bool inode_is_memfd(const struct inode *i);
 /* Clear set-id bits because the file was written; lock held for writing. */

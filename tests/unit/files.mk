@@ -96,3 +96,10 @@ JOURNAL_UNIT_SRCS := tests/unit/powercut.c tests/unit/stub_alloc.c \
 	lib/fmt.c lib/str.c $(JOURNAL_SRCS)
 journal_UNIT_SRCS := tests/unit/journal_test.c tests/unit/journal_model.c \
 	$(JOURNAL_UNIT_SRCS)
+
+# kernel/fs/ext4/: the filesystem, through the system calls
+UNIT_TESTS += ext4
+EXT4_UNIT_SRCS := tests/unit/stub_ext4.c tests/unit/stub_proc.c \
+	tests/unit/stub_ipc.c $(JOURNAL_UNIT_SRCS) $(EXT4_SRCS) \
+	$(filter kernel/vfs/% kernel/fs/% kernel/sys/%,$(VFS_UNIT_SRCS))
+ext4_UNIT_SRCS := tests/unit/ext4_test.c $(EXT4_UNIT_SRCS)
