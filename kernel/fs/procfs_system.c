@@ -27,8 +27,15 @@ u64 memory_total(void)
 					: MEMORY_DEFAULT;
 }
 
-/* Private memory of all spaces. */
-static u64 memory_of_processes(void)
+/* Asking costs a message to the outside per process. */
+#define MEASURE_PAUSE NSEC_PER_MSEC
+
+static struct { /* atomic, each */
+	nsec_t at;
+	u64 bytes;
+} measured;
+
+static u64 measure_processes(void)
 {
 	u64 total = 0;
 	s32 pid = 0;
@@ -50,6 +57,20 @@ static u64 memory_of_processes(void)
 		}
 		process_put(p);
 	}
+}
+
+/* Private memory of all spaces, as of a millisecond ago at most. */
+static u64 memory_of_processes(void)
+{
+	nsec_t now = plat_clock(PLAT_MONOTONIC);
+	u64 bytes;
+
+	if (now - atomic_load_acquire(&measured.at) < MEASURE_PAUSE)
+		return atomic_load(&measured.bytes);
+	bytes = measure_processes();
+	atomic_store(&measured.bytes, bytes);
+	atomic_store_release(&measured.at, now);
+	return bytes;
 }
 
 u64 memory_used(void)
