@@ -108,57 +108,82 @@ void procfs_set_owner(struct pseudo_node *n)
 /* --- Small files about a process
  * -------------------------------------------------- */
 
-/* Bytes of the current space, as far as they can be read. */
-static void put_user(struct fmt_buf *out, uaddr_t start, uaddr_t end)
+/* Memory of any process, of another by one of its threads: how many bytes, or
+ * -errno. */
+static int read_process(struct process *p, uaddr_t from, void *buf, u32 len)
 {
-	char buf[512];
+	struct mm *mm;
+	int n;
 
-	while (start < end && !out->is_cut) {
-		size_t want = MIN(end - start, sizeof(buf));
-		size_t n = user_copy_in_some(buf, start, want);
-
-		fmt_buf_put(out, buf, n);
-		if (n < want)
-			break;
-		start += n;
-	}
+	if (p == process_current())
+		return (int)user_copy_in_some(buf, from, len);
+	mm = procfs_mm(p);
+	if (!mm)
+		return -ESRCH;
+	n = mm_remote(mm, MM_REMOTE_READ, from, buf, len);
+	mm_put(mm);
+	return n;
 }
 
-static int show_cmdline(struct fmt_buf *out, const struct pseudo_node *n)
+/* Memory of any process, as far as it can be read. */
+static int put_memory(struct fmt_buf *out, struct process *p, uaddr_t from,
+		      uaddr_t to)
 {
-	struct process *p = n->proc;
+	char *buf = kmalloc(MM_REMOTE_MAX);
+	int n = 0;
 
-	if (p == process_current() && p->arg_end > p->arg_start) {
-		put_user(out, p->arg_start, p->arg_end);
-		return 0;
+	while (buf && from < to && !out->is_cut) {
+		n = read_process(p, from, buf,
+				 (u32)MIN(to - from, (u64)MM_REMOTE_MAX));
+		if (n <= 0)
+			break;
+		fmt_buf_put(out, buf, (size_t)n);
+		from += (u64)n;
 	}
+	kfree(buf);
+	return n < 0 && n != -ESRCH ? n : 0;
+}
+
+/* The arguments as exec got them, of a process that cannot be asked. */
+static void put_kept_cmdline(struct fmt_buf *out, struct process *p)
+{
 	mutex_lock(&p->lock);
 	if (p->cmdline && !p->is_zombie)
 		fmt_buf_put(out, p->cmdline, p->cmdline_len);
 	mutex_unlock(&p->lock);
-	return 0;
 }
 
-/* The same of another process: one of its threads has to read it. */
-static int put_remote(struct fmt_buf *out, struct process *p, uaddr_t from,
-		      uaddr_t to)
+/* What is in the place of the arguments now. If no NUL ends it, the program has
+ * put a title there, which may go on behind it and ends at the first NUL. */
+static int show_cmdline(struct fmt_buf *out, const struct pseudo_node *n)
 {
-	struct mm *mm = procfs_mm(p);
-	u8 *buf = mm ? kmalloc(MM_REMOTE_MAX) : NULL;
-	int n = 0;
+	struct process *p = n->proc;
+	u64 size = p->arg_end > p->arg_start ? p->arg_end - p->arg_start : 0;
+	u32 here = (u32)MIN(size, (u64)MM_REMOTE_MAX);
+	char *buf = size ? kmalloc(MM_REMOTE_MAX) : NULL;
+	char last = 0;
+	int got = -ESRCH;
 
-	while (buf && from < to && !out->is_cut) {
-		n = mm_remote(mm, MM_REMOTE_READ, from, buf,
-			      (u32)MIN(to - from, (u64)MM_REMOTE_MAX));
-		if (n <= 0)
-			break;
-		fmt_buf_put(out, (const char *)buf, (size_t)n);
-		from += (u64)n;
+	if (buf)
+		got = read_process(p, p->arg_start, buf, MM_REMOTE_MAX);
+	if (got < (int)here || got <= 0) {
+		put_kept_cmdline(out, p);
+		kfree(buf);
+		return 0;
 	}
+	if (size <= here)
+		last = buf[size - 1];
+	else if (read_process(p, p->arg_end - 1, &last, 1) != 1)
+		last = 0;
+	if (last) {
+		here = (u32)strnlen(buf, (size_t)got);
+		here += here < (u32)got;
+	}
+	fmt_buf_put(out, buf, here);
 	kfree(buf);
-	if (mm)
-		mm_put(mm);
-	return n < 0 && n != -ESRCH ? n : 0;
+	if (!last && size > here)
+		return put_memory(out, p, p->arg_start + here, p->arg_end);
+	return 0;
 }
 
 static int show_environ(struct fmt_buf *out, const struct pseudo_node *n)
@@ -166,12 +191,7 @@ static int show_environ(struct fmt_buf *out, const struct pseudo_node *n)
 	struct process *p = n->proc;
 	int err = procfs_may_inspect(p);
 
-	if (err)
-		return err;
-	if (p != process_current())
-		return put_remote(out, p, p->env_start, p->env_end);
-	put_user(out, p->env_start, p->env_end);
-	return 0;
+	return err ? err : put_memory(out, p, p->env_start, p->env_end);
 }
 
 static int show_auxv(struct fmt_buf *out, const struct pseudo_node *n)

@@ -134,6 +134,82 @@ static void check_strings(int argc, char **argv)
 	ok(good && len % 16 == 0, "auxv");
 }
 
+static size_t size_of(char **argv)
+{
+	char *last = argv[0];
+
+	for (char **a = argv; *a; a++)
+		last = *a;
+	return (size_t)(last + strlen(last) + 1 - argv[0]);
+}
+
+/* The first bytes of another's arguments, each NUL as a dot, and whether they
+ * have the size that exec gave them. */
+static void show_title(const char *when, pid_t pid, char **argv)
+{
+	long size = (long)size_of(argv);
+	char path[48], name[96];
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	n = slurp(path);
+	for (long i = 0; i < n; i++) {
+		if (!text[i])
+			text[i] = '.';
+	}
+	snprintf(name, sizeof(name), "%s: %s, %.8s", when,
+		 n == size  ? "same size"
+		 : n > size ? "longer"
+			    : "shorter",
+		 n > 0 ? text : "");
+	ok(true, name);
+}
+
+/* A child that writes titles in the place of its arguments, when told to. */
+static void titles_child(char **argv, int in, int out)
+{
+	size_t size = size_of(argv);
+	char c;
+
+	while (read(in, &c, 1) == 1) {
+		memset(argv[0], 0, size);
+		if (c == 's')
+			strcpy(argv[0], "short");
+		else if (c == 'f')
+			memset(argv[0], 'x', size);
+		must(write(out, &c, 1) == 1);
+	}
+	_exit(0);
+}
+
+/* What others read is what is there, as after setproctitle(). */
+static void check_titles(char **argv)
+{
+	int to[2], from[2];
+	pid_t pid;
+	char c;
+
+	must(pipe(to) == 0 && pipe(from) == 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		close(to[1]);
+		titles_child(argv, to[0], from[1]);
+	}
+	close(to[0]);
+	for (const char *how = "sfn"; *how; how++) {
+		must(write(to[1], how, 1) == 1 && read(from[0], &c, 1) == 1);
+		show_title(*how == 's'	 ? "short title"
+			   : *how == 'f' ? "title up to the end"
+					 : "nothing",
+			   pid, argv);
+	}
+	close(to[1]);
+	close(from[0]);
+	close(from[1]);
+	must(waitpid(pid, NULL, 0) == pid);
+}
+
 static int fds_in(const char *dir, int *wanted)
 {
 	DIR *d = opendir(dir);
@@ -381,6 +457,7 @@ int main(int argc, char **argv)
 	tap_start();
 	check_self();
 	check_strings(argc, argv);
+	check_titles(argv);
 	check_fd();
 	check_system();
 	check_sysfs();
