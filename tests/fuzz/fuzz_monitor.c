@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -125,6 +126,24 @@ const char *syscall_name(size_t nr)
 	return nr == 0 ? "read" : NULL;
 }
 
+/* A core file being written and a regular file as stdout, in memory. */
+static void open_files(struct instance *in)
+{
+	if (!in->core.dir_fd) {
+		in->core.dir_fd = -1;
+		for (int i = 0; i < CORE_OPEN_MAX; i++)
+			in->core.fds[i] = -1;
+		in->regular_fds[0] = in->regular_fds[2] = -1;
+		in->regular_fds[1] = memfd_create("out", MFD_CLOEXEC);
+	}
+	if (in->core.fds[0] < 0)
+		in->core.fds[0] = memfd_create("core", MFD_CLOEXEC);
+	/* What one input wrote is not kept. */
+	if (ftruncate(in->core.fds[0], 0) || ftruncate(in->regular_fds[1], 0))
+		abort();
+	in->core.bytes = 0;
+}
+
 static struct instance *instance(void)
 {
 	static struct instance in;
@@ -189,9 +208,10 @@ static void fuzz_broker(struct instance *in, const uint8_t *data, size_t size)
 	/* Mostly the right length: the fuzzer need not find it. */
 	if (size >= sizeof(r) && !(r.payload_len & 0x80000000u)) {
 		r.payload_len = (uint32_t)(size - sizeof(r));
-		r.op %= 16;
+		r.op %= 24;
 		memcpy(message, &r, sizeof(r));
 	}
+	open_files(in);
 	if (write(in->broker_guest_fd, message, size) < 0)
 		return;
 	in->end = END_NONE;
