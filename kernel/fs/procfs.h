@@ -27,6 +27,8 @@ struct mm;
 struct process;
 /* May the caller look into p's memory and files? 0, -EACCES. */
 int procfs_may_inspect(struct process *p);
+/* The file of a descriptor of p, with a reference. 0, -EBADF. */
+int procfs_file_of(struct process *p, int fd, struct file **f);
 /* The memory of a process, with a reference; NULL when it has ended. */
 struct mm *procfs_mm(struct process *p);
 u64 memory_used(void);

@@ -131,6 +131,11 @@ static int file_at(struct process *p, u32 fd, struct file **f)
 	return -ENOENT;
 }
 
+int procfs_file_of(struct process *p, int fd, struct file **f)
+{
+	return fd < 0 || file_at(p, (u32)fd, f) ? -EBADF : 0;
+}
+
 static int follow_fd(const struct pseudo_node *n, struct path *target)
 {
 	struct file *f;

@@ -151,6 +151,7 @@ static int show_aio_nr(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 static const struct pseudo_row sys_rows[] = {
 	V("fs/aio-max-nr", AIO_MAX),
 	PSEUDO_FILE("fs/aio-nr", show_aio_nr),
+	V("fs/dir-notify-enable", 1),
 	T("fs/file-max", "9223372036854775807"),
 	PSEUDO_FILE("fs/file-nr", show_file_nr),
 	V("fs/inotify/max_queued_events", 16384),

@@ -72,13 +72,18 @@ static int get_key(uaddr_t addr, bool is_private, struct futex_key *key)
 	return err;
 }
 
-/* Put w on b's list, b->lock held: by priority, then in order of arrival.
- * Almost all have none and go to the end. */
+/* b->lock held: only wakers look without it. */
+static void count_waiter(struct bucket *b, u32 change)
+{
+	atomic_store(&b->nwaiters, b->nwaiters + change);
+}
+
+/* Put w, counted, on b's list, b->lock held: by priority, then in order of
+ * arrival. Almost all have none and go to the end. */
 static void waiter_link(struct futex_waiter *w, struct bucket *b)
 {
 	struct futex_waiter *at;
 
-	atomic_fetch_add(&b->nwaiters, 1);
 	if (w->priority) {
 		list_for_each (at, waiters_of(b), node) {
 			if (at->priority < w->priority) {
@@ -111,7 +116,7 @@ static void waiter_wake(struct futex_waiter *w, struct wake_batch *batch)
 	if (batch->n == WAKE_BATCH)
 		batch_flush(batch);
 	list_del(&w->node);
-	atomic_fetch_sub(&w->bucket->nwaiters, 1);
+	count_waiter(w->bucket, -1U);
 	thread_get(w->thread);
 	batch->threads[batch->n++] = w->thread;
 	/* Pairs with the acquire in is_woken(): w may vanish now. */
@@ -187,9 +192,10 @@ static void move_waiter(struct futex_waiter *w, const struct futex_key *key,
 			struct bucket *to)
 {
 	list_del(&w->node);
-	atomic_fetch_sub(&w->bucket->nwaiters, 1);
+	count_waiter(w->bucket, -1U);
 	w->key = *key;
 	atomic_store(&w->bucket, to);
+	count_waiter(to, 1);
 	waiter_link(w, to);
 }
 
@@ -344,7 +350,8 @@ static int waiter_queue(struct futex_waiter *w, uaddr_t addr, u32 value)
 		err = -EAGAIN;
 	if (!err)
 		waiter_link(w, b);
-	atomic_fetch_sub(&b->nwaiters, 1);
+	else
+		count_waiter(b, -1U);
 	mutex_unlock(&b->lock);
 	return err;
 }
@@ -365,7 +372,7 @@ static bool waiter_unqueue(struct futex_waiter *w)
 	queued = !is_woken(w);
 	if (queued) {
 		list_del(&w->node);
-		atomic_fetch_sub(&b->nwaiters, 1);
+		count_waiter(b, -1U);
 	}
 	mutex_unlock(&b->lock);
 	return queued;
@@ -496,6 +503,7 @@ static int pi_try_or_queue(struct futex_waiter *w, uaddr_t addr, bool try)
 		if (old != v)
 			return -EAGAIN;
 	}
+	count_waiter(w->bucket, 1);
 	waiter_link(w, w->bucket);
 	return 1;
 }

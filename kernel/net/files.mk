@@ -6,4 +6,4 @@ KERNEL_SRCS += kernel/net/sock.c kernel/net/sockopt.c kernel/net/stream.c \
 	kernel/net/inet_opt.c kernel/net/port.c kernel/net/tcp.c \
 	kernel/net/udp.c kernel/net/udp_msg.c kernel/net/mcast.c kernel/net/raw.c \
 	kernel/net/broker.c kernel/net/hsock.c \
-	kernel/net/netlink.c kernel/net/netdev.c kernel/net/procnet.c
+	kernel/net/netlink.c kernel/net/sockdiag.c kernel/net/netdev.c kernel/net/procnet.c

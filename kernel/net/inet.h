@@ -139,6 +139,8 @@ struct inet_sock *port_find_receiver(struct port_table *t,
 u32 port_find_all(struct port_table *t, const struct inet_addr *dest,
 		  const struct inet_addr *from, u32 ifindex,
 		  struct inet_sock **found, u32 max);
+/* As Linux numbers the states of TCP; UDP: connected or not. */
+u32 inet_state(const struct inet_sock *s);
 void port_show(struct port_table *t, u16 domain, struct fmt_buf *out,
 	       void (*row)(struct fmt_buf *out, u32 n, struct inet_sock *isk));
 u32 port_count(struct port_table *t);

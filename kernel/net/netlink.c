@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_NETLINK, NETLINK_ROUTE only: dumps of interfaces, addresses and routes, as
+ * AF_NETLINK; NETLINK_ROUTE: dumps of interfaces, addresses and routes, as
  * getifaddrs() and ip(8) ask for them. Nothing can be changed, so subscribers
- * of changes never hear of any.
+ * of changes never hear of any. NETLINK_SOCK_DIAG is in sockdiag.c.
  */
 
 #include "abi/boot.h"
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/linux/ioctl.h"
-#include "kernel/linux/netlink.h"
 #include "kernel/mm/heap.h"
 #include "kernel/net/msg.h"
 #include "kernel/net/netdev.h"
+#include "kernel/net/netlink.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 
@@ -246,7 +246,7 @@ static int answer(struct reply *r, const struct nlmsghdr *h)
 					EOPNOTSUPP);
 }
 
-static int queue_bytes(struct sock *sk, void *data, u32 len)
+int netlink_queue(struct sock *sk, void *data, u32 len)
 {
 	struct list none;
 	struct uio u;
@@ -273,7 +273,7 @@ static int queue_bytes(struct sock *sk, void *data, u32 len)
 
 static int queue_reply(struct sock *sk, struct reply *r)
 {
-	return r->len ? queue_bytes(sk, r->buf, r->len) : 0;
+	return r->len ? netlink_queue(sk, r->buf, r->len) : 0;
 }
 
 void netlink_deliver(struct sock *sk, const void *data, u32 len)
@@ -282,7 +282,7 @@ void netlink_deliver(struct sock *sk, const void *data, u32 len)
 
 	kassert(len <= sizeof(copy));
 	memcpy(copy, data, len);
-	(void)queue_bytes(sk, copy, len);
+	(void)netlink_queue(sk, copy, len);
 }
 
 static int handle(struct sock *sk, struct reply *r, const u8 *req, u32 len)
@@ -298,7 +298,10 @@ static int handle(struct sock *sk, struct reply *r, const u8 *req, u32 len)
 		r->seq = h.nlmsg_seq;
 		r->port = nl_of(sk)->port;
 		if (h.nlmsg_flags & NLM_F_REQUEST) {
-			err = answer(r, (const void *)req);
+			err = sk->protocol == NETLINK_SOCK_DIAG
+				      ? sockdiag_answer(sk, r->port,
+							(const void *)req)
+				      : answer(r, (const void *)req);
 			if (err || (h.nlmsg_flags & NLM_F_ACK))
 				add_error(r, &h, err);
 			err = queue_reply(sk, r);
@@ -465,7 +468,7 @@ int netlink_create(u32 type, u32 protocol, struct sock **sk)
 {
 	if (type != SOCK_RAW && type != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
-	if (protocol != NETLINK_ROUTE)
+	if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG)
 		return (int)syscall_unsupported("netlink protocol", protocol,
 						EPROTONOSUPPORT);
 	return sock_alloc(sizeof(struct nl_sock), &netlink_ops, AF_NETLINK,

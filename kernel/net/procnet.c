@@ -25,7 +25,7 @@ static void put_v6(struct fmt_buf *out, const struct inet_addr *a)
 		    a->port);
 }
 
-static u32 tcp_state(const struct inet_sock *s)
+u32 inet_state(const struct inet_sock *s)
 {
 	if (s->sk.type == SOCK_DGRAM)
 		return s->sk.state == SS_CONNECTED ? 1 : 7;
@@ -62,7 +62,7 @@ static void show_row(struct fmt_buf *out, u32 n, struct inet_sock *s)
 	fmt_buf_add(out,
 		    "%02X %08X:%08X 00:00000000 00000000 %5u        0 %lu %u "
 		    "%016lx 100 0 0 10 0\n",
-		    tcp_state(s), 0,
+		    inet_state(s), 0,
 		    s->sk.state == SS_LISTEN ? s->sk.naccept
 					     : (u32)s->sk.msg_bytes,
 		    s->sk.cred.uid, s->sk.ino, atomic_load(&s->sk.ref.count),

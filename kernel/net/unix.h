@@ -43,6 +43,8 @@ int unix_autobind(struct sock *sk, bool only_passcred);
 int unix_name_get_addr(struct sock *sk, bool peer, struct sock_addr *a);
 /* The socket exists / is closed: in the list, its name given up. */
 void unix_enlist(struct unix_sock *u);
+/* fn for every socket, with the table of names locked. */
+void unix_walk(void (*fn)(void *arg, struct unix_sock *u), void *arg);
 void unix_unname(struct unix_sock *u);
 
 /* Credentials go along if either side asked for them. */

@@ -299,6 +299,16 @@ static void show_one(struct fmt_buf *out, const struct unix_sock *u)
 	fmt_buf_put(out, "\n", 1);
 }
 
+void unix_walk(void (*fn)(void *arg, struct unix_sock *u), void *arg)
+{
+	struct unix_sock *u;
+
+	table_lock();
+	list_for_each (u, &table.all, all_node)
+		fn(arg, u);
+	mutex_unlock(&table.lock);
+}
+
 void unix_show(struct fmt_buf *out)
 {
 	struct unix_sock *u;

@@ -147,6 +147,27 @@ SYSCALL2(pidfd_open, s32, pid, u32, flags)
 	return fd_install(f, 0, true);
 }
 
+SYSCALL3(pidfd_getfd, int, pidfd, int, fd, u32, flags)
+{
+	struct file *f = NULL;
+	struct process *p;
+	struct fdref r;
+	long err;
+
+	if (flags)
+		return -EINVAL;
+	r = fd_get(pidfd);
+	p = r.file ? pidfd_process(r.file) : NULL;
+	fd_put(r);
+	if (!p)
+		return -EBADF;
+	err = p->is_reaped ? -ESRCH : procfs_may_inspect(p) ? -EPERM : 0;
+	if (!err)
+		err = procfs_file_of(p, fd, &f);
+	process_put(p);
+	return err ? err : fd_install(f, 0, true);
+}
+
 SYSCALL4(pidfd_send_signal, int, fd, int, sig, uaddr_t, info_at, u32, flags)
 {
 	struct linux_siginfo info;

@@ -1,45 +1,136 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptor tables. Lookup takes no lock: files keep their type in memory, so
- * a stale pointer is found out by ref_tryget() and a second look at the slot.
- * Arrays that grew out stay until the table dies. A table that only its own
- * single thread can reach needs neither locks nor references.
+ * Descriptor tables. There are no locks: a number is claimed by setting its bit
+ * and freed by clearing it, last. Lookup takes a reference only when others can
+ * close: files keep their type in memory, so a stale pointer is found out by
+ * ref_tryget() and a second look at the slot. A table that only its own single
+ * thread can reach needs neither references nor atomic exchanges.
  */
+#include "kernel/plat/plat.h"
 #include "kernel/vfs/vfs_int.h"
 
-#define FD_MAX (1U << 20)
 #define RLIM_NOFILE 7
+#define BUSY_LOOKS 8
+#define TABLE_BYTES 1024 /* more than it has: the heap aligns it to lines */
+
+_Static_assert(sizeof(struct fdtable) <= TABLE_BYTES, "room");
 
 static struct fdtable *table(void)
 {
 	return process_current()->files;
 }
 
-/* True if the lock was taken. */
-static bool table_lock(struct fdtable *t)
+static bool is_mine(const struct fdtable *t)
 {
-	if (fdtable_is_mine(process_current(), t))
-		return false;
-	mutex_lock(&t->lock);
-	return true;
-}
-
-static void table_unlock(struct fdtable *t, bool is_locked)
-{
-	if (is_locked)
-		mutex_unlock(&t->lock);
+	return fdtable_is_mine(process_current(), t);
 }
 
 u32 fd_capacity(void)
 {
-	return atomic_load_acquire(&table()->array)->size;
+	const struct fdtable *t = table();
+	u32 k = FD_SEGMENTS - 1;
+
+	while (!atomic_load(&t->segments[k])) /* the first one is there */
+		k--;
+	return FD_FIRST << k;
+}
+
+/* --- Segments ------------------------------------------------------------ */
+
+static u32 segment_first(u32 k)
+{
+	return k ? FD_FIRST << (k - 1) : 0;
+}
+
+static u32 segment_size(u32 k)
+{
+	return k ? FD_FIRST << (k - 1) : FD_FIRST;
+}
+
+static struct fdsegment *segment_new(u32 k)
+{
+	u32 size = segment_size(k);
+	size_t bits = size / 8;
+	struct fdsegment *s =
+		kzalloc(sizeof(*s) + 2 * bits + size * sizeof(struct file *));
+
+	if (!s)
+		return NULL;
+	s->first = segment_first(k);
+	s->size = size;
+	s->used = (u64 *)(s + 1);
+	s->cloexec = s->used + size / 64;
+	s->files = (struct file **)(s->cloexec + size / 64);
+	return s;
+}
+
+/* The segment of fd, which is < FD_MAX, or NULL. */
+static struct fdsegment *segment_of(const struct fdtable *t, u32 fd)
+{
+	return atomic_load_acquire(&t->segments[fd_segment(fd)]);
+}
+
+/* The same, made if it is not there. NULL: no memory. */
+static struct fdsegment *segment_make(struct fdtable *t, u32 fd)
+{
+	u32 k = fd_segment(fd);
+	struct fdsegment *there = NULL, *s = segment_of(t, fd);
+
+	if (likely(s))
+		return s;
+	s = segment_new(k);
+	if (!s || atomic_cmpxchg(&t->segments[k], &there, s))
+		return s;
+	kfree(s); /* another thread was faster */
+	return there;
+}
+
+/* --- Bits ---------------------------------------------------------------- */
+
+/* Set or clear a number's bit; what it was. */
+static bool bit_set(u64 *bits, u32 n, bool mine)
+{
+	u64 mask = 1UL << n % 64, old = bits[n / 64];
+
+	if (mine)
+		bits[n / 64] = old | mask;
+	else
+		old = atomic_fetch_or(&bits[n / 64], mask);
+	return (old & mask) != 0;
+}
+
+static void bit_clear(u64 *bits, u32 n, bool mine)
+{
+	u64 mask = 1UL << n % 64;
+
+	if (mine)
+		bits[n / 64] &= ~mask;
+	else
+		atomic_fetch_and(&bits[n / 64], ~mask);
+}
+
+static bool bit_get(const u64 *bits, u32 n)
+{
+	return atomic_load(&bits[n / 64]) >> n % 64 & 1;
+}
+
+static void set_cloexec(struct fdsegment *s, u32 fd, bool cloexec, bool mine)
+{
+	u32 n = fd - s->first;
+
+	if (bit_get(s->cloexec, n) == cloexec)
+		return;
+	if (cloexec)
+		(void)bit_set(s->cloexec, n, mine);
+	else
+		bit_clear(s->cloexec, n, mine);
 }
 
 /* --- Tables -------------------------------------------------------------- */
 
 struct fdtable *fdtable_new(void)
 {
-	struct fdtable *t = kzalloc(sizeof(*t));
+	struct fdtable *t = kzalloc(TABLE_BYTES);
 
 	if (!t)
 		return NULL;
@@ -48,7 +139,7 @@ struct fdtable *fdtable_new(void)
 	t->first.used = &t->first_used;
 	t->first.cloexec = &t->first_cloexec;
 	t->first.files = t->first_files;
-	t->array = &t->first;
+	t->segments[0] = &t->first;
 	return t;
 }
 
@@ -58,71 +149,38 @@ struct fdtable *fdtable_get(struct fdtable *t)
 	return t;
 }
 
-static struct fdarray *array_new(u32 size)
+/* Into a table that nobody else has yet; takes the reference over. */
+static int copy_one(struct fdtable *t, u32 fd, struct file *f, bool cloexec)
 {
-	size_t bits = size / 8;
-	struct fdarray *a =
-		kzalloc(sizeof(*a) + 2 * bits + size * sizeof(struct file *));
+	struct fdsegment *s = segment_make(t, fd);
 
-	if (!a)
-		return NULL;
-	a->size = size;
-	a->used = (u64 *)(a + 1);
-	a->cloexec = a->used + size / 64;
-	a->files = (struct file **)(a->cloexec + size / 64);
-	return a;
-}
-
-/* Make slot fd exist. Lock held. */
-static int table_grow(struct fdtable *t, u32 fd)
-{
-	struct fdarray *a = t->array, *bigger;
-	u32 size = a->size;
-
-	if (fd >= FD_MAX)
-		return -EMFILE;
-	while (size <= fd)
-		size *= 2;
-	if (size == a->size)
-		return 0;
-	bigger = array_new(size);
-	if (!bigger)
+	if (!s) {
+		file_put(f);
 		return -ENOMEM;
-	memcpy(bigger->used, a->used, a->size / 8);
-	memcpy(bigger->cloexec, a->cloexec, a->size / 8);
-	memcpy(bigger->files, a->files, a->size * sizeof(struct file *));
-	bigger->old = a;
-	/* Pairs with the load in fd_lookup(): filled before it is seen. */
-	atomic_store_release(&t->array, bigger);
+	}
+	s->files[fd - s->first] = f;
+	(void)bit_set(s->used, fd - s->first, true);
+	set_cloexec(s, fd, cloexec, true);
 	return 0;
 }
 
 struct fdtable *fdtable_copy(struct fdtable *old)
 {
 	struct fdtable *t = fdtable_new();
-	struct fdarray *a;
+	struct file *f;
+	int fd = -1;
 
 	if (!t)
 		return NULL;
-	mutex_lock(&old->lock);
-	a = old->array;
-	if (a->size > FD_FIRST && table_grow(t, a->size - 1) != 0) {
-		mutex_unlock(&old->lock);
-		fdtable_put(t);
-		return NULL;
-	}
-	for (u32 fd = 0; fd < a->size; fd++) {
-		struct file *f = a->files[fd];
+	while ((fd = fdtable_next(old, fd + 1, &f)) >= 0) {
+		struct fdsegment *s = segment_of(old, (u32)fd);
+		bool cloexec = bit_get(s->cloexec, (u32)fd - s->first);
 
-		if (!f)
-			continue;
-		file_get(f);
-		t->array->files[fd] = f;
-		t->array->used[fd / 64] |= 1UL << fd % 64;
-		t->array->cloexec[fd / 64] |= a->cloexec[fd / 64] &
-					      1UL << fd % 64;
+		if (copy_one(t, (u32)fd, f, cloexec) != 0) {
+			fdtable_put(t);
+			return NULL;
+		}
 	}
-	mutex_unlock(&old->lock);
 	return t;
 }
 
@@ -137,20 +195,22 @@ static void file_close(struct fdtable *t, struct file *f)
 	file_put(f);
 }
 
+static void segment_close(struct fdtable *t, struct fdsegment *s)
+{
+	for (u32 i = 0; i < s->size; i++)
+		if (s->files[i])
+			file_close(t, s->files[i]);
+	if (s != &t->first)
+		kfree(s);
+}
+
 void fdtable_put(struct fdtable *t)
 {
-	struct fdarray *a, *old;
-
 	if (!t || !ref_put(&t->ref))
 		return;
-	a = t->array;
-	for (u32 fd = 0; fd < a->size; fd++)
-		if (a->files[fd])
-			file_close(t, a->files[fd]);
-	for (; a != &t->first; a = old) {
-		old = a->old;
-		kfree(a);
-	}
+	for (u32 k = 0; k < FD_SEGMENTS; k++)
+		if (t->segments[k])
+			segment_close(t, t->segments[k]);
 	kfree(t);
 }
 
@@ -159,21 +219,17 @@ void fdtable_put(struct fdtable *t)
 static struct fdref table_get(struct fdtable *t, u32 fd)
 {
 	struct fdref r = { NULL, false };
-	struct fdarray *a;
+	struct file **slot = fd < FD_MAX ? fd_slot(t, fd) : NULL;
 	struct file *f;
 
 	for (;;) {
-		a = atomic_load_acquire(&t->array);
-		if (fd >= a->size)
-			return r;
-		f = atomic_load_acquire(&a->files[fd]);
+		f = slot ? atomic_load_acquire(slot) : NULL;
 		if (!f)
 			return r;
 		if (!ref_tryget(&f->ref))
 			continue;
 		/* Pairs with slot_take(): still in the table, so ours. */
-		a = atomic_load_acquire(&t->array);
-		if (likely(atomic_load_acquire(&a->files[fd]) == f)) {
+		if (likely(atomic_load_acquire(slot) == f)) {
 			r.file = f;
 			r.has_ref = true;
 			return r;
@@ -212,156 +268,178 @@ static u32 fd_limit(void)
 	return (u32)MIN(limit, FD_MAX);
 }
 
-/* Lowest number >= min that is not in use; may be the array's size. */
-static u32 find_free(const struct fdarray *a, u32 min)
+/* Lowest number >= min without its bit; FD_MAX: none. */
+static u32 find_free(const struct fdtable *t, u32 min)
 {
-	u32 word = min / 64;
-	u64 bits;
+	u32 fd = min;
 
-	if (min >= a->size)
-		return min;
-	bits = ~a->used[word] & (~0UL << min % 64);
-	while (!bits) {
-		if (++word == a->size / 64)
-			return a->size;
-		bits = ~a->used[word];
+	while (fd < FD_MAX) {
+		const struct fdsegment *s = segment_of(t, fd);
+		u64 bits;
+
+		if (!s)
+			return fd;
+		bits = ~atomic_load(&s->used[(fd - s->first) / 64]) &
+		       (~0UL << fd % 64);
+		if (bits)
+			return fd / 64 * 64 + (u32)__builtin_ctzl(bits);
+		fd = fd / 64 * 64 + 64;
 	}
-	return word * 64 + (u32)__builtin_ctzl(bits);
+	return FD_MAX;
 }
 
-static void set_cloexec(struct fdarray *a, u32 fd, bool cloexec)
+static void hint_taken(struct fdtable *t, u64 seen, u32 fd, bool mine)
 {
-	if (cloexec)
-		a->cloexec[fd / 64] |= 1UL << fd % 64;
-	else
-		a->cloexec[fd / 64] &= ~(1UL << fd % 64);
+	u64 next = (seen >> 32 << 32) | (fd + 1);
+
+	if (mine)
+		t->hint = next;
+	else /* fails if a number was freed since it was looked for */
+		(void)atomic_cmpxchg(&t->hint, &seen, next);
 }
 
-/* Lock held. */
-static int reserve(struct fdtable *t, int min, bool cloexec)
+static void hint_freed(struct fdtable *t, u32 fd, bool mine)
 {
-	u32 start = MAX((u32)min, t->first_free);
-	u32 fd = find_free(t->array, start);
-	int err;
+	u64 old = atomic_load(&t->hint), next;
 
-	if (fd >= fd_limit())
-		return -EMFILE;
-	if (unlikely(fd >= t->array->size)) {
-		err = table_grow(t, fd);
-		if (err)
-			return err;
+	do {
+		next = ((old >> 32) + 1) << 32 | MIN((u32)old, fd);
+		if (mine) {
+			t->hint = next;
+			return;
+		}
+	} while (!atomic_cmpxchg(&t->hint, &old, next));
+}
+
+static int reserve(struct fdtable *t, u32 min, bool cloexec, bool mine)
+{
+	for (;;) {
+		u64 hint = atomic_load_acquire(&t->hint);
+		u32 fd = find_free(t, MAX(min, (u32)hint));
+		struct fdsegment *s;
+
+		if (fd >= fd_limit())
+			return -EMFILE;
+		s = segment_make(t, fd);
+		if (!s)
+			return -ENOMEM;
+		if (unlikely(bit_set(s->used, fd - s->first, mine)))
+			continue; /* another thread was faster */
+		set_cloexec(s, fd, cloexec, mine);
+		if (min <= (u32)hint)
+			hint_taken(t, hint, fd, mine);
+		return (int)fd;
 	}
-	t->array->used[fd / 64] |= 1UL << fd % 64;
-	set_cloexec(t->array, fd, cloexec);
-	if ((u32)min <= t->first_free)
-		t->first_free = fd + 1;
-	return (int)fd;
 }
 
 int fd_reserve(int min, bool cloexec)
 {
 	struct fdtable *t = table();
-	bool is_locked = table_lock(t);
-	int fd = reserve(t, min, cloexec);
 
-	table_unlock(t, is_locked);
-	return fd;
+	return reserve(t, (u32)min, cloexec, is_mine(t));
 }
 
 void fd_publish(int fd, struct file *f)
 {
-	struct fdtable *t = table();
-	bool is_locked = table_lock(t); /* against table_grow() */
-
 	/* Pairs with the lookups: f is whole when it can be found. */
-	atomic_store_release(&t->array->files[fd], f);
-	table_unlock(t, is_locked);
+	atomic_store_release(fd_slot(table(), (u32)fd), f);
 }
 
-/* The file in a slot, which becomes free; NULL if there is none. Lock held. */
-static struct file *slot_take(struct fdtable *t, u32 fd)
+static void number_free(struct fdtable *t, struct fdsegment *s, u32 fd,
+			bool mine)
 {
-	struct fdarray *a = t->array;
-	struct file *f;
+	set_cloexec(s, fd, false, mine);
+	bit_clear(s->used, fd - s->first, mine);
+	hint_freed(t, fd, mine);
+}
 
-	if (fd >= a->size)
+/* The file in a slot, which becomes free; NULL if there is none. */
+static struct file *slot_take(struct fdtable *t, u32 fd, bool mine)
+{
+	struct fdsegment *s = fd < FD_MAX ? segment_of(t, fd) : NULL;
+	struct file *f, **slot;
+
+	if (!s)
 		return NULL;
-	f = a->files[fd];
-	if (!f)
-		return NULL;
-	atomic_store_release(&a->files[fd], (struct file *)NULL);
-	a->used[fd / 64] &= ~(1UL << fd % 64);
-	a->cloexec[fd / 64] &= ~(1UL << fd % 64);
-	if (fd < t->first_free)
-		t->first_free = fd;
+	slot = &s->files[fd - s->first];
+	f = atomic_load(slot);
+	if (f && mine)
+		atomic_store_release(slot, (struct file *)NULL);
+	else if (f)
+		f = atomic_xchg(slot, (struct file *)NULL);
+	if (f)
+		number_free(t, s, fd, mine);
 	return f;
 }
 
 void fd_unreserve(int fd)
 {
 	struct fdtable *t = table();
-	bool is_locked = table_lock(t);
 
-	t->array->used[fd / 64] &= ~(1UL << fd % 64);
-	t->array->cloexec[fd / 64] &= ~(1UL << fd % 64);
-	if ((u32)fd < t->first_free)
-		t->first_free = (u32)fd;
-	table_unlock(t, is_locked);
+	number_free(t, segment_of(t, (u32)fd), (u32)fd, is_mine(t));
 }
 
 int fd_install(struct file *f, int min, bool cloexec)
 {
-	struct fdtable *t = table();
-	bool is_locked;
-	int fd;
+	int fd = fd_reserve(min, cloexec);
 
-	is_locked = table_lock(t);
-	fd = reserve(t, min, cloexec);
-	if (fd >= 0)
-		atomic_store_release(&t->array->files[fd], f);
-	table_unlock(t, is_locked);
 	if (fd < 0)
 		file_put(f);
+	else
+		fd_publish(fd, f);
 	return fd;
 }
 
 int fd_close(int fd)
 {
 	struct fdtable *t = table();
-	bool is_locked = table_lock(t);
-	struct file *f = slot_take(t, (u32)fd);
+	struct file *f = slot_take(t, (u32)fd, is_mine(t));
 
-	table_unlock(t, is_locked);
 	if (!f)
 		return -EBADF;
 	file_close(t, f);
 	return 0;
 }
 
+/* Put f into a slot: true, *old is what was there. False: another thread has
+ * the number, but no file there. */
+static bool slot_replace(struct fdsegment *s, u32 fd, struct file *f, bool mine,
+			 struct file **old)
+{
+	struct file **slot = &s->files[fd - s->first];
+
+	*old = atomic_load(slot);
+	if (!*old) {
+		if (bit_set(s->used, fd - s->first, mine))
+			return false;
+		atomic_store_release(slot, f);
+		return true;
+	}
+	if (!mine)
+		return atomic_cmpxchg(slot, old, f);
+	atomic_store_release(slot, f);
+	return true;
+}
+
 int fd_replace(int fd, struct file *f, bool cloexec)
 {
 	struct fdtable *t = table();
+	bool mine = is_mine(t);
+	struct fdsegment *s;
 	struct file *old;
-	bool is_locked;
-	int err = 0;
 
 	if ((u32)fd >= fd_limit())
 		return -EBADF;
-	is_locked = table_lock(t);
-	if ((u32)fd >= t->array->size)
-		err = table_grow(t, (u32)fd);
-	else if ((t->array->used[fd / 64] >> fd % 64 & 1) &&
-		 !t->array->files[fd])
-		err = -EBUSY; /* another thread is about to publish it */
-	if (err) {
-		table_unlock(t, is_locked);
-		return err;
+	s = segment_make(t, (u32)fd);
+	if (!s)
+		return -ENOMEM;
+	/* Who opens or closes it at the same time is soon done. */
+	for (int i = 0; !slot_replace(s, (u32)fd, f, mine, &old); i++) {
+		if (i == BUSY_LOOKS)
+			return -EBUSY;
+		plat_yield();
 	}
-	old = t->array->files[fd];
-	t->array->used[fd / 64] |= 1UL << fd % 64;
-	set_cloexec(t->array, (u32)fd, cloexec);
-	atomic_store_release(&t->array->files[fd], f);
-	table_unlock(t, is_locked);
+	set_cloexec(s, (u32)fd, cloexec, mine);
 	if (old)
 		file_close(t, old);
 	return fd;
@@ -369,59 +447,67 @@ int fd_replace(int fd, struct file *f, bool cloexec)
 
 /* --- Flags and ranges ---------------------------------------------------- */
 
-static bool is_open(const struct fdarray *a, u32 fd)
+/* The segment of an open descriptor, or NULL. */
+static struct fdsegment *open_segment(const struct fdtable *t, u32 fd)
 {
-	return fd < a->size && a->files[fd];
+	struct fdsegment *s = fd < FD_MAX ? segment_of(t, fd) : NULL;
+
+	return s && atomic_load(&s->files[fd - s->first]) ? s : NULL;
 }
 
 int fd_get_flags(int fd)
 {
-	const struct fdarray *a = atomic_load_acquire(&table()->array);
+	const struct fdsegment *s = open_segment(table(), (u32)fd);
 
-	if (!is_open(a, (u32)fd))
+	if (!s)
 		return -EBADF;
-	return a->cloexec[fd / 64] >> fd % 64 & 1 ? FD_CLOEXEC : 0;
+	return bit_get(s->cloexec, (u32)fd - s->first) ? FD_CLOEXEC : 0;
 }
 
 int fd_set_flags(int fd, bool cloexec)
 {
 	struct fdtable *t = table();
-	bool is_locked = table_lock(t);
-	int err = 0;
+	struct fdsegment *s = open_segment(t, (u32)fd);
 
-	if (is_open(t->array, (u32)fd))
-		set_cloexec(t->array, (u32)fd, cloexec);
-	else
-		err = -EBADF;
-	table_unlock(t, is_locked);
-	return err;
+	if (!s)
+		return -EBADF;
+	set_cloexec(s, (u32)fd, cloexec, is_mine(t));
+	return 0;
 }
 
-/* Close the open descriptors of [first, last] that `mask` names. */
-static void close_range_masked(struct fdtable *t, u32 first, u32 last,
-			       bool only_marked)
+/* The next number >= fd that has its bit, or FD_MAX. */
+static u32 next_used(const struct fdtable *t, u32 fd)
 {
-	for (u32 fd = first; fd <= last; fd++) {
-		bool is_locked = table_lock(t);
-		struct file *f = NULL;
+	while (fd < FD_MAX) {
+		const struct fdsegment *s = segment_of(t, fd);
+		u64 bits;
 
-		if (fd >= t->array->size) {
-			table_unlock(t, is_locked);
-			return;
+		if (!s) {
+			fd = segment_first(fd_segment(fd) + 1);
+			continue;
 		}
-		if (!only_marked || (t->array->cloexec[fd / 64] >> fd % 64 & 1))
-			f = slot_take(t, fd);
-		table_unlock(t, is_locked);
-		if (f)
-			file_close(t, f);
+		bits = atomic_load(&s->used[(fd - s->first) / 64]) &
+		       (~0UL << fd % 64);
+		if (bits)
+			return fd / 64 * 64 + (u32)__builtin_ctzl(bits);
+		fd = fd / 64 * 64 + 64;
 	}
+	return FD_MAX;
 }
 
 void fdtable_close_on_exec(struct fdtable *t)
 {
-	for (u32 word = 0; word < t->array->size / 64; word++)
-		if (t->array->cloexec[word])
-			close_range_masked(t, word * 64, word * 64 + 63, true);
+	bool mine = is_mine(t);
+
+	for (u32 fd = 0; (fd = next_used(t, fd)) < FD_MAX; fd++) {
+		const struct fdsegment *s = segment_of(t, fd);
+		struct file *f = NULL;
+
+		if (bit_get(s->cloexec, fd - s->first))
+			f = slot_take(t, fd, mine);
+		if (f)
+			file_close(t, f);
+	}
 }
 
 int fd_close_range(u32 first, u32 last, bool only_cloexec)
@@ -430,23 +516,23 @@ int fd_close_range(u32 first, u32 last, bool only_cloexec)
 
 	if (first > last)
 		return -EINVAL;
-	if (!only_cloexec) {
-		close_range_masked(t, first, last, false);
-		return 0;
+	for (u32 fd = first; fd < FD_MAX; fd++) {
+		fd = next_used(t, fd);
+		if (fd > last || fd == FD_MAX)
+			break;
+		if (only_cloexec)
+			(void)fd_set_flags((int)fd, true);
+		else
+			(void)fd_close((int)fd);
 	}
-	for (u32 fd = first; fd <= last && fd < t->array->size; fd++)
-		(void)fd_set_flags((int)fd, true);
 	return 0;
 }
 
 int fdtable_next(struct fdtable *t, int fd, struct file **f)
 {
-	struct fdref r;
-	u32 n;
+	for (u32 n = (u32)MAX(fd, 0); (n = next_used(t, n)) < FD_MAX; n++) {
+		struct fdref r = table_get(t, n);
 
-	for (n = (u32)MAX(fd, 0); n < atomic_load_acquire(&t->array)->size;
-	     n++) {
-		r = table_get(t, n);
 		if (r.file) {
 			*f = r.file;
 			return (int)n;

@@ -133,24 +133,29 @@ static inline u32 file_poll(struct file *f, struct poll_table *pt)
 
 /* --- Descriptor tables ---------------------------------------------------- */
 
-#define FD_FIRST 64 /* descriptors without an array of their own */
+#define FD_FIRST 64 /* descriptors of the first segment, inside the table */
+#define FD_MAX (1U << 20)
+#define FD_SEGMENTS 15 /* 64, 64, 128, 256, ... descriptors */
 
-struct fdarray {
-	struct fdarray *old; /* freed with the table */
-	u32 size;	     /* multiple of 64 */
-	u64 *used;	     /* numbers taken or reserved */
+/* Once there a segment never moves; it goes with the table. */
+struct fdsegment {
+	u32 first, size; /* multiples of 64 */
+	u64 *used;	 /* numbers taken or reserved */
 	u64 *cloexec;
 	struct file **files; /* NULL: free or reserved */
 };
 
+/* No lock: bits and slots change one by one, atomically when several threads
+ * can reach the table. A number belongs to whoever set its bit in `used`. */
 struct fdtable {
 	struct ref ref;
-	struct mutex lock;     /* all below, for change */
-	struct fdarray *array; /* read without the lock */
-	u32 first_free;	       /* nothing is free below */
-	struct fdarray first;
+	/* Low half: no number below is free; high half: how many times one was
+	 * freed. It and the words below change; they share a cache line. */
+	u64 hint;
 	u64 first_used, first_cloexec;
 	struct file *first_files[FD_FIRST];
+	struct fdsegment *segments[FD_SEGMENTS]; /* NULL: all free */
+	struct fdsegment first;
 };
 
 struct fdtable *fdtable_new(void);
@@ -195,6 +200,11 @@ int fdtable_next(struct fdtable *t, int fd, struct file **f);
 
 struct fdref fd_get_shared(int fd, bool with_path_only);
 
+static inline u32 fd_segment(u32 fd)
+{
+	return fd < FD_FIRST ? 0 : 26 - (u32)__builtin_clz(fd);
+}
+
 /* Only the current thread can change t. */
 static inline bool fdtable_is_mine(const struct process *p,
 				   const struct fdtable *t)
@@ -203,18 +213,31 @@ static inline bool fdtable_is_mine(const struct process *p,
 	       atomic_load(&t->ref.count) == 1;
 }
 
+/* Where the file of a number < FD_MAX is kept, or NULL: it is free. */
+static inline struct file **fd_slot(const struct fdtable *t, u32 fd)
+{
+	const struct fdsegment *s;
+
+	/* Pairs with segment_make(). */
+	s = atomic_load_acquire(&t->segments[fd_segment(fd)]);
+	return s ? &s->files[fd - s->first] : NULL;
+}
+
 static inline struct fdref fd_find(int fd, bool with_path_only)
 {
 	const struct process *p = process_current();
 	const struct fdtable *t = p->files;
 	struct fdref r = { NULL, false };
-	const struct fdarray *a;
+	struct file **slot;
 
 	if (unlikely(!t || !fdtable_is_mine(p, t)))
 		return fd_get_shared(fd, with_path_only);
-	a = t->array;
-	if (likely((u32)fd < a->size))
-		r.file = a->files[fd];
+	if (likely((u32)fd < FD_FIRST)) {
+		r.file = t->first_files[fd];
+	} else if ((u32)fd < FD_MAX) {
+		slot = fd_slot(t, (u32)fd);
+		r.file = slot ? *slot : NULL;
+	}
 	if (!with_path_only && r.file && unlikely(r.file->is_path_only))
 		r.file = NULL;
 	return r;

@@ -130,6 +130,53 @@ static int signal_denied(void)
 	return 0;
 }
 
+static int getfd_denied(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
+
+	must(syscall(SYS_pidfd_getfd, fd, 0, 0) < 0 && errno == EPERM);
+	return 0;
+}
+
+static void check_getfd(void)
+{
+	int fds[2], go[2], pid, pidfd, fd;
+	char c = 0;
+
+	tap_group("pidfd_getfd");
+	must(pipe(fds) == 0 && pipe(go) == 0);
+	pid = tap_fork();
+	if (pid == 0) {
+		must(dup2(fds[0], 100) == 100);
+		tap_post(fds[1]);
+		tap_await(go[0]);
+		_exit(0);
+	}
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	must(poll(&(struct pollfd){ fds[0], POLLIN, 0 }, 1, -1) == 1);
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, 100, 0);
+	ok(fd >= 0, "a child's descriptor");
+	is_int(fcntl(fd, F_GETFD), FD_CLOEXEC, "closed on exec");
+	is_int(read(fd, &c, 1) == 1 && c == 'x', 1, "is that file");
+	close(fd);
+	is_errno(syscall(SYS_pidfd_getfd, pidfd, 101, 0), EBADF, "no such");
+	is_errno(syscall(SYS_pidfd_getfd, pidfd, -1, 0), EBADF, "nor -1");
+	is_errno(syscall(SYS_pidfd_getfd, pidfd, 0, 1), EINVAL, "a flag");
+	is_errno(syscall(SYS_pidfd_getfd, -1, 0, 0), EBADF, "of nobody");
+	is_errno(syscall(SYS_pidfd_getfd, go[0], 0, 0), EBADF,
+		 "of another kind of descriptor");
+	tap_post(go[1]);
+	tap_wait(pid);
+	is_errno(syscall(SYS_pidfd_getfd, pidfd, 0, 0), ESRCH,
+		 "of one that is gone");
+	close(pidfd);
+	is_int(tap_user_child(getfd_denied), 0, "not of other users");
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(go[i]);
+	}
+}
+
 static void check_signals(void)
 {
 	siginfo_t info = { .si_signo = SIGUSR1, .si_code = SI_QUEUE }, got;
@@ -272,6 +319,7 @@ int main(void)
 	check_refusals();
 	check_personality();
 	check_signals();
+	check_getfd();
 	check_epoll();
 	check_futex();
 	return tap_done();

@@ -20,7 +20,7 @@ GUEST_TESTS_MUSL := elf_start mem fork exec signal sigframe fd path inode \
 	leak
 
 # Socket options and message flags; times; credentials and limits.
-GUEST_TESTS += sockopt sockmsg cputime procvm limits
+GUEST_TESTS += netlink sockopt sockmsg cputime procvm limits
 
 # Moving data, dumps, locks.
 GUEST_TESTS += aio init mqueue splice core sigio locks exact

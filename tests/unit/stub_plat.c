@@ -192,6 +192,11 @@ void plat_wake(u32 *addr, u32 n)
 		NULL, NULL, 0);
 }
 
+void plat_yield(void)
+{
+	syscall(SYS_sched_yield);
+}
+
 void plat_entropy(void *buf, size_t n)
 {
 	if (getrandom(buf, n, 0) != (ssize_t)n)

@@ -853,6 +853,65 @@ static void test_races(void **state)
 	OK(0, CALL(rmdir, "fix"));
 }
 
+/* Numbers are handed out once: who has one finds its own file there until it
+ * closes it. Past 64 at a time, so segments are made meanwhile. */
+static void *opener(void *arg)
+{
+	enum { HELD = 40 };
+	struct file *mine = arg;
+	int fds[HELD];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int n = 1 + i % HELD;
+
+		for (int k = 0; k < n; k++) {
+			struct fdref r;
+
+			file_get(mine);
+			fds[k] = fd_install(mine, 0, k % 2);
+			assert_in_range(fds[k], 0, 4 * HELD);
+			r = fd_get(fds[k]);
+			assert_ptr_equal(r.file, mine);
+			fd_put(r);
+			assert_int_equal(fd_get_flags(fds[k]), k % 2);
+		}
+		file_get(mine);
+		assert_int_equal(fd_replace(fds[0], mine, true), fds[0]);
+		for (int k = 0; k < n; k++)
+			assert_int_equal(fd_close(fds[k]), 0);
+	}
+	return NULL;
+}
+
+static void test_open_races(void **state)
+{
+	pthread_t threads[4];
+	struct file *f[4];
+
+	(void)state;
+	stub_proc.process.nthreads = 4;
+	for (int i = 0; i < 4; i++) {
+		OK(0, path_open(CWD, "f", O_CREAT | O_RDWR, 0644, 0, &f[i]));
+		pthread_create(&threads[i], NULL, opener, f[i]);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		file_put(f[i]);
+	}
+	stub_proc.process.nthreads = 1;
+	for (int i = 0; i < 70; i++)
+		OK(i, CALL(open, "f", O_RDWR, 0));
+	OK(0, CALL(close, 68));
+	OK(0, CALL(close, 3));
+	OK(3, CALL(open, "f", O_RDWR, 0));
+	OK(68, CALL(open, "f", O_RDWR, 0));
+	OK(70, CALL(open, "f", O_RDWR, 0));
+	OK(0, CALL(close_range, 0, ~0U, 0));
+	OK(0, CALL(open, "f", O_RDWR, 0));
+	OK(0, CALL(close, 0));
+	OK(0, CALL(unlink, "f"));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -881,6 +940,7 @@ int main(void)
 		T(mounts),
 		T(copy),
 		T(races),
+		T(open_races),
 	};
 
 	stub_plat_start();
