@@ -380,6 +380,37 @@ static int show_schedstat(struct fmt_buf *out, const struct pseudo_node *n)
 	return 0;
 }
 
+static void put_sched(struct fmt_buf *out, const char *name, u64 value)
+{
+	fmt_buf_add(out, "%-45s:%21lu\n", name, value);
+}
+
+/* What is known here of Linux's lines: the host schedules. */
+static int show_sched(struct fmt_buf *out, const struct pseudo_node *n)
+{
+	struct thread *t = procfs_thread(n);
+	u64 ran;
+
+	if (!t)
+		return -ESRCH;
+	ran = (u64)plat_thread_cputime(t) / 1000;
+	fmt_buf_add(out, "%s (%d, #threads: %u)\n", t->comm, t->tid,
+		    n->proc->nlive);
+	fmt_buf_add(out, "----------------------------------------"
+			 "---------------------------\n");
+	fmt_buf_add(out, "%-45s:%14lu.%06lu\n", "se.sum_exec_runtime",
+		    ran / 1000, ran % 1000 * 1000);
+	put_sched(out, "nr_switches", t->nvcsw);
+	put_sched(out, "nr_voluntary_switches", t->nvcsw);
+	put_sched(out, "nr_involuntary_switches", 0);
+	put_sched(out, "policy", t->sched_policy);
+	put_sched(out, "prio",
+		  t->sched_priority ? 99 - t->sched_priority
+				    : (u64)(120 + t->nice));
+	thread_put(t);
+	return 0;
+}
+
 static int refuse_eperm(UNUSED struct fmt_buf *out,
 			UNUSED const struct pseudo_node *n)
 {
@@ -448,6 +479,7 @@ static const struct pseudo_row pid_rows[] = {
 	PSEUDO_FILE_MODE("personality", 0400, show_personality),
 	PSEUDO_TEXT("projid_map", ID_MAP),
 	PID_LINK("root", procfs_follow_root),
+	PSEUDO_FILE("sched", show_sched),
 	PSEUDO_FILE("schedstat", show_schedstat),
 	PSEUDO_TEXT("sessionid", "4294967295"),
 	PSEUDO_TEXT("setgroups", "allow\n"),

@@ -452,6 +452,21 @@ static void check_task(void)
 	must(chdir("/") == 0);
 }
 
+static void check_sched(void)
+{
+	char first[64];
+
+	tap_group("sched");
+	must(slurp("/proc/self/sched") > 0);
+	snprintf(first, sizeof(first), "(%d, #threads: 1)", (int)getpid());
+	ok(strstr(text, first) != NULL, "names thread and process");
+	ok(strstr(text, "se.sum_exec_runtime ") != NULL, "time");
+	ok(strstr(text, "nr_voluntary_switches ") != NULL, "switches");
+	ok(strstr(text, "\npolicy ") != NULL, "policy");
+	ok(strstr(text, "\nprio ") != NULL, "priority");
+	is_errno(open("/proc/self/sched/x", O_RDONLY), ENOTDIR, "is a file");
+}
+
 int main(int argc, char **argv)
 {
 	tap_start();
@@ -464,5 +479,6 @@ int main(int argc, char **argv)
 	check_devices();
 	check_refusals();
 	check_task();
+	check_sched();
 	return tap_done();
 }
