@@ -9,6 +9,7 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/mount.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/pager.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/vfs.h"
 
@@ -79,6 +80,8 @@ static int mount_volume(struct block_device *d, const char *where)
 
 void boot_mount_volumes(const struct boot_block *b)
 {
+	if (b->nvolumes && pager_start(b->host_memory))
+		kpanic("cannot start: no thread for writing back");
 	for (u32 i = 0; i < MIN(b->nvolumes, BOOT_VOLUMES_MAX); i++) {
 		struct block_device *d = block_device(i);
 		const char *name = boot_string(&b->volumes[i].name);

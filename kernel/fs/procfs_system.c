@@ -10,6 +10,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/object.h"
+#include "kernel/mm/pager.h"
 #include "kernel/proc/oom.h"
 #include "kernel/version.h"
 
@@ -93,13 +94,16 @@ int procfs_show_meminfo(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 {
 	u64 total = memory_total(), anon = memory_of_processes();
 	u64 cache = object_total_pages() * PAGE_SIZE, used;
+	struct pager_counts files;
 	struct heap_stats heap;
 
 	heap_stats(&heap);
+	pager_count(&files);
 	used = MIN(anon + cache + heap.bytes_used, total);
 	put_kib(out, "MemTotal:", total);
 	put_kib(out, "MemFree:", total - used);
-	put_kib(out, "MemAvailable:", total - used);
+	put_kib(out, "MemAvailable:",
+		total - used + (files.present - files.dirty) * PAGE_SIZE);
 	put_kib(out, "Buffers:", 0);
 	put_kib(out, "Cached:", cache);
 	put_kib(out, "SwapCached:", 0);
@@ -113,11 +117,11 @@ int procfs_show_meminfo(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 	put_kib(out, "Mlocked:", 0);
 	put_kib(out, "SwapTotal:", 0);
 	put_kib(out, "SwapFree:", 0);
-	put_kib(out, "Dirty:", 0);
-	put_kib(out, "Writeback:", 0);
+	put_kib(out, "Dirty:", files.dirty * PAGE_SIZE);
+	put_kib(out, "Writeback:", files.writeback * PAGE_SIZE);
 	put_kib(out, "AnonPages:", anon);
 	put_kib(out, "Mapped:", 0);
-	put_kib(out, "Shmem:", cache);
+	put_kib(out, "Shmem:", cache - MIN(cache, files.present * PAGE_SIZE));
 	put_kib(out, "KReclaimable:", 0);
 	put_kib(out, "Slab:", heap.bytes_used);
 	put_kib(out, "SReclaimable:", 0);
@@ -148,13 +152,17 @@ int procfs_show_vmstat(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 {
 	u64 total = memory_total() / PAGE_SIZE;
 	u64 used = memory_used() / PAGE_SIZE;
+	struct pager_counts files;
 
 	fmt_buf_add(out, "nr_free_pages %lu\nnr_file_pages %lu\n", total - used,
 		    object_total_pages());
 	fmt_buf_add(out, "nr_anon_pages %lu\n",
 		    memory_of_processes() / PAGE_SIZE);
+	pager_count(&files);
+	fmt_buf_add(out, "nr_dirty %lu\nnr_writeback %lu\n", files.dirty,
+		    files.writeback);
 	fmt_buf_add(out,
-		    "nr_dirty 0\nnr_writeback 0\nnr_mapped 0\n"
+		    "nr_mapped 0\n"
 		    "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"
 		    "pgfault 0\npgmajfault 0\noom_kill %lu\n",
 		    oom_kills());

@@ -59,6 +59,16 @@ int area_written(struct area *a);
 /* Make a tracked area clean (again). */
 void area_clean(struct area *a);
 
+/* Not all that its object holds is in memory: the host's mappings of such an
+ * area get their rights piece by piece, at the first touch of each. */
+static inline bool area_is_lazy(const struct area *a)
+{
+	return a->object && a->object->ops;
+}
+/* The program touched addr, or is about to: bring its piece in and allow what
+ * the area allows. 0 or -errno. */
+int area_fault(struct area *a, uaddr_t addr, bool is_write);
+
 /* Would npages more pass RLIMIT_AS / RLIMIT_DATA (for those flags)? */
 bool mm_over_limit(struct mm *mm, u32 flags, u64 npages);
 bool mm_over_data_limit(const struct mm *mm, u64 npages);

@@ -51,10 +51,69 @@ static uaddr_t data_end(const struct area *a)
 		       : a->end;
 }
 
+/* Small pieces are brought in when they are mapped. */
+#define LAZY_MIN KIB(256)
+#define LAZY_MAX MIB(16)
+
+/* The rights that [start, end) of a can have before it is touched. */
+static int early_prot(struct area *a, uaddr_t start, uaddr_t end)
+{
+	int prot = area_host_prot(a);
+
+	if (!area_is_lazy(a) || !prot)
+		return prot;
+	if (end - start > LAZY_MIN ||
+	    a->object->ops->fault(a->object, a->offset + (start - a->start),
+				  end - start, false))
+		return 0;
+	return a->flags & AREA_SHARED ? prot & ~PROT_WRITE : prot;
+}
+
+/* The piece around addr: a thousandth of a large area, so that the host's
+ * mappings stay few. */
+static void lazy_piece(const struct area *a, uaddr_t addr, uaddr_t *start,
+		       uaddr_t *end)
+{
+	u64 size = LAZY_MIN;
+
+	while (size < LAZY_MAX && size < (a->end - a->start) / 1024)
+		size *= 2;
+	*start = MAX(ROUND_DOWN(addr, size), a->start);
+	*end = MIN(ROUND_DOWN(addr, size) + size, a->backed_end);
+}
+
+int area_fault(struct area *a, uaddr_t addr, bool is_write)
+{
+	bool is_shared_write = is_write && (a->flags & AREA_SHARED);
+	int prot = area_host_prot(a);
+	struct object *o = a->object;
+	uaddr_t start, end;
+	int err;
+
+	addr = PAGE_DOWN(addr);
+	lazy_piece(a, addr, &start, &end);
+	err = o->ops->fault(o, a->offset + (start - a->start), end - start,
+			    is_shared_write);
+	if (err) { /* the rest of the piece may be what is bad */
+		start = addr;
+		end = addr + PAGE_SIZE;
+		err = o->ops->fault(o, a->offset + (start - a->start),
+				    PAGE_SIZE, is_shared_write);
+	}
+	if (err)
+		return err;
+	if ((a->flags & AREA_SHARED) && !is_write)
+		prot &= ~PROT_WRITE;
+	else if (is_shared_write)
+		object_mark(o, a->offset + (start - a->start), end - start,
+			    true);
+	return plat_protect(start, end - start, prot);
+}
+
 /* Map what the object has in [start, end) of a. */
 static int map_object(struct area *a, uaddr_t start, uaddr_t end)
 {
-	int prot = area_host_prot(a);
+	int prot = start < end ? early_prot(a, start, end) : 0;
 	bool can_write = (a->flags & AREA_SHARED) && (prot & PROT_WRITE);
 
 	while (start < end) {
@@ -123,6 +182,7 @@ int area_protect(struct area *a, uaddr_t start, uaddr_t end)
 		end = MIN(end, a->backed_end);
 		if (start >= end)
 			return 0;
+		prot = early_prot(a, start, end);
 		if ((a->flags & AREA_SHARED) && (prot & PROT_WRITE))
 			object_mark(a->object, a->offset + (start - a->start),
 				    end - start, true);

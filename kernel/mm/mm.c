@@ -248,6 +248,8 @@ static bool repair(struct mm *mm, const struct plat_fault *fault, int *sig,
 		/* Past the end; unless the file has grown since. */
 		return area_back_more(a) == 0 && addr < a->backed_end;
 	}
+	if (area_is_lazy(a))
+		return area_fault(a, addr, fault->error_code & 2) == 0;
 	if ((a->flags & AREA_CLEAN) && (fault->error_code & 2))
 		return area_written(a) == 0;
 	return fault->kind != PLAT_FAULT_BUS && may_retry(mm, addr);
@@ -273,6 +275,19 @@ bool mm_fault(const struct plat_fault *fault, int *sig, int *code)
 	return ok;
 }
 
+/* The host could not reach all of [start, end) of a. */
+static bool bring_in(struct area *a, uaddr_t start, uaddr_t end)
+{
+	bool is_write = (a->flags & AREA_WRITE) != 0;
+	bool changed = false;
+
+	end = MIN(end, a->backed_end);
+	for (start = MAX(start, a->start); start < end;
+	     start = PAGE_DOWN(start) + PAGE_SIZE)
+		changed |= area_fault(a, start, is_write) == 0;
+	return changed;
+}
+
 bool mm_expect_writes(const struct plat_iovec *iov, int n)
 {
 	struct mm *mm = mm_current();
@@ -284,6 +299,9 @@ bool mm_expect_writes(const struct plat_iovec *iov, int n)
 		struct area *a = area_in_range(mm, iov[i].base, end);
 
 		for (; a && a->start < end; a = mm_area_next(a)) {
+			if (area_is_lazy(a) && (a->flags & AREA_PROT) &&
+			    may_retry(mm, iov[0].base))
+				changed |= bring_in(a, iov[i].base, end);
 			if ((a->flags & AREA_CLEAN) && (a->flags & AREA_WRITE))
 				changed |= area_written(a) == 0;
 		}

@@ -72,6 +72,8 @@ static void object_free(struct object *o)
 {
 	struct old_extents *old = o->old_extents;
 
+	if (o->ops)
+		o->ops->free(o);
 	for (u32 i = 0; i < o->nextents && o->backing == PLAT_CACHE; i++) {
 		struct object_extent *e = &o->extents[i];
 		u64 keep = window_wants_warm(e->len) ? WINDOW_UNIT : 0;
@@ -598,6 +600,93 @@ void object_trim(struct object *o)
 		clear_pages(o, from, end);
 	}
 	mutex_unlock(&o->lock);
+}
+
+/* --- For the pager
+ * ------------------------------------------------------------------ */
+
+int object_touch(struct object *o, u64 offset, u64 len)
+{
+	u64 end = offset + len, fresh;
+
+	while (offset < end) {
+		const struct object_extent *e = extent_at(o, offset);
+		u64 n;
+
+		if (!e)
+			return -ENOMEM;
+		n = MIN(end, e->start + e->len) - offset;
+		if (cache_touch(extent_page(e, offset), n >> PAGE_SHIFT,
+				&fresh))
+			return -ENOMEM;
+		offset += n;
+	}
+	return 0;
+}
+
+void object_clear(struct object *o, u64 offset, u64 len)
+{
+	u64 end = offset + len;
+
+	while (offset < end) {
+		const struct object_extent *e = extent_at(o, offset);
+		u64 n;
+
+		if (!e)
+			return;
+		n = MIN(end, e->start + e->len) - offset;
+		(void)cache_clear(extent_page(e, offset), n >> PAGE_SHIFT,
+				  PUNCH_ZERO_MAX);
+		offset += n;
+	}
+}
+
+void *object_window(struct object *o, u64 offset, u64 len, u64 *run)
+{
+	u64 at;
+
+	if (object_resolve(o, offset, len, &at, run))
+		return NULL;
+	return (void *)(KERNEL_CACHE_BASE + at);
+}
+
+#define ERROR_MASK 0xfffU
+#define ERROR_SEEN 0x1000U
+#define ERROR_STEP 0x2000U
+
+void object_set_error(struct object *o, int err)
+{
+	u32 old = atomic_load(&o->error), new;
+
+	do {
+		new = (old & ~(ERROR_MASK | ERROR_SEEN)) | (u32)-err;
+		/* A new number only if somebody knows the old one. */
+		if (old & ERROR_SEEN)
+			new += ERROR_STEP;
+	} while (!atomic_cmpxchg(&o->error, &old, new));
+}
+
+u32 object_error_start(const struct object *o)
+{
+	u32 now = atomic_load(&o->error);
+
+	return now & ERROR_SEEN ? now : 0;
+}
+
+int object_error(struct object *o, u32 *seen)
+{
+	u32 now = atomic_load(&o->error);
+
+	if (likely(now == *seen))
+		return 0;
+	while (!(now & ERROR_SEEN) &&
+	       !atomic_cmpxchg(&o->error, &now, now | ERROR_SEEN))
+		;
+	now |= ERROR_SEEN;
+	if (now == *seen)
+		return 0;
+	*seen = now;
+	return -(int)(now & ERROR_MASK);
 }
 
 u64 object_total_pages(void)

@@ -13,12 +13,23 @@
 #include "lib/list.h"
 
 struct uio;
+struct pager;
+struct object;
 struct old_extents;
 
 struct object_extent { /* file bytes [start, start+len) are at window */
 	u64 start;
 	u64 len;
 	u64 window; /* offset in the cache object or the image */
+};
+
+/* What an object needs whose pages are not all in memory (pager.c). */
+struct object_ops {
+	/* Bytes [offset, offset+len) are to be shown by a mapping, which may
+	 * write to them if is_write: have them in memory. Called under
+	 * mm->lock. 0, -EIO, -ENOSPC, -ENOMEM. */
+	int (*fault)(struct object *o, u64 offset, u64 len, bool is_write);
+	void (*free)(struct object *o);
 };
 
 struct object {
@@ -40,6 +51,9 @@ struct object {
 		*old_extents; /* outgrown arrays that readers may still use */
 	u64 npages;	      /* pages that hold data: st_blocks */
 	struct list mappings; /* struct area.object_node, under map_lock */
+	const struct object_ops *ops; /* NULL: what is not here is zero */
+	struct pager *pager;	      /* with ops */
+	u32 error; /* errors of writing back: object_error() */
 };
 
 #define OBJECT_SIZE_MAX (1UL << 39)
@@ -79,6 +93,20 @@ void *object_address(struct object *o, u64 offset, u64 *run);
 void object_mark(struct object *o, u64 offset, u64 len, bool writable);
 /* Drop whatever a mapping removed too late left past the end. */
 void object_trim(struct object *o);
+
+/* For the pager, which sees to it that nobody else is at these pages; no lock
+ * is taken but for windows. Pages of [offset, offset+len), multiples of a page,
+ * are now data: 0, -ENOMEM; are no longer; kernel address of the first run. */
+int object_touch(struct object *o, u64 offset, u64 len);
+void object_clear(struct object *o, u64 offset, u64 len);
+void *object_window(struct object *o, u64 offset, u64 len, u64 *run);
+
+/* Errors of writing back, each of which every open file is to learn of once
+ * (*seen is the file's). An error that nobody has learned of yet is news even
+ * to who opens the file later. */
+void object_set_error(struct object *o, int err);
+u32 object_error_start(const struct object *o); /* for *seen, at open */
+int object_error(struct object *o, u32 *seen);	/* 0 or -errno */
 
 u64 object_total_pages(void); /* of all cache objects */
 

@@ -23,7 +23,7 @@ struct inode;
 struct pager_ops {
 	/* Fill npages pages from page number `page` on, at `data` (contiguous
 	 * kernel memory): from the device, zero for holes, unwritten blocks
-	 * and what lies past the end. 0, -EIO. */
+	 * and what lies past the end. The memory is zero before. 0, -EIO. */
 	int (*read)(struct inode *i, u64 page, u32 npages, u8 *data);
 	/* Write them to their blocks, which exist (prepare), and then make
 	 * the filesystem know that they hold data and up to where the file
@@ -53,9 +53,8 @@ int pager_write_back(struct inode *i, u64 offset, u64 len);
  * range if present. Inode locked for write. */
 int pager_drop(struct inode *i, u64 offset, u64 len);
 bool pager_is_dirty(const struct inode *i);
-/* The first error of writing back since *seen, which is brought up to date
- * (struct file holds one): each open file learns of it once. */
-int pager_error(struct inode *i, u32 *seen);
+/* O_DIRECT and others: the pages are in memory, or not. */
+bool pager_has(const struct inode *i, u64 offset, u64 len);
 
 /* All dirty inodes of a filesystem, oldest first (sync, unmount, the
  * write-back thread). */
@@ -64,6 +63,16 @@ int pager_sync_fs(struct fs *fs);
 /* Give back clean pages that nobody maps, least recently used first, until
  * npages are free: how many. Called when memory is short. */
 u64 pager_reclaim(u64 npages);
+/* How much memory there is, in bytes; and start a thread of process 0 that
+ * writes back what has been dirty for long, or when there is much of it. Once,
+ * before the first filesystem is used. */
+int pager_start(u64 memory);
+/* Whoever has made a lot dirty writes some back. No lock held. */
+void pager_throttle(struct inode *i);
+
+/* Give back clean pages of the range that nobody maps (posix_fadvise()). */
+void pager_release(struct inode *i, u64 offset, u64 len);
+
 /* For /proc/meminfo and limits: pages present, dirty, being written. */
 struct pager_counts {
 	u64 present, dirty, writeback;

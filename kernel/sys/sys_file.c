@@ -11,6 +11,7 @@
 #include "kernel/linux/socket.h"
 #include "kernel/linux/mount.h"
 #include "kernel/linux/stat.h"
+#include "kernel/mm/object.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/vfs/vfs.h"
@@ -387,6 +388,13 @@ static long do_fsync(int fd, bool data_only)
 		return -EBADF;
 	err = r.file->ops->fsync ? r.file->ops->fsync(r.file, data_only)
 				 : -EINVAL;
+	/* Also what went wrong behind our back. */
+	if (r.file->inode->object) {
+		int lost = object_error(r.file->inode->object,
+					&r.file->error_seen);
+
+		err = err ? err : lost;
+	}
 	fd_put(r);
 	return err;
 }
@@ -425,6 +433,15 @@ SYSCALL1(syncfs, int, fd)
 	return err;
 }
 
+static int sync_range(struct file *f, u64 offset, u64 len)
+{
+	int err = f->ops->sync_range(f, offset, len), lost = 0;
+
+	if (f->inode->object)
+		lost = object_error(f->inode->object, &f->error_seen);
+	return err ? err : lost;
+}
+
 SYSCALL4(sync_file_range, int, fd, s64, offset, s64, len, u32, flags)
 {
 	struct fdref r = fd_get(fd);
@@ -439,43 +456,49 @@ SYSCALL4(sync_file_range, int, fd, s64, offset, s64, len, u32, flags)
 	else if (!inode_is(r.file->inode, TYPE_REG) &&
 		 !inode_is(r.file->inode, TYPE_DIR))
 		err = -ESPIPE;
-	fd_put(r);
-	return err ? err : do_fsync(fd, true) == -EBADF ? -EBADF : 0;
-}
-
-/* Advice about data that is in memory anyway. */
-static long advise(int fd, bool must_read)
-{
-	struct fdref r = fd_get(fd);
-	long err = 0;
-
-	if (!r.file)
-		return -EBADF;
-	if (inode_is(r.file->inode, TYPE_FIFO))
-		err = must_read ? -EINVAL : -ESPIPE;
-	else if (must_read && !r.file->can_read)
-		err = -EBADF;
-	else if (must_read && !inode_is(r.file->inode, TYPE_REG))
-		err = -EINVAL;
+	else if (r.file->ops->sync_range && flags)
+		err = sync_range(r.file, (u64)offset, len ? (u64)len : ~0UL);
 	fd_put(r);
 	return err;
 }
 
-SYSCALL4(fadvise64, int, fd, s64, offset UNUSED, s64, len, int, advice)
+static long advise(struct file *f, s64 offset, s64 len, int advice)
 {
-	long err = advise(fd, false);
-
-	if (err)
-		return err;
-	return len < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE ? -EINVAL
-								    : 0;
+	if (inode_is(f->inode, TYPE_FIFO))
+		return -ESPIPE;
+	if (len < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE)
+		return -EINVAL;
+	if (!f->ops->advise)
+		return 0; /* it is in memory anyway */
+	return f->ops->advise(f, (u64)MAX(offset, 0), len ? (u64)len : ~0UL,
+			      advice);
 }
 
-SYSCALL3(readahead, int, fd, s64, offset UNUSED, s64, count)
+SYSCALL4(fadvise64, int, fd, s64, offset, s64, len, int, advice)
 {
-	long err = advise(fd, true);
+	struct fdref r = fd_get(fd);
+	long err;
 
-	return err ? err : count < 0 ? -EINVAL : 0;
+	if (!r.file)
+		return -EBADF;
+	err = advise(r.file, offset, len, advice);
+	fd_put(r);
+	return err;
+}
+
+SYSCALL3(readahead, int, fd, s64, offset, s64, count)
+{
+	struct fdref r = fd_get(fd);
+	long err = 0;
+
+	if (!r.file || !r.file->can_read)
+		err = -EBADF;
+	else if (!inode_is(r.file->inode, TYPE_REG) || count < 0)
+		err = -EINVAL;
+	else if (offset >= 0)
+		err = advise(r.file, offset, count, POSIX_FADV_WILLNEED);
+	fd_put(r);
+	return err;
 }
 
 /* --- flock --------------------------------------------------------------- */

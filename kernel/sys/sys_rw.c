@@ -7,6 +7,7 @@
 #include "kernel/kernel.h"
 #include "kernel/linux/fcntl.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/object.h"
 #include "kernel/proc/thread.h"
 #include "kernel/sys/rw.h"
 #include "kernel/sys/syscall.h"
@@ -180,11 +181,12 @@ SYSCALL4(pwritev, int, fd, uaddr_t, iov, u64, niov, s64, offset)
 static bool heeds_nowait(const struct file *f)
 {
 	return f->ops == &regular_fops || file_is_pipe(f) ||
-	       inode_is(f->inode, TYPE_SOCK);
+	       inode_is(f->inode, TYPE_SOCK) ||
+	       (f->inode->object && f->inode->object->pager);
 }
 
-/* HIPRI and the sync flags have nothing to do on memory; APPEND is heeded by
- * regular files, and means nothing to streams. */
+/* HIPRI has nothing to do; APPEND and the sync flags are heeded by regular
+ * files, and mean nothing to streams. */
 long rw_check_flags(const struct file *f, int flags)
 {
 	if ((flags & ~FLAG_KNOWN) ||
@@ -198,6 +200,7 @@ void rw_set_flags(struct uio *u, int flags)
 {
 	u->append = flags & FLAG_APPEND;
 	u->nowait = flags & FLAG_NOWAIT;
+	u->sync = flags & FLAG_SYNC ? 2 : flags & FLAG_DSYNC ? 1 : 0;
 }
 
 static long check_flags(int fd, int flags)

@@ -61,6 +61,10 @@ int file_new_owned(const struct path *p, const struct file_ops *ops, u32 flags,
 		     inode_is(f->inode, TYPE_DIR);
 	f->has_write = false;
 	f->atime_checked = false;
+	f->error_seen = f->inode->object ? object_error_start(f->inode->object)
+					 : 0;
+	f->ra_pages = 0;
+	f->ra_next = 0;
 	file_set_mode(f, flags);
 	/* Pairs with ref_tryget() of stale lookups in fd.c. */
 	atomic_store_release(&f->ref.count, 1);

@@ -42,6 +42,10 @@ struct file_ops {
 	int (*readdir)(struct file *f, struct dir_context *ctx);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*fallocate)(struct file *f, int mode, u64 offset, u64 len);
+	/* posix_fadvise() of a range (len to the end: ~0), and
+	 * sync_file_range(): memory need neither. */
+	int (*advise)(struct file *f, u64 offset, u64 len, int advice);
+	int (*sync_range)(struct file *f, u64 offset, u64 len);
 	/* Flags changed by fcntl(F_SETFL); may refuse. */
 	int (*set_flags)(struct file *f, u32 flags);
 	/* A descriptor is being closed (POSIX locks); the file may live on. */
@@ -81,6 +85,9 @@ struct file {
 	bool has_pos;	    /* regular files, directories: pos_lock is taken */
 	bool has_write;	    /* counts in inode->writers */
 	bool atime_checked; /* relatime's day rule was looked at */
+	u32 error_seen;	    /* object_error() */
+	u32 ra_pages;	    /* read ahead so many (paged.c) ... */
+	u64 ra_next;	    /* ... if this is the next page that is missing */
 	struct file *pool_next; /* fd.c: free list */
 };
 

@@ -93,8 +93,7 @@ int inode_size_limit(const struct inode *i, u64 size)
 	return -EFBIG;
 }
 
-/* How much of n bytes may be written at pos: *n is cut. */
-static int write_limit(u64 pos, u64 *n)
+int inode_write_limit(u64 pos, u64 *n)
 {
 	u64 limit = file_size_limit();
 
@@ -146,7 +145,7 @@ static s64 write_locked(struct inode *i, struct uio *u, u64 pos)
 {
 	u64 n = u->left, before;
 	s64 done;
-	int err = write_limit(pos, &n);
+	int err = inode_write_limit(pos, &n);
 
 	if (!err && unlikely(i->seals))
 		err = write_seals(i, pos + n);

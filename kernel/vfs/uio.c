@@ -20,6 +20,7 @@ void uio_init_kernel(struct uio *u, void *buf, u64 len)
 	u->is_kernel = true;
 	u->append = false;
 	u->nowait = false;
+	u->sync = 0;
 	u->done = 0;
 	u->left = len;
 }
@@ -31,6 +32,7 @@ void uio_init_iov(struct uio *u, const struct plat_iovec *iov, u32 niov)
 	u->is_kernel = false;
 	u->append = false;
 	u->nowait = false;
+	u->sync = 0;
 	u->done = 0;
 	u->left = 0;
 	for (u32 i = 0; i < niov; i++)

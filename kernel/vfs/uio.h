@@ -17,6 +17,7 @@ struct uio {
 	bool is_kernel;	       /* bases are kernel addresses */
 	bool append;	       /* a write goes to the end, as with O_APPEND */
 	bool nowait;	       /* as with O_NONBLOCK */
+	u8 sync;	       /* a write as with O_DSYNC (1), O_SYNC (2) */
 	u64 done;	       /* bytes already used of iov[0] */
 	u64 left;	       /* bytes left in all */
 	struct plat_iovec one; /* storage for the single-buffer case */
@@ -31,6 +32,7 @@ static inline void uio_init_user(struct uio *u, uaddr_t buf, u64 len)
 	u->is_kernel = false;
 	u->append = false;
 	u->nowait = false;
+	u->sync = 0;
 	u->done = 0;
 	u->left = u->one.len;
 }

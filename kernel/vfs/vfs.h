@@ -165,6 +165,9 @@ int inode_truncate(struct inode *i, u64 size, struct file *f);
 int inode_size_limit(const struct inode *i, u64 size);
 int inode_add_seals(struct inode *i, u32 seals);
 bool inode_is_memfd(const struct inode *i);
+/* How much of *n bytes may be written at pos: *n is cut. 0, or -EFBIG and
+ * SIGXFSZ. */
+int inode_write_limit(u64 pos, u64 *n);
 /* Clear set-id bits because the file was written; lock held for writing. */
 void inode_drop_suid(struct inode *i);
 /* Remember an access (relatime). f may be NULL. */

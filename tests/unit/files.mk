@@ -103,3 +103,8 @@ EXT4_UNIT_SRCS := tests/unit/stub_ext4.c tests/unit/stub_proc.c \
 	tests/unit/stub_ipc.c $(JOURNAL_UNIT_SRCS) $(EXT4_SRCS) \
 	$(filter kernel/vfs/% kernel/fs/% kernel/sys/%,$(VFS_UNIT_SRCS))
 ext4_UNIT_SRCS := tests/unit/ext4_test.c $(EXT4_UNIT_SRCS)
+
+# The page cache of filesystems on devices
+UNIT_TESTS += pager
+pager_UNIT_SRCS := tests/unit/pager_test.c $(VFS_UNIT_SRCS) \
+	kernel/mm/pager.c kernel/mm/pager_dirty.c kernel/vfs/paged.c
