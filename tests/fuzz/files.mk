@@ -12,3 +12,7 @@ monitor_FUZZ_SRCS := tests/fuzz/fuzz_monitor.c monitor/broker.c monitor/core.c m
 	monitor/report.c $(HOST_SRCS)
 monitor_FUZZ_LIBS := -ljansson -Wl,--wrap=socket,--wrap=connect,--wrap=bind \
 	-Wl,--wrap=listen,--wrap=sendto
+FUZZ_TARGETS += journal
+journal_FUZZ_SRCS := tests/fuzz/fuzz_journal.c $(JOURNAL_SRCS) \
+	tests/unit/stub_alloc.c tests/unit/stub_block.c kernel/dev/block.c \
+	kernel/proc/lock.c lib/fmt.c lib/str.c

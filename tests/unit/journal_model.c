@@ -128,6 +128,31 @@ static void on_commit(void *arg, u32 tid)
 	atomic_store_release(&m->on_commit, tid); /* model_write_data() */
 }
 
+/* A commit is being written: change more of the same blocks, if that needs no
+ * waiting. */
+static void on_write(struct powercut *p)
+{
+	struct model *m = p->data;
+	struct journal *j = m->j;
+	u32 tid;
+
+	if (!j || m->is_inside || !j->committing || j->error ||
+	    j->free < 2 * journal_cost(j, j->max_txn) ||
+	    (j->running && j->running->nbuffers + 8 > j->max_txn))
+		return;
+	m->is_inside = true;
+	(void)model_step(m, &p->random, 0, MODEL_BLOCKS, 8, &tid);
+	for (u32 i = 0; i < MODEL_BLOCKS; i++) {
+		struct buffer *b = buffer_find(m->cache, MODEL_FIRST + i);
+
+		if (b && b->frozen)
+			m->nfrozen++;
+		if (b)
+			buffer_put(b);
+	}
+	m->is_inside = false;
+}
+
 int model_mount(struct model *m, bool has_thread)
 {
 	struct journal_config c = {
@@ -152,6 +177,10 @@ int model_mount(struct model *m, bool has_thread)
 		return err;
 	}
 	m->on_commit = m->j->committed;
+	m->cut.data = m;
+	m->cut.on_write = m->is_nosy ? on_write : NULL;
+	if (m->is_nosy)
+		m->j->buf_blocks = 5;
 	return 0;
 }
 
@@ -369,6 +398,7 @@ void model_crash(struct model *m)
 	int err = -EIO;
 
 	powercut_cut(&m->cut);
+	m->is_nosy = false;
 	if (m->j)
 		(void)model_umount(m);
 	m->naborts = 0;

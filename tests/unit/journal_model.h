@@ -48,6 +48,11 @@ struct model {
 	u32 on_commit; /* the last one that on_commit() told; atomic */
 	u32 naborts;
 	u32 nreplayed;
+	/* Change something in the midst of commits, which write a few blocks
+	 * at a time. */
+	bool is_nosy;
+	bool is_inside; /* a handle, or a change of that kind */
+	u32 nfrozen;	/* buffers that had to be copied for it */
 };
 
 /* A new one with an empty journal that begins with transaction `sequence`. */

@@ -139,7 +139,7 @@ static void cuts(u32 block_size, u32 features, u32 sequence, u64 seed)
 static void test_cuts_v3(void **state)
 {
 	(void)state;
-	for (u64 seed = 1; seed <= rounds(50); seed++)
+	for (u64 seed = 1; seed <= rounds(30); seed++)
 		cuts(1024, V3, 3, seed);
 }
 
@@ -147,7 +147,7 @@ static void test_cuts_v3(void **state)
 static void test_cuts_plain(void **state)
 {
 	(void)state;
-	for (u64 seed = 1; seed <= rounds(40); seed++)
+	for (u64 seed = 1; seed <= rounds(20); seed++)
 		cuts(1024, 0, ~0U - 20, seed);
 }
 
@@ -156,6 +156,50 @@ static void test_cuts_4k(void **state)
 	(void)state;
 	for (u64 seed = 1; seed <= rounds(10); seed++)
 		cuts(4096, V3, 1, seed);
+}
+
+/* Buffers change while their older contents are on their way to the log. */
+static void test_cuts_nosy(void **state)
+{
+	struct model m;
+	u64 rand = 5;
+
+	(void)state;
+	model_mkfs(&m, 1024, V3, 1, 12);
+	for (u64 i = 0; i < rounds(100); i++) {
+		powercut_restore(&m.cut, 1 + powercut_random(&m.cut, 400));
+		m.is_nosy = true;
+		if (model_mount(&m, false) == 0)
+			run_until_cut(&m, &rand);
+		model_crash(&m);
+	}
+	assert_true(m.nfrozen > 100);
+	model_fini(&m);
+}
+
+/* The log is full all the time: its end is overwritten as soon as it may. */
+static void test_cuts_full(void **state)
+{
+	struct model m;
+	u64 rand = 6;
+	int err;
+	u32 tid;
+
+	(void)state;
+	model_mkfs(&m, 1024, V3, 1, 13);
+	for (u64 i = 0; i < rounds(150); i++) {
+		powercut_restore(&m.cut, 0);
+		m.cut.cut_at_flush =
+			m.cut.nflushes + 1 + powercut_random(&m.cut, 60);
+		err = model_mount(&m, false);
+		for (u32 k = 1; !err; k++) {
+			err = model_step(&m, &rand, 0, MODEL_BLOCKS, 80, &tid);
+			if (!err && k % 3 == 0)
+				err = model_fsync(&m, tid);
+		}
+		model_crash(&m);
+	}
+	model_fini(&m);
 }
 
 /* --- Threads ------------------------------------------------------------- */
@@ -260,6 +304,8 @@ int main(void)
 		cmocka_unit_test(test_cuts_v3),
 		cmocka_unit_test(test_cuts_plain),
 		cmocka_unit_test(test_cuts_4k),
+		cmocka_unit_test(test_cuts_nosy),
+		cmocka_unit_test(test_cuts_full),
 		cmocka_unit_test(test_cuts_threads),
 		cmocka_unit_test(test_errors),
 	};

@@ -134,15 +134,16 @@ static int do_op(struct powercut *p, const struct plat_block_io *io)
 		if (err)
 			return err;
 	}
+	if (io->op == PLAT_BLOCK_FLUSH)
+		p->nflushes++;
 	/* The one that the power goes with is among those that may be lost. */
-	if (p->nops == p->cut_at) {
+	if (p->nops == p->cut_at ||
+	    (io->op == PLAT_BLOCK_FLUSH && p->nflushes == p->cut_at_flush)) {
 		cut(p);
 		return -EIO;
 	}
-	if (io->op == PLAT_BLOCK_FLUSH) {
-		p->nflushes++;
+	if (io->op == PLAT_BLOCK_FLUSH)
 		forget_all(p);
-	}
 	return 0;
 }
 
@@ -150,6 +151,8 @@ static void submit(struct block_device *d, struct plat_block_io *io)
 {
 	struct powercut *p = d->data;
 
+	if (p->on_write && io->op == PLAT_BLOCK_WRITE)
+		p->on_write(p);
 	mutex_lock(&p->lock);
 	io->result = p->is_dead ? -EIO : do_op(p, io);
 	mutex_unlock(&p->lock);
@@ -198,6 +201,7 @@ void powercut_restore(struct powercut *p, u64 nops)
 	mutex_lock(&p->lock);
 	p->is_dead = false;
 	p->fail_at = 0;
+	p->cut_at_flush = 0;
 	p->cut_at = nops ? p->nops + nops : 0;
 	mutex_unlock(&p->lock);
 }

@@ -20,13 +20,17 @@ struct powercut {
 	u32 nwrites;
 	u64 nops; /* writes and flushes so far */
 	u64 nflushes;
-	u64 cut_at;  /* the power goes at this one; 0: never */
-	u64 fail_at; /* this write fails with fail_with; 0: none */
+	u64 cut_at;	  /* the power goes at this one; 0: never */
+	u64 cut_at_flush; /* or at this flush */
+	u64 fail_at;	  /* this write fails with fail_with; 0: none */
 	int fail_with;
 	bool is_dead; /* no power: -EIO to all */
 	u64 random;   /* state */
 	/* Called when the power goes, under lock, or NULL. */
 	void (*on_cut)(struct powercut *p);
+	/* Called before each write, not under lock, or NULL. */
+	void (*on_write)(struct powercut *p);
+	void *data; /* of the two */
 };
 
 void powercut_init(struct powercut *p, struct block_device *base, u64 seed);

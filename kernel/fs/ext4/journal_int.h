@@ -74,12 +74,12 @@ enum jbd_tag_flags {
 struct jbd_tag3 {
 	u32 block, flags, block_high, checksum;
 };
-/* All others: 8, 10, 12 or 14 bytes are used. */
+/* All others: 8, 10, 12 or 14 bytes are used, so they are not aligned. */
 struct jbd_tag {
 	u32 block;
 	u16 checksum, flags;
 	u32 block_high;
-};
+} PACKED;
 
 struct jbd_commit {
 	struct jbd_header header;
