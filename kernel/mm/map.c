@@ -213,10 +213,40 @@ int area_written(struct area *a)
 	return err;
 }
 
+static bool is_only_writer(const struct area *a)
+{
+	const u32 mask = AREA_SHARED | AREA_WRITE;
+	struct area *b;
+
+	list_for_each (b, &a->object->mappings, object_node)
+		if (b != a && (b->flags & mask) == mask)
+			return false;
+	return true;
+}
+
+/* Rights come by faults again. */
+static void lazy_clean(struct area *a)
+{
+	struct object *o = a->object;
+
+	if ((a->flags & (AREA_SHARED | AREA_WRITE)) !=
+		    (AREA_SHARED | AREA_WRITE) ||
+	    area_protect(a, a->start, a->end))
+		return;
+	mutex_lock(&o->map_lock);
+	if (is_only_writer(a))
+		o->ops->unshared(o);
+	mutex_unlock(&o->map_lock);
+}
+
 void area_clean(struct area *a)
 {
 	u32 old = a->flags;
 
+	if (area_is_lazy(a)) {
+		lazy_clean(a);
+		return;
+	}
 	if (!area_is_tracked(a) || (old & AREA_CLEAN))
 		return;
 	area_set_flags(a, old | AREA_CLEAN);

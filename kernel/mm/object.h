@@ -29,6 +29,8 @@ struct object_ops {
 	 * write to them if is_write: have them in memory. Called under
 	 * mm->lock. 0, -EIO, -ENOSPC, -ENOMEM. */
 	int (*fault)(struct object *o, u64 offset, u64 len, bool is_write);
+	/* No mapping can write to it from now on without a fault. */
+	void (*unshared)(struct object *o);
 	void (*free)(struct object *o);
 };
 

@@ -349,6 +349,21 @@ static int pager_fault(struct object *o, u64 offset, u64 len, bool is_write)
 	return err;
 }
 
+static void pager_unshared(struct object *o)
+{
+	struct pager *p = o->pager;
+	u64 end, page = 0;
+
+	mutex_lock(&p->lock);
+	end = (u64)p->max * CHUNK_PAGES;
+	while (p->nshared &&
+	       (page = pager_find(p, page, end, PAGER_SHARED)) < end) {
+		p->nshared -= pager_clear(p, page, 1, PAGER_SHARED);
+		pager_set_dirty(p, page++, 1);
+	}
+	mutex_unlock(&p->lock);
+}
+
 /* --- Dropping ------------------------------------------------------------ */
 
 /* Make the whole pages of a range absent; under the lock, nobody at them. */
@@ -585,6 +600,7 @@ static void pager_free(struct object *o)
 
 static const struct object_ops pager_object_ops = {
 	.fault = pager_fault,
+	.unshared = pager_unshared,
 	.free = pager_free,
 };
 

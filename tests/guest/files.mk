@@ -22,8 +22,8 @@ GUEST_TESTS_MUSL := elf_start mem fork exec signal sigframe fd path inode \
 # Socket options and message flags; times; credentials and limits.
 GUEST_TESTS += netlink sockopt sockmsg cputime procvm limits
 
-# Moving data, dumps, locks.
-GUEST_TESTS += aio init mqueue splice core sigio locks exact
+# Moving data, dumps, locks, disks.
+GUEST_TESTS += disk aio init mqueue splice core sigio locks exact
 
 # Programs that tests and benchmarks start, with rules of their own:
 # hello.c (also static and musl), hello_asm.S (-nostdlib -static),
