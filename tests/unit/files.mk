@@ -86,7 +86,7 @@ UNIT_TESTS += filter
 filter_UNIT_SRCS := tests/unit/filter_test.c kernel/plat/process/filter.c
 
 # kernel/fs/ext4/: the journal, on a device that loses power
-UNIT_TESTS += journal
+UNIT_TESTS += journal journal_tools
 JOURNAL_SRCS := kernel/fs/ext4/buffer.c kernel/fs/ext4/checkpoint.c \
 	kernel/fs/ext4/commit.c kernel/fs/ext4/journal.c \
 	kernel/fs/ext4/logio.c kernel/fs/ext4/recovery.c \
@@ -96,6 +96,7 @@ JOURNAL_UNIT_SRCS := tests/unit/powercut.c tests/unit/stub_alloc.c \
 	lib/fmt.c lib/str.c $(JOURNAL_SRCS)
 journal_UNIT_SRCS := tests/unit/journal_test.c tests/unit/journal_model.c \
 	$(JOURNAL_UNIT_SRCS)
+journal_tools_UNIT_SRCS := tests/unit/journal_tools_test.c $(JOURNAL_UNIT_SRCS)
 
 # kernel/fs/ext4/: the filesystem, through the system calls
 UNIT_TESTS += ext4

@@ -190,11 +190,14 @@ static void test_cuts_full(void **state)
 	for (u64 i = 0; i < rounds(150); i++) {
 		powercut_restore(&m.cut, 0);
 		m.cut.cut_at_flush =
-			m.cut.nflushes + 1 + powercut_random(&m.cut, 60);
+			m.cut.nflushes + 1 + powercut_random(&m.cut, 200);
 		err = model_mount(&m, false);
+		/* Room is made for small transactions, so it is all used. */
+		if (!err)
+			m.j->max_txn = 60;
 		for (u32 k = 1; !err; k++) {
-			err = model_step(&m, &rand, 0, MODEL_BLOCKS, 80, &tid);
-			if (!err && k % 3 == 0)
+			err = model_step(&m, &rand, 0, MODEL_BLOCKS, 20, &tid);
+			if (!err && k % 8 == 0)
 				err = model_fsync(&m, tid);
 		}
 		model_crash(&m);
