@@ -5,7 +5,6 @@
  * write back and reclaim at the same time.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,11 +75,6 @@ static const struct pager_ops disk_ops = {
 	.write = disk_write,
 	.prepare = disk_prepare,
 };
-
-void plat_yield(void)
-{
-	sched_yield();
-}
 
 int kernel_thread_start(UNUSED const char *name, UNUSED void (*fn)(void *arg),
 			UNUSED void *arg)
