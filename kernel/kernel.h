@@ -17,6 +17,10 @@
 /* A line for the operator; no newline. Not for events a program can cause at
  * will. */
 void klog(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Keep what this thread logs from now on in buf instead, lines ended by '\n',
+ * until buf is NULL: whoever asked for something may say why it failed. One
+ * thread at a time; at boot. */
+void klog_hold(char *buf, size_t size);
 /* An invariant of the kernel is broken: say which, with the values, and end
  * the instance. */
 NORETURN void kpanic(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -21,12 +21,11 @@ static int check_file(const struct spec_volume *v, const struct stat *st,
 		      struct err *e)
 {
 	if (!S_ISREG(st->st_mode))
-		return err_set(e, EINVAL, "volume %s: %s is not a regular file",
-			       v->name, v->file);
+		return err_set(e, EINVAL, "volume %s is not a regular file",
+			       v->file);
 	if (st->st_size < VOLUME_SIZE_MIN)
-		return err_set(e, EINVAL,
-			       "volume %s: %s is too small: %lld bytes",
-			       v->name, v->file, (long long)st->st_size);
+		return err_set(e, EINVAL, "volume %s is too small: %lld bytes",
+			       v->file, (long long)st->st_size);
 	return 0;
 }
 
@@ -39,8 +38,13 @@ static int volume_open(const struct spec_volume *v, int *out, uint64_t *size,
 	struct stat st;
 
 	*out = fd;
+	if (fd < 0 && errno == ENOENT && !strchr(v->name, '/'))
+		return err_set(e, ENOENT,
+			       "there is no volume '%s' (see 'jiffy volume "
+			       "--help')",
+			       v->name);
 	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, errno, "volume %s: %s", v->name, v->file);
+		return err_sys(e, errno, "volume %s", v->file);
 	if (check_file(v, &st, e))
 		return -e->code;
 	if (flock(fd, lock | LOCK_NB)) {

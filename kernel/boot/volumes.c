@@ -32,6 +32,7 @@ void boot_make_directories(const char *name)
 	kfree(part);
 }
 
+/* For those errors of which the file system has not said more. */
 static const char *mount_problem(int err)
 {
 	switch (err) {
@@ -39,8 +40,6 @@ static const char *mount_problem(int err)
 		return "this version has no ext4";
 	case -EINVAL:
 		return "not an ext4 file system";
-	case -EOPNOTSUPP:
-		return "it has features that are not known";
 	case -EUCLEAN:
 		return "it is corrupt: run e2fsck";
 	case -EROFS:
@@ -52,8 +51,38 @@ static const char *mount_problem(int err)
 		return "read error";
 	case -ENOMEM:
 		return "no memory";
+	case -ENOTDIR:
+		return "no directory can be made at its path";
 	default:
 		return "cannot be mounted";
+	}
+}
+
+/* What the file system logged, as one line: "ext4: a\next4: b\n" is "a; b". */
+static void one_line(const char *text, char *line, size_t size)
+{
+	static const char prefix[] = "ext4: ";
+	const size_t n = sizeof(prefix) - 1;
+	struct fmt_buf out;
+
+	fmt_buf_init(&out, line, size);
+	while (*text) {
+		const char *end = strchr(text, '\n');
+
+		if (strncmp(text, prefix, n) == 0)
+			text += n;
+		if (out.len)
+			fmt_buf_put(&out, "; ", 2);
+		fmt_buf_put(&out, text, (size_t)(end - text));
+		text = end + 1;
+	}
+}
+
+static void log_lines(char *text)
+{
+	for (char *end; (end = strchr(text, '\n')); text = end + 1) {
+		*end = '\0';
+		klog("%s", text);
 	}
 }
 
@@ -74,6 +103,13 @@ static int mount_volume(struct block_device *d, const char *where)
 		return -ENOTDIR;
 	(void)fmt_format(source, sizeof(source), "/dev/%s", d->name);
 	err = mount_add(type, source, d->is_readonly ? "ro" : NULL, flags, &at);
+	if (!err) {
+		mount_cross(&at);
+		if (at.mount->fs->is_readonly && !d->is_readonly) {
+			klog("mount it with :ro");
+			err = -EROFS;
+		}
+	}
 	path_put(&at);
 	return err;
 }
@@ -86,15 +122,18 @@ void boot_mount_volumes(const struct boot_block *b)
 		struct block_device *d = block_device(i);
 		const char *name = boot_string(&b->volumes[i].name);
 		const char *where = boot_string(&b->volumes[i].path);
-		int err = d ? mount_volume(d, where) : -ENODEV;
+		char why[300], line[300] = "";
+		int err;
 
-		if (err == -ENOTDIR)
-			boot_refuse(125 << 8,
-				    "volume %.100s: no directory can be made "
-				    "at %.200s",
-				    name, where);
-		else if (err)
-			boot_refuse(125 << 8, "volume %.100s: %s (error %d)",
-				    name, mount_problem(err), -err);
+		klog_hold(why, sizeof(why));
+		err = d ? mount_volume(d, where) : -ENODEV;
+		klog_hold(NULL, 0);
+		if (!err) {
+			log_lines(why);
+			continue;
+		}
+		one_line(why, line, sizeof(line));
+		boot_refuse(125 << 8, "volume %.100s: %s", name,
+			    line[0] ? line : mount_problem(err));
 	}
 }

@@ -140,6 +140,34 @@ void crash_fill_text(struct fmt_buf *out)
 		crash_files(out, t->proc);
 }
 
+static struct {
+	struct thread *thread;
+	char *buf;
+	size_t size, len;
+} held;
+
+void klog_hold(char *buf, size_t size)
+{
+	held.buf = buf;
+	held.size = size;
+	held.len = 0;
+	if (buf)
+		buf[0] = '\0';
+	/* Pairs with klog(): only this thread finds itself there. */
+	atomic_store_release(&held.thread, buf ? current() : NULL);
+}
+
+static void hold(const char *line)
+{
+	if (held.len + 2 >= held.size)
+		return;
+	held.len +=
+		str_copy(held.buf + held.len, held.size - held.len - 1, line);
+	held.len = MIN(held.len, held.size - 2);
+	held.buf[held.len++] = '\n';
+	held.buf[held.len] = '\0';
+}
+
 void klog(const char *fmt, ...)
 {
 	char line[256];
@@ -149,6 +177,12 @@ void klog(const char *fmt, ...)
 	va_start(ap, fmt);
 	n = fmt_vformat(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	/* Pairs with klog_hold(). */
+	if (unlikely(atomic_load_acquire(&held.thread)) &&
+	    held.thread == current()) {
+		hold(line);
+		return;
+	}
 	plat_log(line, MIN((size_t)n, sizeof(line) - 1));
 }
 

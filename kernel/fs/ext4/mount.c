@@ -418,7 +418,6 @@ int ext4_mount_device(struct block_device *d, const char *options,
 	if (!err)
 		err = mount_root_dir(fs->data);
 	if (err) {
-		klog("ext4: %s is not mounted: error %d", d->name, -err);
 		fs_put(fs);
 		return err;
 	}
