@@ -18,60 +18,11 @@
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/stat.h"
 #include "kernel/vfs/vfs.h"
-#include "tests/unit/stub_ext4.h"
+#include "tests/unit/ext4_image.h"
 #include "tests/unit/stub_proc.h"
 
-static char dir[] = "/tmp/ext4_test.XXXXXX";
-static struct stub_disk disk;
 static struct linux_stat st;
 static char buf[300000], want[300000];
-
-static void assert_call(long got, long expected, const char *what, int line)
-{
-	if (got != expected)
-		fail_msg("line %d: %s gave %ld, not %ld (%s)", line, what, got,
-			 expected, stub_log_last);
-}
-#define OK(expected, call) assert_call((call), (expected), #call, __LINE__)
-
-/* --- Images --------------------------------------------------------------- */
-
-static void shell(const char *script)
-{
-	char *command;
-
-	if (asprintf(&command, "set -e; cd %s; %s", dir, script) < 0)
-		abort();
-	if (system(command) != 0)
-		fail_msg("shell: %s", command);
-	free(command);
-}
-
-static const char *image(void)
-{
-	static char path[64];
-
-	snprintf(path, sizeof(path), "%s/img", dir);
-	return path;
-}
-
-static void mount_image(const char *options)
-{
-	stub_disk_load(&disk, image());
-	OK(0, stub_ext4_mount(&disk.device, options));
-}
-
-static void unmount_image(void)
-{
-	OK(0, stub_ext4_unmount());
-	stub_disk_save(&disk, image());
-	stub_disk_fini(&disk);
-}
-
-static void fsck(void)
-{
-	shell("e2fsck -fn img >fsck.log 2>&1 || { cat fsck.log; false; }");
-}
 
 /* --- Files ---------------------------------------------------------------- */
 
@@ -191,16 +142,16 @@ static void test_read(void **state)
 	};
 
 	(void)state;
-	shell("rm -rf root");
-	shell(make_tree);
+	image_shell("rm -rf root");
+	image_shell(make_tree);
 	for (size_t k = 0; k < sizeof(make) / sizeof(*make); k++) {
-		shell("rm -f img");
-		shell(make[k]);
-		shell(set_xattrs);
-		mount_image("ro");
+		image_shell("rm -f img");
+		image_shell(make[k]);
+		image_shell(set_xattrs);
+		image_mount("ro");
 		check_tree();
-		unmount_image();
-		fsck();
+		image_unmount();
+		image_fsck();
 	}
 }
 
@@ -211,8 +162,8 @@ static void test_write(void **state)
 	char name[100];
 
 	(void)state;
-	shell("rm -f img; mke2fs -q -t ext4 img 40M");
-	mount_image(NULL);
+	image_shell("rm -f img; mke2fs -q -t ext4 img 40M");
+	image_mount(NULL);
 	put("/mnt/small", 100, 1);
 	put("/mnt/big", 290000, 2);
 	OK(0, CALL(mkdir, "/mnt/dir", 0755));
@@ -232,9 +183,9 @@ static void test_write(void **state)
 	expect("/mnt/big", 290000, 2);
 	OK(0, CALL(setxattr, "/mnt/small", "user.a", "value", 5, 0));
 	OK(0, CALL(setxattr, "/mnt/small", "user.b", want, 600, 0));
-	unmount_image();
-	fsck();
-	mount_image(NULL);
+	image_unmount();
+	image_fsck();
+	image_mount(NULL);
 	expect("/mnt/moved/link", 100, 1);
 	expect("/mnt/big", 290000, 2);
 	expect("/mnt/moved/a_file_of_number_1499", 1499 % 50, 1499);
@@ -248,27 +199,10 @@ static void test_write(void **state)
 	OK(0, CALL(truncate, "/mnt/big", 12345));
 	OK(0, CALL(removexattr, "/mnt/small", "user.b"));
 	OK(0, CALL(unlink, "/mnt/longsym"));
-	unmount_image();
-	fsck();
-	shell("debugfs -R 'dump /big out' img 2>/dev/null;"
-	      "test $(stat -c %s out) = 12345");
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir) || vfs_init())
-		return -1;
-	stub_proc_start();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stub_proc_stop();
-	shell("rm -rf \"$PWD\"");
-	return 0;
+	image_unmount();
+	image_fsck();
+	image_shell("debugfs -R 'dump /big out' img 2>/dev/null;"
+		    "test $(stat -c %s out) = 12345");
 }
 
 int main(void)
@@ -276,8 +210,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_full),
 	};
 
 	stub_log_is_on = getenv("EXT4_LOG") != NULL;
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, image_setup, image_teardown);
 }

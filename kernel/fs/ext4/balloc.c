@@ -416,3 +416,14 @@ void ext4_pending_drop(struct ext4_sb *sb)
 	while ((f = pending_next(sb, true, 0)) != NULL)
 		kfree(f);
 }
+
+bool ext4_make_room(struct ext4_sb *sb)
+{
+	bool found;
+
+	ext4_prealloc_drop_all(sb);
+	mutex_lock(&sb->pending_lock);
+	found = !list_empty(&sb->pending);
+	mutex_unlock(&sb->pending_lock);
+	return found && journal_commit_all(sb->journal) == 0;
+}

@@ -250,6 +250,9 @@ void ext4_unhold(struct ext4_sb *sb, u64 block, u32 len);
 int ext4_free(struct ext4_sb *sb, struct handle *h, u64 block, u32 len);
 void ext4_pending_commit(struct ext4_sb *sb, u32 tid);
 void ext4_pending_drop(struct ext4_sb *sb);
+/* There is no room: take back what is held and commit what was freed. True if
+ * it is worth trying again. No handle, no map_lock. */
+bool ext4_make_room(struct ext4_sb *sb);
 /* Room on the host for a range of blocks. */
 int ext4_host_reserve(struct ext4_sb *sb, u64 block, u64 len);
 /* May this caller still allocate n blocks? */

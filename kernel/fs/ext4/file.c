@@ -148,7 +148,7 @@ static int data_write(struct inode *i, u64 page, u32 npages, const u8 *data)
 	u64 block = page * blocks_per_page(sb), len = npages * PAGE_SIZE;
 	u64 end = page * PAGE_SIZE + len;
 	u32 n = blocks_below(sb, block, len >> sb->block_bits, inode_size(i));
-	bool unwritten = false;
+	bool unwritten = false, tried = false;
 	int err;
 
 	if (n == 0)
@@ -161,6 +161,11 @@ static int data_write(struct inode *i, u64 page, u32 npages, const u8 *data)
 		return 0;
 	do {
 		err = written(i, (u32)block, n, end);
+		/* The extents may need a block; this must not fail. */
+		if (err == -ENOSPC && !tried && ext4_make_room(sb)) {
+			tried = true;
+			err = -EAGAIN;
+		}
 	} while (err == -EAGAIN);
 	return err;
 }
@@ -280,13 +285,6 @@ static int fill_hole(struct inode *i, u32 block, u32 len, u32 *next)
 	return err;
 }
 
-/* Blocks that others hold or have freed, but not yet for good. */
-static int make_room(struct ext4_sb *sb)
-{
-	ext4_prealloc_drop_all(sb);
-	return journal_commit_all(sb->journal);
-}
-
 static int map_range(struct inode *i, u32 block, u32 end)
 {
 	bool tried = false;
@@ -304,10 +302,10 @@ static int map_range(struct inode *i, u32 block, u32 end)
 		if (!ext4_has_extents(ext4_node(i)))
 			return -EOPNOTSUPP;
 		err = fill_hole(i, block, m.len, &block);
-		if (err == -ENOSPC && !tried) {
+		if (err == -ENOSPC && !tried && ext4_make_room(ext4_sb(i))) {
 			tried = true;
-			err = make_room(ext4_sb(i));
 			block = m.block;
+			err = 0;
 		}
 		if (err)
 			return err;

@@ -126,7 +126,7 @@ static int finish(struct handle *h, struct inode *dir, struct dentry *d,
 	return err;
 }
 
-static int ext4_create(struct inode *dir, struct dentry *d, u32 mode, u32 rdev,
+static int create_once(struct inode *dir, struct dentry *d, u32 mode, u32 rdev,
 		       struct inode **out)
 {
 	struct inode *i = NULL;
@@ -144,7 +144,17 @@ static int ext4_create(struct inode *dir, struct dentry *d, u32 mode, u32 rdev,
 	return err;
 }
 
-static int ext4_mkdir(struct inode *dir, struct dentry *d, u32 mode,
+static int ext4_create(struct inode *dir, struct dentry *d, u32 mode, u32 rdev,
+		       struct inode **out)
+{
+	int err = create_once(dir, d, mode, rdev, out);
+
+	if (err == -ENOSPC && ext4_make_room(ext4_sb(dir)))
+		err = create_once(dir, d, mode, rdev, out);
+	return err;
+}
+
+static int mkdir_once(struct inode *dir, struct dentry *d, u32 mode,
 		      struct inode **out)
 {
 	struct inode *i = NULL;
@@ -170,7 +180,17 @@ static int ext4_mkdir(struct inode *dir, struct dentry *d, u32 mode,
 	return err;
 }
 
-static int ext4_symlink(struct inode *dir, struct dentry *d, const char *target,
+static int ext4_mkdir(struct inode *dir, struct dentry *d, u32 mode,
+		      struct inode **out)
+{
+	int err = mkdir_once(dir, d, mode, out);
+
+	if (err == -ENOSPC && ext4_make_room(ext4_sb(dir)))
+		err = mkdir_once(dir, d, mode, out);
+	return err;
+}
+
+static int symlink_once(struct inode *dir, struct dentry *d, const char *target,
 			struct inode **out)
 {
 	u32 len = (u32)strlen(target);
@@ -194,7 +214,17 @@ static int ext4_symlink(struct inode *dir, struct dentry *d, const char *target,
 	return err;
 }
 
-static int ext4_tmpfile(struct inode *dir, u32 mode, struct inode **out)
+static int ext4_symlink(struct inode *dir, struct dentry *d, const char *target,
+			struct inode **out)
+{
+	int err = symlink_once(dir, d, target, out);
+
+	if (err == -ENOSPC && ext4_make_room(ext4_sb(dir)))
+		err = symlink_once(dir, d, target, out);
+	return err;
+}
+
+static int tmpfile_once(struct inode *dir, u32 mode, struct inode **out)
 {
 	struct inode *i = NULL;
 	struct handle h;
@@ -217,7 +247,16 @@ static int ext4_tmpfile(struct inode *dir, u32 mode, struct inode **out)
 	return err;
 }
 
-static int ext4_link(struct inode *dir, struct dentry *d, struct inode *i)
+static int ext4_tmpfile(struct inode *dir, u32 mode, struct inode **out)
+{
+	int err = tmpfile_once(dir, mode, out);
+
+	if (err == -ENOSPC && ext4_make_room(ext4_sb(dir)))
+		err = tmpfile_once(dir, mode, out);
+	return err;
+}
+
+static int link_once(struct inode *dir, struct dentry *d, struct inode *i)
 {
 	struct ext4_node *n;
 	struct handle h;
@@ -244,6 +283,15 @@ static int ext4_link(struct inode *dir, struct dentry *d, struct inode *i)
 		err = err ? err : ext4_inode_store(&h, dir);
 	}
 	journal_stop(&h);
+	return err;
+}
+
+static int ext4_link(struct inode *dir, struct dentry *d, struct inode *i)
+{
+	int err = link_once(dir, d, i);
+
+	if (err == -ENOSPC && ext4_make_room(ext4_sb(dir)))
+		err = link_once(dir, d, i);
 	return err;
 }
 
@@ -423,7 +471,7 @@ static int move(struct handle *h, const struct rename *r)
 	return err;
 }
 
-static int ext4_rename(struct inode *old_dir, struct dentry *old,
+static int rename_once(struct inode *old_dir, struct dentry *old,
 		       struct inode *new_dir, struct dentry *new, u32 flags)
 {
 	struct rename r = { old_dir,
@@ -447,6 +495,16 @@ static int ext4_rename(struct inode *old_dir, struct dentry *old,
 		return err;
 	err = is_exchange ? exchange(&h, &r) : move(&h, &r);
 	journal_stop(&h);
+	return err;
+}
+
+static int ext4_rename(struct inode *old_dir, struct dentry *old,
+		       struct inode *new_dir, struct dentry *new, u32 flags)
+{
+	int err = rename_once(old_dir, old, new_dir, new, flags);
+
+	if (err == -ENOSPC && ext4_make_room(ext4_sb(old_dir)))
+		err = rename_once(old_dir, old, new_dir, new, flags);
 	return err;
 }
 
