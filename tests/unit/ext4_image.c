@@ -45,6 +45,11 @@ static const char *image(void)
 	return path;
 }
 
+void image_load(struct stub_disk *d)
+{
+	stub_disk_load(d, image());
+}
+
 void image_mount(const char *options)
 {
 	stub_disk_load(&image_disk, image());

@@ -20,6 +20,7 @@ int image_teardown(void **state);
 void image_shell(const char *script);
 void image_mount(const char *options);
 void image_unmount(void);
+void image_load(struct stub_disk *d);
 /* e2fsck -fn finds nothing. */
 void image_fsck(void);
 

@@ -368,7 +368,7 @@ static int mount_root_dir(struct ext4_sb *sb)
 				      : err;
 	if (!inode_is(i, TYPE_DIR)) {
 		inode_put(i);
-		return ext4_corrupt(sb, "type of the root", i->ino);
+		return ext4_corrupt(sb, "type of the root", EXT4_ROOT_INO);
 	}
 	ext4_node(i)->is_named = true;
 	sb->fs->root = dentry_new_root(i);
