@@ -322,12 +322,15 @@ static int data_prepare(struct inode *i, u64 offset, u64 len)
 		return -EROFS;
 	if (len == 0)
 		return 0;
-	if (ckd_add(&end, offset, len + sb->block_size - 1))
+	if (ckd_add(&end, offset, len + PAGE_SIZE - 1))
 		return -EFBIG;
-	end >>= sb->block_bits;
+	/* Pages have all of their blocks, or none: once one was prepared, the
+	 * pager need not ask again. */
+	end = PAGE_DOWN(end) >> sb->block_bits;
 	if (end > EXT4_BLOCK_END)
 		return -EFBIG;
-	return map_range(i, (u32)(offset >> sb->block_bits), (u32)end);
+	return map_range(i, (u32)(PAGE_DOWN(offset) >> sb->block_bits),
+			 (u32)end);
 }
 
 static const struct pager_ops data_ops = {
@@ -410,31 +413,43 @@ int ext4_remove_blocks(struct inode *i, u32 from, u32 to)
 	return err;
 }
 
-/* Zero bytes [from, to) of one block on the device, if it was ever written. */
-static int zero_in_block(struct inode *i, u64 from, u64 to)
+/* Zero bytes [from, to) of one block on the device. */
+static int zero_on_device(struct ext4_sb *sb, u64 block, u64 from, u64 to)
 {
-	struct ext4_sb *sb = ext4_sb(i);
-	u64 at = from & (sb->block_size - 1);
-	struct ext4_map m;
-	u8 *data;
+	u8 *data = kmalloc(sb->block_size);
 	int err;
 
-	if (from >= to)
-		return 0;
-	err = map_one(i, (u32)(from >> sb->block_bits), 1, &m);
-	if (err || m.state != EXT4_WRITTEN)
-		return err;
-	data = kmalloc(sb->block_size);
 	if (!data)
 		return -ENOMEM;
-	err = block_read(sb->device, m.start << sb->block_bits, data,
+	err = block_read(sb->device, block << sb->block_bits, data,
 			 sb->block_size);
 	if (!err) {
-		memset(data + at, 0, to - from);
-		err = block_write(sb->device, m.start << sb->block_bits, data,
+		memset(data + from, 0, to - from);
+		err = block_write(sb->device, block << sb->block_bits, data,
 				  sb->block_size);
 	}
 	kfree(data);
+	return err;
+}
+
+/* Zero bytes [from, to) of the file, within a page, where they were ever
+ * written. */
+static int zero_bytes(struct inode *i, u64 from, u64 to)
+{
+	struct ext4_sb *sb = ext4_sb(i);
+	int err = 0;
+
+	while (from < to && !err) {
+		u64 start = ROUND_DOWN(from, (u64)sb->block_size);
+		u64 end = MIN(start + sb->block_size, to);
+		struct ext4_map m;
+
+		err = map_one(i, (u32)(from >> sb->block_bits), 1, &m);
+		if (!err && m.state == EXT4_WRITTEN)
+			err = zero_on_device(sb, m.start, from - start,
+					     end - start);
+		from = end;
+	}
 	return err;
 }
 
@@ -458,27 +473,48 @@ static int cut_pages(struct inode *i, u64 size)
 	i->size = size;
 	if (err)
 		return err;
-	return zero_in_block(i, size, MIN(old, block_up(ext4_sb(i), size)));
+	return zero_bytes(i, size, MIN(old, block_up(ext4_sb(i), size)));
+}
+
+/* Blocks of the last page behind the end stay, but hold nothing. */
+static int tail_unwritten(struct handle *h, struct inode *i, u32 block, u32 end)
+{
+	int err = 0;
+
+	while (block < end && ext4_has_extents(ext4_node(i)) && !err) {
+		struct ext4_map m;
+
+		err = ext4_map(i, block, end - block, &m);
+		if (!err && m.state == EXT4_WRITTEN)
+			err = ext4_extent_convert(h, i, block, m.len,
+						  EXT4_UNWRITTEN);
+		block += m.len;
+	}
+	return err;
 }
 
 static int truncate_down(struct inode *i, u64 size)
 {
 	struct ext4_sb *sb = ext4_sb(i);
 	struct ext4_node *n = ext4_node(i);
-	u32 from = (u32)(block_up(sb, size) >> sb->block_bits);
+	u32 tail = (u32)(block_up(sb, size) >> sb->block_bits);
+	u32 from = (u32)(PAGE_UP(size) >> sb->block_bits);
 	struct handle h;
 	int err = cut_pages(i, size), ret;
 
 	if (err)
 		return err;
 	ext4_prealloc_drop(i);
-	err = ext4_start(sb, ext4_remove_credits(i) + 4, &h);
+	err = ext4_start(
+		sb, ext4_remove_credits(i) + 3 * ext4_extent_credits(n) + 4,
+		&h);
 	if (err)
 		return err;
 	rw_write_lock(&n->map_lock);
 	n->disk_size = MIN(n->disk_size, size);
+	err = tail_unwritten(&h, i, tail, from);
 	rw_write_unlock(&n->map_lock);
-	ret = remove_steps(&h, i, from, EXT4_BLOCK_END);
+	ret = err ? err : remove_steps(&h, i, from, EXT4_BLOCK_END);
 	if (ret == 1)
 		err = ext4_orphan_add(&h, i);
 	journal_stop(&h);
@@ -535,12 +571,11 @@ int ext4_truncate(struct inode *i, u64 size)
 
 /* --- fallocate ------------------------------------------------------------ */
 
-/* Whole blocks become holes, or unwritten; parts of blocks zero. */
+/* Whole pages become holes; parts of pages zero. */
 static int punch(struct inode *i, u64 offset, u64 end)
 {
 	struct ext4_sb *sb = ext4_sb(i);
-	u64 first = block_up(sb, offset);
-	u64 last = ROUND_DOWN(end, (u64)sb->block_size);
+	u64 first = PAGE_UP(offset), last = PAGE_DOWN(end);
 	int err;
 
 	if (i->object) {
@@ -548,11 +583,11 @@ static int punch(struct inode *i, u64 offset, u64 end)
 		if (err)
 			return err;
 	}
-	if (first > last) /* within one block */
-		return zero_in_block(i, offset, end);
-	err = zero_in_block(i, offset, first);
+	if (first > last) /* within one page */
+		return zero_bytes(i, offset, end);
+	err = zero_bytes(i, offset, first);
 	if (!err)
-		err = zero_in_block(i, last, end);
+		err = zero_bytes(i, last, end);
 	if (!err && first < last)
 		err = ext4_remove_blocks(i, (u32)(first >> sb->block_bits),
 					 (u32)(last >> sb->block_bits));
@@ -586,8 +621,8 @@ static int fallocate_locked(struct inode *i, int mode, u64 offset, u64 end)
 int ext4_remove_behind(struct inode *i, u64 offset, u64 end)
 {
 	struct ext4_sb *sb = ext4_sb(i);
-	u64 first = block_up(sb, offset) >> sb->block_bits;
-	u64 last = end >> sb->block_bits;
+	u64 first = PAGE_UP(offset) >> sb->block_bits;
+	u64 last = PAGE_DOWN(end) >> sb->block_bits;
 
 	last = MIN(last, (u64)EXT4_BLOCK_END);
 	if (first >= last)

@@ -82,13 +82,13 @@ static int check_features(struct ext4_sb *sb, const struct ext4_disk_sb *raw,
 	if (bad) {
 		refuse("incompatible", bad, incompat_names,
 		       ARRAY_SIZE(incompat_names));
-		return -EINVAL;
+		return -EOPNOTSUPP;
 	}
 	bad = sb->ro_compat & ~(u32)RO_COMPAT_KNOWN;
 	if (bad && !is_readonly) {
 		refuse("read-only compatible", bad, ro_compat_names,
 		       ARRAY_SIZE(ro_compat_names));
-		return -EINVAL;
+		return -EOPNOTSUPP;
 	}
 	sb->has_csum = (sb->ro_compat & EXT4_METADATA_CSUM) != 0;
 	sb->has_gdt_csum = (sb->ro_compat & EXT4_GDT_CSUM) != 0;
