@@ -182,8 +182,8 @@ void inode_identify(struct inode *i, struct inode_id *id)
 	id->nlink = i->nlink;
 	id->rdev = i->rdev;
 	id->dev = i->fs->dev;
-	if (i->ops && i->ops->blocks)
-		id->blocks = i->ops->blocks(i);
+	if (i->flags & INODE_BLOCKS)
+		id->blocks = i->blocks;
 	else if (o && o->backing == PLAT_CACHE)
 		id->blocks = atomic_load(&o->npages) * (PAGE_SIZE / 512);
 	else if (inode_is(i, TYPE_REG))

@@ -82,8 +82,6 @@ struct inode_ops {
 			size_t n, int flags);
 	s64 (*listxattr)(struct inode *i, char *buf, size_t n);
 	int (*removexattr)(struct inode *i, const char *name);
-	/* Blocks of 512 bytes that it takes up (stat). */
-	u64 (*blocks)(struct inode *i);
 	/* The last reference is gone. */
 	void (*evict)(struct inode *inode);
 };
@@ -101,6 +99,7 @@ struct inode {
 	u32 rdev;  /* as makedev() of glibc: new_encode_dev */
 	u32 flags; /* enum inode_flags */
 	u64 size;  /* regular files: use inode_size(); object->size if object */
+	u64 blocks; /* of 512 bytes, with INODE_BLOCKS */
 	struct ltimespec atime, mtime, ctime, btime;
 	struct rwlock lock; /* directories: entries; files: attributes, i/o */
 	struct object *object; /* file data, or NULL */
@@ -121,6 +120,7 @@ enum inode_flags {
 	INODE_DEAD = 1,	    /* a removed directory: nothing can be made in it */
 	INODE_NOCACHE = 2,  /* directory: ask lookup() each time (procfs) */
 	INODE_LINKABLE = 8, /* O_TMPFILE: it has no name but may get one */
+	INODE_BLOCKS = 16,  /* `blocks` is what stat shows */
 	INODE_ANON = 4, /* pipe, socket, eventfd: path_name() is the class */
 };
 

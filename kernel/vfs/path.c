@@ -700,6 +700,8 @@ static int stat_unheld(struct walk *w, struct inode *i, struct attr *a,
 	}
 	if ((a->mode & TYPE_MASK) != TYPE_REG)
 		id->blocks = 0;
+	if (i->flags & INODE_BLOCKS)
+		id->blocks = i->blocks;
 	return 0;
 }
 

@@ -242,7 +242,7 @@ static int append_alloc(struct handle *h, struct inode *dir, u32 n, u64 *block)
 	rw_write_lock(&node->map_lock);
 	err = ext4_extent_insert(h, dir, &m);
 	if (!err) {
-		node->blocks += sb->block_size / 512;
+		dir->blocks += sb->block_size / 512;
 		node->goal = m.start + 1;
 	}
 	rw_write_unlock(&node->map_lock);

@@ -92,7 +92,6 @@ struct ext4_node { /* inode->data */
 	bool is_left; /* not deleted, whatever its count says */
 	struct list orphan;
 	u64 disk_size;
-	u64 blocks; /* of 512 bytes */
 	u64 file_acl;
 	union {
 		u32 block[EXT4_NBLOCKS];
@@ -286,7 +285,6 @@ int ext4_inode_new(struct handle *h, struct inode *dir, u32 mode, u32 rdev,
 void ext4_set_ops(struct inode *i);
 void ext4_evict(struct inode *i);
 int ext4_setattr(struct inode *i, const struct attr *a);
-u64 ext4_blocks(struct inode *i);
 /* Is the inode's mapping made of extents? */
 static inline bool ext4_has_extents(const struct ext4_node *n)
 {

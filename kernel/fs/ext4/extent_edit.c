@@ -86,7 +86,7 @@ static int node_alloc(struct handle *h, struct inode *i, struct buffer **b)
 	head = (struct ext4_extent_header *)(*b)->data;
 	head->magic = EXT4_EXTENT_MAGIC;
 	head->max = (u16)ext4_node_max(sb);
-	ext4_node(i)->blocks += sb->block_size / 512;
+	i->blocks += sb->block_size / 512;
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static void node_release(struct handle *h, struct inode *i, struct buffer *b)
 	b->checked = 0;
 	(void)journal_forget(h, b, block);
 	(void)ext4_free(sb, h, block, 1);
-	ext4_node(i)->blocks -= sb->block_size / 512;
+	i->blocks -= sb->block_size / 512;
 }
 
 static void index_set(struct ext4_extent_index *x, u32 block, u64 leaf)
@@ -431,7 +431,7 @@ static int free_data(struct handle *h, struct inode *i,
 		if (b)
 			buffer_put(b);
 	}
-	ext4_node(i)->blocks -= (u64)gone->len * (sb->block_size / 512);
+	i->blocks -= (u64)gone->len * (sb->block_size / 512);
 	return ext4_free(sb, h, gone->start, gone->len);
 }
 

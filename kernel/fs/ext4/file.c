@@ -273,7 +273,7 @@ static int fill_hole(struct inode *i, u32 block, u32 len, u32 *next)
 			if (err)
 				(void)ext4_free(sb, &h, m.start, m.len);
 			else
-				n->blocks +=
+				i->blocks +=
 					(u64)m.len * (sb->block_size / 512);
 		}
 		if (!err)
@@ -778,5 +778,4 @@ const struct inode_ops ext4_file_iops = {
 	.listxattr = ext4_listxattr,
 	.removexattr = ext4_removexattr,
 	.evict = ext4_evict,
-	.blocks = ext4_blocks,
 };

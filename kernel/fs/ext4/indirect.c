@@ -126,7 +126,7 @@ static int free_block(struct handle *h, struct inode *i, u32 block,
 		if (b)
 			buffer_put(b);
 	}
-	ext4_node(i)->blocks -= sb->block_size / 512;
+	i->blocks -= sb->block_size / 512;
 	return ext4_free(sb, h, block, 1);
 }
 

@@ -167,11 +167,11 @@ static int take_size(struct ext4_sb *sb, struct inode *i,
 	if (inode_is(i, TYPE_REG) || inode_is(i, TYPE_DIR))
 		i->size |= (u64)raw->size_hi << 32;
 	n->disk_size = i->size;
-	n->blocks = raw->blocks;
+	i->blocks = raw->blocks;
 	if (sb->ro_compat & EXT4_HUGE_FILE)
-		n->blocks |= (u64)raw->blocks_hi << 32;
+		i->blocks |= (u64)raw->blocks_hi << 32;
 	if ((sb->ro_compat & EXT4_HUGE_FILE) && (n->flags & EXT4_HUGE_FILE_FL))
-		n->blocks <<= sb->block_bits - 9;
+		i->blocks <<= sb->block_bits - 9;
 	if (i->size > max)
 		return ext4_corrupt(sb, "size of inode", i->ino);
 	if (inode_is(i, TYPE_DIR) && (i->size & (sb->block_size - 1)))
@@ -329,6 +329,7 @@ static struct inode *node_new(struct fs *fs, struct inode *dir, u32 mode)
 	list_init(&n->orphan);
 	n->inode = i;
 	i->data = n;
+	i->flags |= INODE_BLOCKS;
 	return i;
 }
 
@@ -434,7 +435,7 @@ static void put_size(const struct ext4_sb *sb, struct inode *i,
 		     struct ext4_disk_inode *raw)
 {
 	struct ext4_node *n = ext4_node(i);
-	u64 blocks = n->blocks;
+	u64 blocks = i->blocks;
 	u64 size = inode_is(i, TYPE_REG) ? n->disk_size : i->size;
 
 	raw->size = (u32)size;
@@ -695,7 +696,7 @@ static void delete (struct inode *i)
 	struct handle h;
 	int err;
 
-	if (i->size || n->blocks)
+	if (i->size || i->blocks)
 		if (ext4_remove_blocks(i, 0, EXT4_BLOCK_END))
 			return;
 	err = ext4_start(sb, 16, &h);
@@ -739,11 +740,6 @@ void ext4_evict(struct inode *i)
 	table_remove(sb, n);
 	kfree(n);
 	i->data = NULL;
-}
-
-u64 ext4_blocks(struct inode *i)
-{
-	return ext4_node(i)->blocks;
 }
 
 int ext4_setattr(struct inode *i, const struct attr *a)

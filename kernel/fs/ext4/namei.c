@@ -510,11 +510,10 @@ static int ext4_rename(struct inode *old_dir, struct dentry *old,
 
 /* --- Tables --------------------------------------------------------------- */
 
-#define COMMON_OPS                                                    \
-	.setattr = ext4_setattr, .evict = ext4_evict,                 \
-	.getxattr = ext4_getxattr, .setxattr = ext4_setxattr,         \
-	.listxattr = ext4_listxattr, .removexattr = ext4_removexattr, \
-	.blocks = ext4_blocks
+#define COMMON_OPS                                            \
+	.setattr = ext4_setattr, .evict = ext4_evict,         \
+	.getxattr = ext4_getxattr, .setxattr = ext4_setxattr, \
+	.listxattr = ext4_listxattr, .removexattr = ext4_removexattr
 
 const struct inode_ops ext4_dir_ops = {
 	.lookup = ext4_lookup,

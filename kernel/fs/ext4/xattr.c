@@ -413,7 +413,7 @@ static int block_drop(struct handle *h, struct inode *i)
 	}
 	buffer_put(b);
 	n->file_acl = 0;
-	n->blocks -= sb->block_size / 512;
+	i->blocks -= sb->block_size / 512;
 	return err;
 }
 
@@ -436,7 +436,7 @@ static int block_make(struct handle *h, struct inode *i, struct buffer **b)
 	}
 	ext4_claim(*b, EXT4_KIND_XATTR, 0);
 	n->file_acl = block;
-	n->blocks += sb->block_size / 512;
+	i->blocks += sb->block_size / 512;
 	return 0;
 }
 
