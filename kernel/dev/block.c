@@ -88,29 +88,35 @@ void block_release(struct block_device *d)
 
 /* --- Requests ------------------------------------------------------------ */
 
+enum { WAIT_NOT_YET, WAIT_ASLEEP, WAIT_DONE };
+
 struct wait {
-	u32 done; /* atomic */
+	u32 state; /* atomic */
 };
 
 static void wake(struct plat_block_io *io)
 {
 	struct wait *w = io->owner;
 
-	atomic_store_release(&w->done, 1);
-	/* The word may be gone by now; then nobody waits on its address. */
-	plat_wake(&w->done, ~0U);
+	/* The word may be gone then; nobody waits on its address. */
+	if (atomic_xchg(&w->state, WAIT_DONE) == WAIT_ASLEEP)
+		plat_wake(&w->state, ~0U);
 }
 
 static int submit_and_wait(struct block_device *d, struct plat_block_io *io)
 {
-	struct wait w = { 0 };
+	struct wait w = { WAIT_NOT_YET };
 
 	io->device = d->number;
 	io->owner = &w;
 	io->done = wake;
 	d->ops->submit(d, io);
-	while (!atomic_load_acquire(&w.done))
-		(void)plat_wait(&w.done, 0, NSEC_MAX);
+	while (atomic_load_acquire(&w.state) != WAIT_DONE) {
+		u32 state = WAIT_NOT_YET;
+
+		(void)atomic_cmpxchg(&w.state, &state, WAIT_ASLEEP);
+		(void)plat_wait(&w.state, WAIT_ASLEEP, NSEC_MAX);
+	}
 	return io->result;
 }
 

@@ -177,9 +177,15 @@ static int write_back(struct pager *p, u64 first, u64 end)
 		page += write_run(p, page, end, &e);
 		err = err ? err : e;
 	}
-	/* What others are writing of it. */
-	while (p->nwriting && pager_any(p, first, end - first, PAGER_WRITING))
-		pager_wait(p);
+	/* What others are writing of it: what they begin now is not ours. */
+	page = first;
+	while (p->nwriting &&
+	       (page = pager_find(p, page, end, PAGER_WRITING)) < end) {
+		if (is_at(p, page, PAGER_WRITING))
+			pager_wait(p);
+		if (!is_at(p, page, PAGER_WRITING))
+			page++;
+	}
 	pager_update_list(p);
 	return err;
 }
