@@ -56,6 +56,7 @@ void pager_set_dirty(struct pager *p, u64 page, u64 n)
 
 	if (!fresh)
 		return;
+	p->dirty_low = p->ndirty ? MIN(p->dirty_low, page) : page;
 	p->ndirty += fresh;
 	total = atomic_fetch_add(&pagers.ndirty, fresh) + fresh;
 	pager_update_list(p);
@@ -88,8 +89,11 @@ bool pager_is_dirty(const struct inode *i)
 /* The first page of the range that must be written, or end. Under the lock. */
 static u64 next_dirty(const struct pager *p, u64 page, u64 end)
 {
-	u64 dirty = pager_find(p, page, end, PAGER_DIRTY);
+	u64 dirty = end;
 
+	if (p->ndirty)
+		dirty = pager_find(p, MAX(page, p->dirty_low), end,
+				   PAGER_DIRTY);
 	if (p->nshared)
 		dirty = MIN(dirty, pager_find(p, page, end, PAGER_SHARED));
 	return dirty;

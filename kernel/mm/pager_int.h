@@ -49,6 +49,7 @@ struct pager {
 	u32 event;    /* atomic: some page is no longer busy or writing */
 	u32 nwaiting;
 	u64 ndirty, nshared, nwriting; /* pages */
+	u64 dirty_low;		       /* no page below is dirty */
 	nsec_t dirty_since;
 	struct list node;	/* all pagers with chunks, under pagers.lock */
 	struct list dirty_node; /* those with dirty pages, the oldest first */

@@ -10,6 +10,7 @@
 #include "kernel/plat/process/host.h"
 
 #define HOST_IOV_MAX 1024
+#define WRITE_PIECE KIB(64)
 #define HOST_PUNCH_KEEP 3 /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
 
 /* The shared block, not the copy: the monitor may have grown the volume. */
@@ -95,6 +96,26 @@ static int block_move(struct plat_block_io *io, s32 fd, long nr)
 	return move_rest(io, fd, nr, (u64)moved);
 }
 
+/* The host caches what is written at once as one unit where it can, and walks
+ * all of the unit whenever a part of it changes: small ones are faster later.
+ */
+static int block_write_pieces(const struct plat_block_io *whole, s32 fd)
+{
+	struct plat_iovec iov;
+	struct plat_block_io io = *whole;
+	int err = 0;
+
+	io.iov = &iov;
+	for (u64 done = 0; !err && done < whole->len; done += io.len) {
+		io.offset = whole->offset + done;
+		io.len = MIN(whole->len - done, WRITE_PIECE);
+		iov.base = whole->iov->base + done;
+		iov.len = io.len;
+		err = block_move(&io, fd, __NR_pwritev);
+	}
+	return err;
+}
+
 static s64 uninterrupted(long nr, u64 a, u64 b, u64 c, u64 d)
 {
 	s64 err;
@@ -127,6 +148,8 @@ static int block_do(struct plat_block_io *io)
 	case PLAT_BLOCK_READ:
 		return block_move(io, fd, __NR_preadv);
 	case PLAT_BLOCK_WRITE:
+		if (io->niov == 1 && io->len > WRITE_PIECE)
+			return block_write_pieces(io, fd);
 		return block_move(io, fd, __NR_pwritev);
 	case PLAT_BLOCK_FLUSH:
 		err = uninterrupted(__NR_fdatasync, (u64)fd, 0, 0, 0);
