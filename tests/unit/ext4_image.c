@@ -50,6 +50,11 @@ void image_load(struct stub_disk *d)
 	stub_disk_load(d, image());
 }
 
+void image_save(const struct stub_disk *d)
+{
+	stub_disk_save(d, image());
+}
+
 void image_mount(const char *options)
 {
 	stub_disk_load(&image_disk, image());

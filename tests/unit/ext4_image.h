@@ -21,11 +21,14 @@ void image_shell(const char *script);
 void image_mount(const char *options);
 void image_unmount(void);
 void image_load(struct stub_disk *d);
+void image_save(const struct stub_disk *d);
 /* e2fsck -fn finds nothing. */
 void image_fsck(void);
 
 /* ext4_random.c */
 void test_random(void **state);
 void test_full(void **state);
+/* ext4_crash.c */
+void test_crash(void **state);
 
 #endif

@@ -208,10 +208,9 @@ static void test_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),
-		cmocka_unit_test(test_write),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_read),   cmocka_unit_test(test_write),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_crash),
 	};
 
 	stub_log_is_on = getenv("EXT4_LOG") != NULL;

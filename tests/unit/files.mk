@@ -104,7 +104,7 @@ EXT4_UNIT_SRCS := tests/unit/stub_ext4.c tests/unit/stub_proc.c \
 	tests/unit/stub_ipc.c $(JOURNAL_UNIT_SRCS) $(EXT4_SRCS) \
 	$(filter kernel/vfs/% kernel/fs/% kernel/sys/%,$(VFS_UNIT_SRCS))
 ext4_UNIT_SRCS := tests/unit/ext4_test.c tests/unit/ext4_random.c \
-	tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)
+	tests/unit/ext4_crash.c tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)
 
 # The page cache of filesystems on devices
 UNIT_TESTS += pager
