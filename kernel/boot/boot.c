@@ -14,6 +14,7 @@
 #include "kernel/kernel.h"
 #include "kernel/layout.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/pager.h"
 #include "kernel/net/sock.h"
 #include "kernel/plat/plat.h"
 #include "kernel/proc/oom.h"
@@ -225,7 +226,10 @@ static void start_program(const struct boot_block *b)
 	must(process_start_init(p, path, argv, envp), "first process");
 }
 
-/* Over the memory limit: kill a process, and tell the monitor which. */
+#define OOM_RECLAIM 4096 /* pages */
+
+/* Over the memory limit: give back cached files, or kill a process, and tell
+ * the monitor which. */
 static void kill_for_memory(void)
 {
 	struct {
@@ -235,6 +239,8 @@ static void kill_for_memory(void)
 	struct broker_reply reply;
 	s32 pid = 0;
 
+	if (pager_reclaim(OOM_RECLAIM) >= OOM_RECLAIM / 4)
+		return;
 	if (oom_kill(&pid, call.comm) == OOM_DYING)
 		return;
 	call.request.arg = (u32)pid;

@@ -180,7 +180,6 @@ static int write_prepare(struct write *w)
 		err = write_fill(w);
 	if (err)
 		return err;
-	pager_make_room(w->npages);
 	mutex_lock(&p->lock);
 	err = write_mark(w);
 	if (!err)
@@ -242,6 +241,19 @@ static s64 write_finish(struct write *w, struct uio *u, s64 moved)
 	return kept || moved <= 0 ? kept : -EFAULT;
 }
 
+/* Before we are a writer, whose own file is left alone. If all is dirty, this
+ * file's pages are written back. */
+static void write_room(struct pager *p, u64 npages)
+{
+	if (likely(!pager_over_limit(npages)))
+		return;
+	pager_make_room(npages);
+	if (pager_over_limit(npages)) {
+		(void)pager_write_back(p->inode, 0, UINT64_MAX);
+		pager_make_room(npages);
+	}
+}
+
 static s64 write_piece(struct pager *p, struct uio *u, u64 pos, u64 len)
 {
 	u64 first = pos / PAGE_SIZE, left = u->left;
@@ -256,6 +268,7 @@ static s64 write_piece(struct pager *p, struct uio *u, u64 pos, u64 len)
 	s64 moved = 0;
 	int err = 0;
 
+	write_room(p, w.npages);
 	/* Pairs with reclaim_pager(). */
 	atomic_fetch_add(&p->nwriters, 1U);
 	if (!pager_all(p, w.page, w.npages, PAGER_DIRTY))
