@@ -205,12 +205,53 @@ static void test_write(void **state)
 		    "test $(stat -c %s out) = 12345");
 }
 
+/* --- Growing -------------------------------------------------------------- */
+
+static void test_resize(void **state)
+{
+	static const char *const make[] = {
+		"mke2fs -q -t ext4 -b 1024 img 20M; truncate -s 100M img",
+		"mke2fs -q -t ext4 -b 4096 img 60M; truncate -s 500M img",
+	};
+	char name[40];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(make) / sizeof(*make); k++) {
+		struct ext4_sb *sb;
+		u64 blocks;
+
+		image_shell("rm -f img");
+		image_shell(make[k]);
+		image_mount(NULL);
+		put("/mnt/before", 290000, 1);
+		sb = stub_ext4_fs()->data;
+		blocks = image_disk.size >> sb->block_bits;
+		OK(-EINVAL, ext4_resize(sb, blocks + 1));
+		OK(-EINVAL, ext4_resize(sb, sb->blocks_count - 1));
+		OK(0, ext4_resize(sb, blocks));
+		for (int n = 0; n < 70; n++) {
+			snprintf(name, sizeof(name), "/mnt/dir%d", n);
+			OK(0, CALL(mkdir, name, 0755));
+			snprintf(name, sizeof(name), "/mnt/dir%d/file", n);
+			put(name, 290000, (u32)n);
+		}
+		image_unmount();
+		image_fsck();
+		image_mount(NULL);
+		sb = stub_ext4_fs()->data;
+		assert_true(sb->blocks_count > blocks - blocks / 8);
+		expect("/mnt/before", 290000, 1);
+		expect("/mnt/dir69/file", 290000, 69);
+		image_unmount();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),   cmocka_unit_test(test_write),
 		cmocka_unit_test(test_random), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_crash),  cmocka_unit_test(test_resize),
 	};
 
 	stub_log_is_on = getenv("EXT4_LOG") != NULL;

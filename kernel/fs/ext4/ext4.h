@@ -431,8 +431,10 @@ int ext4_orphans_process(struct ext4_sb *sb);
 /* The same for those in the orphan file, if it is used. */
 int ext4_orphan_file_process(struct ext4_sb *sb);
 
-/* Grow to the device's size now. */
-int ext4_resize(struct ext4_sb *sb);
+/* Grow to `blocks`, or as far as the descriptor blocks reach. 0, -EINVAL (less,
+ * or more than the device has), -EOPNOTSUPP, -EROFS. */
+int ext4_resize(struct ext4_sb *sb, u64 blocks);
+long ext4_ioctl(struct file *f, u32 cmd, uaddr_t arg);
 
 int ext4_readlink(struct inode *i, char *buf, size_t size);
 int ext4_symlink_store(struct handle *h, struct inode *i, const char *target,

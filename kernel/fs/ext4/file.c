@@ -766,6 +766,7 @@ void ext4_file_init(void)
 	ops.lseek = file_lseek;
 	ops.fallocate = file_fallocate;
 	ops.fsync = file_fsync;
+	ops.ioctl = ext4_ioctl;
 	ops.release = file_release;
 	ext4_file_ops = ops;
 }

@@ -270,7 +270,9 @@ int ext4_groups_load(struct ext4_sb *sb)
 
 	if (err)
 		return err;
-	sb->groups = kzalloc(sb->ngroups * sizeof(*sb->groups));
+	/* As many as there are descriptors: room to grow. */
+	sb->groups = kzalloc((u64)sb->ngdt * sb->descs_per_block *
+			     sizeof(*sb->groups));
 	if (!sb->groups)
 		return -ENOMEM;
 	sb->overhead = sb->first_data_block;

@@ -277,5 +277,6 @@ const struct file_ops ext4_dir_fops = {
 	.lseek = dir_lseek,
 	.readdir = ext4_readdir,
 	.fsync = dir_fsync,
+	.ioctl = ext4_ioctl,
 	.release = dir_release,
 };
