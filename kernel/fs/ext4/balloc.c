@@ -174,7 +174,9 @@ static int take(struct ext4_sb *sb, struct handle *h, u32 group,
 	int err;
 
 	(void)ext4_group_raw(sb, group, &gb);
-	err = journal_get_write(h, map);
+	err = ext4_host_reserve(sb, g->block_bitmap, 1);
+	if (!err)
+		err = journal_get_write(h, map);
 	if (!err)
 		err = journal_get_write(h, gb);
 	if (err)

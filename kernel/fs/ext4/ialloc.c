@@ -90,7 +90,12 @@ static int take(struct ext4_sb *sb, struct handle *h, u32 group,
 	int err;
 
 	(void)ext4_group_raw(sb, group, &gb);
-	err = journal_get_write(h, map);
+	err = ext4_host_reserve(sb, g->inode_bitmap, 1);
+	if (!err)
+		err = ext4_host_reserve(
+			sb, g->inode_table + bit / sb->inodes_per_block, 1);
+	if (!err)
+		err = journal_get_write(h, map);
 	if (!err)
 		err = journal_get_write(h, gb);
 	if (!err && bit >= used)

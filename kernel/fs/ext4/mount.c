@@ -195,6 +195,19 @@ static void journal_committed(void *arg, u32 tid)
 	ext4_pending_commit(arg, tid);
 }
 
+/* What is written without being allocated first must have room on the host:
+ * the log, and the superblock with the groups' descriptors. */
+static int reserve_fixed(struct ext4_sb *sb)
+{
+	const struct journal_map *map = sb->journal_map;
+	u64 len = MIN(MIB(4), block_size(sb->device)) >> sb->block_bits;
+	int err = ext4_host_reserve(sb, 0, len);
+
+	for (u32 k = 0; !err && k < map->n; k++)
+		err = ext4_host_reserve(sb, map->run[k].start, map->run[k].len);
+	return err;
+}
+
 static int journal_begin(struct ext4_sb *sb)
 {
 	struct journal_config c = {
@@ -213,7 +226,11 @@ static int journal_begin(struct ext4_sb *sb)
 #endif
 	};
 	u32 replayed = 0;
-	int err = journal_open(&c, &sb->journal, &replayed);
+	int err = c.is_readonly ? 0 : reserve_fixed(sb);
+
+	if (err)
+		return err;
+	err = journal_open(&c, &sb->journal, &replayed);
 
 	if (replayed)
 		klog("ext4: %s: journal replayed: %u blocks", sb->device->name,
