@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every folder lists its own sources; this file lists the folders.
 include lib/files.mk
+include $(wildcard tests/powercut/files.mk)
 include kernel/files.mk
 include $(wildcard host/files.mk)
 include $(wildcard monitor/files.mk)

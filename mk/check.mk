@@ -43,7 +43,7 @@ $(O)/fuzz/fuzz_syscalls: $(SYSCALL_FUZZ_SRCS) kernel/sys/table.h \
 
 .PHONY: check check-run check-build check-unit check-guest check-e2e check-fuzz check-all lint \
 	check-headers check-layers check-format check-docs format fuzz \
-	check-fuzz-syscalls fuzz-syscalls check-debug check-soak \
+	check-fuzz-syscalls fuzz-syscalls check-debug check-soak check-powercut \
 	check-suites nightly soak
 
 # What tests need is built first and in parallel; a thing that does not build is
@@ -60,7 +60,7 @@ check-run:
 	@$(MAKE) --no-print-directory -k -j$(CHECK_JOBS) --output-sync=target \
 		BUILT=1 lint check-unit check-fuzz || true
 	@$(MAKE) --no-print-directory -k check-guest check-e2e \
-		check-debug check-soak check-suites || true
+		check-debug check-soak check-powercut check-suites || true
 
 check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES) \
 	$(O)/fuzz/fuzz_syscalls
@@ -91,10 +91,14 @@ nightly: all $(O)/fuzz/fuzz_syscalls ## SUITES in full, NIGHTLY_SECONDS (4 h) at
 	@tools/suite-report $(O)
 	@tools/summary $(O)/check/nightly
 
-soak: all guest-root ## the long ones: starts and stops, mixed stress
+soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: starts and stops, mixed stress, 500 power cuts
 	@mkdir -p $(O)/check && : >$(O)/check/soak
 	@tools/run-soak $(O)/check/soak $(O)
+	@tools/run-powercut $(O)/check/soak $(O) 500
 	@tools/summary $(O)/check/soak
+
+check-powercut: powercut $(O)/tests/powercut/ledger ## 30 power cuts: nothing that was promised is lost
+	@tools/run-powercut $(RESULTS) $(O) $(or $(CUTS),30)
 
 check-soak: all ## a minute of what soak does
 	@SOAK_INSTANCES=60 SOAK_SECONDS=15 tools/run-soak $(RESULTS) $(O)

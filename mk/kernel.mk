@@ -59,6 +59,13 @@ debug: all ## a debug kernel with the lock order checker in build/debug
 	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/debug/
 	$(Q)ln -sfn ../guest-root $(O)/debug/guest-root
 
+.PHONY: powercut
+powercut: all ## a kernel whose volumes lose power, in build/powercut
+	@mkdir -p $(O)/powercut
+	$(Q)$(MAKE) --no-print-directory O=$(O)/powercut POWERCUT=1 \
+		$(O)/powercut/jiffy-kernel
+	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/powercut/
+
 .PHONY: kernel-objs
 kernel-objs: $(KERNEL_OBJS) ## compile the kernel's objects without linking
 

@@ -15,7 +15,8 @@
 #define CHUNK (1UL << CHUNK_SHIFT)
 #define ALIGN_RESERVE 4096UL
 
-static struct block_device devices[DEVICES_MAX];
+static struct block_device devices[DEVICES_MAX]; /* the platform's */
+static struct block_device *shown[DEVICES_MAX];	 /* what the rest uses */
 static u32 ndevices;
 
 /* --- Devices ------------------------------------------------------------- */
@@ -52,13 +53,14 @@ void block_init(void)
 		d->is_readonly = info.is_readonly;
 		(void)fmt_format(d->name, sizeof(d->name), "vd%c",
 				 'a' + (int)i);
+		shown[i] = block_wrapped(d);
 		ndevices = i + 1;
 	}
 }
 
 struct block_device *block_device(u32 number)
 {
-	return number < ndevices ? &devices[number] : NULL;
+	return number < ndevices ? shown[number] : NULL;
 }
 
 u64 block_size(struct block_device *d)
@@ -71,8 +73,8 @@ struct block_device *block_find(const char *source)
 	if (strncmp(source, "/dev/", 5) == 0)
 		source += 5;
 	for (u32 i = 0; i < ndevices; i++)
-		if (strcmp(devices[i].name, source) == 0)
-			return &devices[i];
+		if (strcmp(shown[i]->name, source) == 0)
+			return shown[i];
 	return NULL;
 }
 

@@ -35,6 +35,9 @@ struct block_device {
 struct block_device *block_device(u32 number);
 u64 block_size(struct block_device *d); /* bytes */
 void block_init(void);			/* at boot */
+/* What stands for a platform's device: itself (wrap.c), or what a test kernel
+ * puts on top of it. Called once for each, at boot. */
+struct block_device *block_wrapped(struct block_device *d);
 /* The device that "/dev/vda" or "vda" names, or NULL. */
 struct block_device *block_find(const char *source);
 /* Whoever mounts a device has it alone: 0, -EBUSY. */

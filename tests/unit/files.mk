@@ -92,7 +92,8 @@ JOURNAL_SRCS := kernel/fs/ext4/buffer.c kernel/fs/ext4/checkpoint.c \
 	kernel/fs/ext4/logio.c kernel/fs/ext4/recovery.c \
 	kernel/fs/ext4/revoke.c
 JOURNAL_UNIT_SRCS := tests/unit/powercut.c tests/unit/stub_alloc.c \
-	tests/unit/stub_block.c kernel/dev/block.c kernel/proc/lock.c \
+	tests/unit/stub_block.c kernel/dev/block.c kernel/dev/wrap.c \
+	kernel/proc/lock.c \
 	lib/fmt.c lib/str.c $(JOURNAL_SRCS)
 journal_UNIT_SRCS := tests/unit/journal_test.c tests/unit/journal_model.c \
 	$(JOURNAL_UNIT_SRCS)

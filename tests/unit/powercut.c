@@ -29,6 +29,7 @@ static void write_free(struct powercut *p, struct write *w)
 {
 	list_del(&w->node);
 	p->nwrites--;
+	p->nbytes -= w->len;
 	kfree(w->before);
 	kfree(w->after);
 	kfree(w);
@@ -108,11 +109,18 @@ static int do_write(struct powercut *p, const struct plat_block_io *io)
 	w->before = kmalloc(io->len);
 	w->after = kmalloc(io->len);
 	kassert(w->before && w->after);
-	for (u32 i = 0; i < io->niov; at += io->iov[i++].len)
-		memcpy(w->after + at, (const void *)io->iov[i].base,
-		       io->iov[i].len);
+	for (u32 i = 0; i < io->niov; at += io->iov[i++].len) {
+		if (p->copy)
+			p->copy(w->after + at, io->iov[i].base, io->iov[i].len);
+		else
+			memcpy(w->after + at, (const void *)io->iov[i].base,
+			       io->iov[i].len);
+	}
 	list_append(&p->writes, &w->node);
 	p->nwrites++;
+	p->nbytes += w->len;
+	while (p->max_bytes && p->nbytes > p->max_bytes && p->nwrites > 1)
+		write_free(p, list_first(&p->writes, struct write, node));
 	kassert(block_read(p->base, w->offset, w->before, w->len) == 0);
 	put(p, w->offset, w->after, w->len);
 	return 0;
@@ -124,9 +132,11 @@ static int do_op(struct powercut *p, const struct plat_block_io *io)
 		return block_rw(p->base, PLAT_BLOCK_READ, io->offset, io->iov,
 				io->niov);
 	if (io->op == PLAT_BLOCK_RESERVE)
-		return 0;
+		return block_reserve(p->base, io->offset, io->len);
+	if (io->op == PLAT_BLOCK_DISCARD)
+		return 0; /* a hint */
 	p->nops++;
-	if (p->nops == p->fail_at && io->op != PLAT_BLOCK_DISCARD)
+	if (p->nops == p->fail_at)
 		return p->fail_with;
 	if (io->op == PLAT_BLOCK_WRITE) {
 		int err = do_write(p, io);
@@ -153,9 +163,13 @@ static void submit(struct block_device *d, struct plat_block_io *io)
 
 	if (p->on_write && io->op == PLAT_BLOCK_WRITE)
 		p->on_write(p);
+	if (p->on_op && io->op == PLAT_BLOCK_FLUSH)
+		p->on_op(p);
 	mutex_lock(&p->lock);
 	io->result = p->is_dead ? -EIO : do_op(p, io);
 	mutex_unlock(&p->lock);
+	if (p->on_op && io->op == PLAT_BLOCK_WRITE)
+		p->on_op(p);
 	io->done(io);
 }
 

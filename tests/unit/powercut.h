@@ -30,6 +30,14 @@ struct powercut {
 	void (*on_cut)(struct powercut *p);
 	/* Called before each write, not under lock, or NULL. */
 	void (*on_write)(struct powercut *p);
+	/* Called after each write and before each flush, not under lock, or
+	 * NULL. */
+	void (*on_op)(struct powercut *p);
+	/* Copies what is written; NULL: memcpy(). */
+	void (*copy)(void *dst, u64 src, u64 n);
+	/* Bytes written since the last flush, and how many it remembers: of
+	 * more, the oldest are safe (0: no limit). */
+	u64 nbytes, max_bytes;
 	void *data; /* of the two */
 };
 
