@@ -649,7 +649,7 @@ static const struct pseudo_row root_rows[] = {
 	PSEUDO_TEXT("modules", ""),
 	PSEUDO_LINK("mounts", "self/mounts"),
 	PSEUDO_LINK("net", "self/net"),
-	PSEUDO_TEXT("partitions", "major minor  #blocks  name\n\n"),
+	PSEUDO_FILE("partitions", procfs_show_partitions),
 	ROOT_LINK("self", self_readlink),
 	PSEUDO_FILE("stat", procfs_show_cpustat),
 	PSEUDO_TEXT("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\t"

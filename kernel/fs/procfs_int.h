@@ -55,6 +55,7 @@ int procfs_readlink_path(const struct pseudo_node *n, char *buf, size_t size);
 pseudo_show_fn procfs_show_meminfo, procfs_show_cpuinfo, procfs_show_cpustat,
 	procfs_show_loadavg, procfs_show_uptime, procfs_show_version,
 	procfs_show_filesystems, procfs_show_devices, procfs_show_vmstat,
-	procfs_show_boot_cmdline, procfs_show_interrupts, procfs_show_locks;
+	procfs_show_partitions, procfs_show_boot_cmdline,
+	procfs_show_interrupts, procfs_show_locks;
 
 #endif

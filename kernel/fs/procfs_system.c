@@ -4,6 +4,8 @@
  * version. Numbers the platform does not know are zero, not invented.
  */
 #include "abi/boot.h"
+#include "kernel/dev/blkdev.h"
+#include "kernel/dev/block.h"
 #include "kernel/dev/chrdev.h"
 #include "kernel/fs/procfs_int.h"
 #include "kernel/proc/cputime.h"
@@ -166,6 +168,21 @@ int procfs_show_vmstat(struct fmt_buf *out, UNUSED const struct pseudo_node *n)
 		    "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"
 		    "pgfault 0\npgmajfault 0\noom_kill %lu\n",
 		    oom_kills());
+	return 0;
+}
+
+/* --- Devices
+ * -------------------------------------------------------------------------- */
+
+int procfs_show_partitions(struct fmt_buf *out,
+			   UNUSED const struct pseudo_node *n)
+{
+	struct block_device *d;
+
+	fmt_buf_add(out, "major minor  #blocks  name\n\n");
+	for (u32 i = 0; (d = block_device(i)); i++)
+		fmt_buf_add(out, "%4u  %7u %10lu %s\n", MAJOR_VIRTBLK,
+			    i * BLKDEV_MINORS, block_size(d) >> 10, d->name);
 	return 0;
 }
 
