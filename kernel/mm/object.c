@@ -392,6 +392,18 @@ s64 object_write(struct object *o, struct uio *u, u64 offset)
 /* --- Size, holes
  * ------------------------------------------------------------------ */
 
+/* Make pages holes that a mapping may still show, and write to: those keep
+ * their mark, or what is written there would not be seen by reads. */
+static u64 clear_run(struct object *o, u64 page, u64 n)
+{
+	bool stays = cache_any_mapped(page, n) && !list_empty(&o->mappings);
+	u64 count = cache_clear(page, n, PUNCH_ZERO_MAX);
+
+	if (stays)
+		cache_mark_mapped(page, n, true);
+	return count;
+}
+
 /* Make the whole pages of [from, to) holes. Under lock. */
 static void clear_pages(struct object *o, u64 from, u64 to)
 {
@@ -402,8 +414,8 @@ static void clear_pages(struct object *o, u64 from, u64 to)
 		if (!e)
 			return;
 		n = MIN(to, e->start + e->len) - from;
-		o->npages -= cache_clear(extent_page(e, from), n >> PAGE_SHIFT,
-					 PUNCH_ZERO_MAX);
+		o->npages -=
+			clear_run(o, extent_page(e, from), n >> PAGE_SHIFT);
 		from += n;
 	}
 }
@@ -635,8 +647,7 @@ void object_clear(struct object *o, u64 offset, u64 len)
 		if (!e)
 			return;
 		n = MIN(end, e->start + e->len) - offset;
-		(void)cache_clear(extent_page(e, offset), n >> PAGE_SHIFT,
-				  PUNCH_ZERO_MAX);
+		(void)clear_run(o, extent_page(e, offset), n >> PAGE_SHIFT);
 		offset += n;
 	}
 }

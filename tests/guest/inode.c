@@ -4,6 +4,7 @@
  * fallocate, FIFO and device nodes. */
 #include "tap.h"
 
+#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
@@ -409,6 +410,30 @@ static void check_size(void)
 	close(fds[1]);
 }
 
+/* What a mapping writes to a hole that was punched under it is in the file. */
+static void check_punch_mapped(void)
+{
+	int fd = open("p", O_RDWR | O_CREAT, 0600);
+	char buf[100];
+	char *map;
+
+	tap_group("punched under a mapping");
+	is_int(ftruncate(fd, 1 << 20), 0, "a file");
+	map = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(map != MAP_FAILED, "mapped");
+	memset(map, 5, 300000);
+	is_int(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100000,
+			 100000),
+	       0, "PUNCH_HOLE");
+	is_int(map[150000], 0, "the mapping shows it");
+	memset(map + 150000, 9, 100);
+	is_int(pread(fd, buf, 100, 150000), 100, "pread");
+	ok(buf[0] == 9 && buf[99] == 9, "sees what is written there");
+	is_int(map[99999] + map[200000], 10, "nothing else is gone");
+	munmap(map, 1 << 20);
+	close(fd);
+}
+
 static void check_nodes(void)
 {
 	struct stat st;
@@ -438,6 +463,7 @@ int main(void)
 	check_rights();
 	check_times();
 	check_size();
+	check_punch_mapped();
 	check_nodes();
 	return tap_done();
 }
