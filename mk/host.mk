@@ -47,7 +47,8 @@ define musl_program
 ALL_TARGETS += $$(O)/$(1)
 $$(O)/$(1): $$(call musl_objs,$(2))
 	@echo "  LD  $$@ (musl)"
-	$$(Q)$$(MUSL_CC) $$(HOST_CFLAGS) $$(STATIC_SMALL) -o $$@ $$^ \
+	$$(Q)$$(MUSL_CC) $$(HOST_CFLAGS) $$(STATIC_SMALL) \
+		-Wl,--wrap=memcpy -o $$@ $$^ \
 		$$$$($$(CC) -print-file-name=libjansson.a)
 -include $$(patsubst %.o,%.d,$$(call musl_objs,$(2)))
 endef

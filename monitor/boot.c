@@ -9,6 +9,7 @@
 #include <linux/memfd.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/cleanup.h"
 #include "monitor/instance.h"
 
 /* Sparse: only touched pages exist. The kernel's layout.h has the same sizes
@@ -163,22 +165,22 @@ static void set_flags(struct boot_block *b, const struct spec *s)
 /* One more than the host's highest CPU number; large if it does not say. */
 static unsigned int host_cpus_end(void)
 {
-	FILE *f = fopen("/sys/devices/system/cpu/online", "re");
-	unsigned int n = UINT32_MAX - 1;
+	cleanup_close int fd =
+		open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
 	char line[1024];
 	size_t digits;
+	ssize_t n;
 
-	if (!f)
+	if (fd < 0)
 		return UINT32_MAX;
-	if (fgets(line, sizeof(line), f)) {
-		digits = strcspn(line, "\n");
-		while (digits && line[digits - 1] >= '0' &&
-		       line[digits - 1] <= '9')
-			digits--;
-		(void)sscanf(line + digits, "%u", &n);
-	}
-	fclose(f);
-	return n + 1;
+	n = read(fd, line, sizeof(line) - 1);
+	line[n > 0 ? n : 0] = '\0';
+	digits = strcspn(line, "\n");
+	while (digits && line[digits - 1] >= '0' && line[digits - 1] <= '9')
+		digits--;
+	if (line[digits] < '0' || line[digits] > '9')
+		return UINT32_MAX;
+	return (unsigned int)strtoul(line + digits, NULL, 10) + 1;
 }
 
 static int fill_block(struct instance *in, struct err *e)

@@ -19,6 +19,18 @@
 #include "host/json.h"
 #include "monitor/instance.h"
 
+/* In place of what a monitor that was killed may have left. */
+static int bind_afresh(int fd, const struct sockaddr_un *sun)
+{
+	const struct sockaddr *addr = (const struct sockaddr *)sun;
+
+	if (bind(fd, addr, sizeof(*sun)) == 0)
+		return 0;
+	if (errno != EADDRINUSE || unlink(sun->sun_path))
+		return -1;
+	return bind(fd, addr, sizeof(*sun));
+}
+
 int control_open(struct instance *in, struct err *e)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -34,10 +46,8 @@ int control_open(struct instance *in, struct err *e)
 			       "control socket %s: path over "
 			       "107 bytes",
 			       in->spec.state_dir);
-	unlink(sun.sun_path);
 	in->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (in->control_fd < 0 ||
-	    bind(in->control_fd, (struct sockaddr *)&sun, sizeof(sun)) ||
+	if (in->control_fd < 0 || bind_afresh(in->control_fd, &sun) ||
 	    listen(in->control_fd, 16))
 		return err_sys(e, errno, "control socket %s", sun.sun_path);
 	ev.data.fd = in->control_fd;
@@ -155,7 +165,8 @@ void control_finish(struct instance *in)
 		reply_ok(in->stop_client);
 		close(in->stop_client);
 	}
-	if (in->control_fd >= 0) {
+	/* Else it went with the directory. */
+	if (in->control_fd >= 0 && !in->spec.is_removed_at_exit) {
 		snprintf(path, sizeof(path), "%s/control.sock",
 			 in->spec.state_dir);
 		unlink(path);

@@ -454,6 +454,7 @@ int main(int argc, char **argv)
 	n = readlink("/proc/self/exe", in.self_dir, sizeof(in.self_dir) - 1);
 	if (n > 0)
 		*strrchr(in.self_dir, '/') = '\0';
+	json_init_seed();
 	if (start(&in, spec_fd, &e))
 		return fail(&in, &e);
 	loop(&in);

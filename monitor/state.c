@@ -57,36 +57,56 @@ static const char *end_name(enum instance_end end)
 	return NULL;
 }
 
+/* No JSON library where the text is plain: each start pays for it. */
+static int write_state(const struct instance *in, int fd)
+{
+	int n = dprintf(fd,
+			"{\"state\":\"%s\",\"pid\":%d,\"host_pid\":%d,"
+			"\"updated\":%lld",
+			in->end == END_NONE ? "running" : "exited",
+			(int)getpid(), (int)in->group, (long long)time(NULL));
+
+	if (n > 0 && in->end != END_NONE) {
+		cleanup_json json_t *reason = json_text(in->reason);
+
+		n = dprintf(fd,
+			    ",\"exit_code\":%d,\"ended_by\":\"%s\","
+			    "\"reason\":",
+			    instance_exit_code(in), end_name(in->end));
+		if (n > 0 && json_dumpfd(reason, fd, JSON_ENCODE_ANY))
+			n = -1;
+	}
+	return n > 0 && write(fd, "}\n", 2) == 2 ? 0 : -1;
+}
+
 void state_write(const struct instance *in)
 {
-	cleanup_json json_t *o = NULL;
-	cleanup_free char *text = NULL;
 	char path[4096], temp[4096 + 8];
-	FILE *f;
+	int fd, r;
 
 	if (!in->spec.state_dir)
 		return;
-	o = json_pack("{s:s, s:i, s:i, s:I}", "state",
-		      in->end == END_NONE ? "running" : "exited", "pid",
-		      (int)getpid(), "host_pid", (int)in->group, "updated",
-		      (json_int_t)time(NULL));
-	if (in->end != END_NONE) {
-		json_object_set_new(o, "exit_code",
-				    json_integer(instance_exit_code(in)));
-		json_object_set_new(o, "ended_by",
-				    json_string(end_name(in->end)));
-		json_object_set_new(o, "reason", json_text(in->reason));
-	}
 	/* No fsync: the record is worthless after a power cut anyway. */
 	snprintf(path, sizeof(path), "%s/state.json", in->spec.state_dir);
 	snprintf(temp, sizeof(temp), "%s.new", path);
-	f = fopen(temp, "we");
-	if (!f)
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
 		return;
-	json_dumpf(o, f, JSON_COMPACT);
-	fputc('\n', f);
-	if (fclose(f) == 0)
+	r = write_state(in, fd);
+	if (close(fd) == 0 && r == 0)
 		rename(temp, path);
+}
+
+/* What a monitor leaves in a record, or the CLI did. */
+static void remove_record(struct instance *in)
+{
+	static const char *const names[] = { "lock", "control.sock",
+					     "state.json", "spec.json" };
+	cleanup_close int dir =
+		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		unlinkat(dir, names[i], 0);
 }
 
 void state_close(struct instance *in)
@@ -98,8 +118,10 @@ void state_close(struct instance *in)
 	if (!in->spec.is_removed_at_exit) {
 		state_write(in);
 	} else {
+		remove_record(in);
 		slash = strrchr(in->spec.state_dir, '/');
-		if (slash && slash[1]) {
+		if (rmdir(in->spec.state_dir) && errno != ENOENT && slash &&
+		    slash[1]) {
 			cleanup_close int dir = -1;
 			struct err e = ERR_INIT;
 

@@ -5,7 +5,8 @@
  */
 #include "kernel/vfs/vfs_int.h"
 
-#define POOL_CHUNK_PAGES 4
+#define POOL_CHUNK_ORDER 2U /* four pages at a time, but the first ones less \
+			     */
 
 static void **pool_link(struct pool *p, void *object)
 {
@@ -22,13 +23,15 @@ static struct pool_shard *pool_shard(struct pool *p)
 /* A list of new objects, or NULL: no memory. */
 static void *pool_grow(struct pool *p)
 {
-	char *chunk = kpages_alloc(POOL_CHUNK_PAGES);
-	u64 n = POOL_CHUNK_PAGES * PAGE_SIZE / p->size;
+	u64 npages =
+		1ULL << MIN(atomic_fetch_add(&p->nchunks, 1), POOL_CHUNK_ORDER);
+	char *chunk = kpages_alloc(npages);
+	u64 n = npages * PAGE_SIZE / p->size;
 	void *list = NULL;
 
 	if (!chunk)
 		return NULL;
-	memset(chunk, 0, POOL_CHUNK_PAGES * PAGE_SIZE);
+	memset(chunk, 0, npages * PAGE_SIZE);
 	for (u64 i = n; i-- > 0;) {
 		void *object = chunk + i * p->size;
 

@@ -111,6 +111,7 @@ struct pool_shard {
 struct pool {
 	u32 size;
 	u32 link_offset;
+	u32 nchunks; /* asked for, at least; atomic */
 	struct pool_shard shards[POOL_SHARDS];
 };
 void *pool_alloc(struct pool *p); /* contents: as freed, or zero */
