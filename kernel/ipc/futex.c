@@ -36,7 +36,10 @@ struct ALIGNED(64) futex_waiter {
 	u32 priority; /* real-time, when it began to wait; 0: none */
 	u32 woken;    /* atomic; 1: off the list, not touched any more */
 	bool is_pi;
-	/* It waits to be moved to this lock (WAIT_REQUEUE_PI), or NULL. */
+	bool is_to_pi;	 /* has a pi_key: a waker need not look there */
+	bool is_private; /* the wakers are threads of the same process */
+	/* It waits to be moved to this lock (WAIT_REQUEUE_PI), or NULL. The
+	 * rest is one cache line. */
 	const struct futex_key *pi_key;
 };
 
@@ -140,7 +143,7 @@ static s32 wake_in(struct bucket *b, const struct futex_key *key, s32 n,
 			break;
 		if (!key_equal(&w->key, key))
 			continue;
-		if (w->is_pi || w->pi_key)
+		if (w->is_pi || w->is_to_pi)
 			return -EINVAL;
 		if (!(w->bitset & bitset))
 			continue;
@@ -214,7 +217,7 @@ static long requeue_locked(struct bucket *b, const struct futex_key *key, s32 n,
 			break;
 		if (!key_equal(&w->key, key))
 			continue;
-		if (w->is_pi || w->pi_key)
+		if (w->is_pi || w->is_to_pi)
 			return -EINVAL;
 		move_waiter(w, key2, b2);
 		nmove--;
@@ -331,6 +334,8 @@ static void waiter_fill(struct futex_waiter *w, const struct futex_key *key,
 	w->priority = w->thread->sched_priority;
 	w->woken = 0;
 	w->is_pi = false;
+	w->is_to_pi = false;
+	w->is_private = !(key->b & 1);
 	w->pi_key = NULL;
 }
 
@@ -383,8 +388,12 @@ static int waiter_sleep(struct futex_waiter *w, nsec_t deadline)
 {
 	int err = 0;
 
-	while (!is_woken(w) && !err)
-		err = thread_sleep(deadline, true);
+	while (!is_woken(w) && !err) {
+		if (w->is_private)
+			err = thread_sleep_own(deadline);
+		else
+			err = thread_sleep(deadline, true);
+	}
 	if (!is_woken(w) && waiter_unqueue(w))
 		return err;
 	return 0;
@@ -601,6 +610,7 @@ int futex_wait_requeue_pi(uaddr_t addr, bool is_private, u32 value,
 		return err;
 	waiter_fill(&w, &key, FUTEX_BITSET_ALL);
 	w.pi_key = &key2;
+	w.is_to_pi = true;
 	err = waiter_queue(&w, addr, value);
 	if (err)
 		return err;

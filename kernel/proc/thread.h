@@ -34,7 +34,7 @@ enum thread_work {
 enum thread_state { THREAD_NEW, THREAD_ALIVE, THREAD_DEAD };
 
 /* thread.sleep_mode: how an unpark reaches a sleeper. */
-enum sleep_mode { SLEEP_NONE, SLEEP_FUTEX, SLEEP_POLL };
+enum sleep_mode { SLEEP_NONE, SLEEP_FUTEX, SLEEP_POLL, SLEEP_OWN };
 
 struct restart_block {
 	long (*fn)(struct thread *t); /* for ERESTART_RESTARTBLOCK */
@@ -52,7 +52,7 @@ struct thread {
 	u32 state;	/* enum thread_state */
 	struct ref ref; /* one for being alive, one per lookup */
 	/* A waker needs this, ref and park_token: one cache line. */
-	u32 sleep_mode; /* plat-facing: 0 awake, 1 futex, 2 host poll; atomic */
+	u32 sleep_mode; /* enum sleep_mode, atomic */
 	struct list tid_node; /* pid.c's table */
 
 	/* Signals: under process.sig_lock unless said otherwise. */

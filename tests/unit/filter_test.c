@@ -201,6 +201,8 @@ static const struct {
 } cases[] = {
 	{ __NR_futex, { 0, 9 }, true },
 	{ __NR_futex, { 0, 1 }, true },
+	{ __NR_futex, { 0, 9 | 128 }, true }, /* PRIVATE */
+	{ __NR_futex, { 0, 1 | 128 }, true },
 	{ __NR_futex, { 0, 0 }, false },       /* WAIT */
 	{ __NR_futex, { 0, 6 }, false },       /* LOCK_PI */
 	{ __NR_futex, { 0, 9 | 256 }, false }, /* CLOCK_REALTIME */

@@ -89,7 +89,12 @@ static void rule_any(struct filter *f)
 
 static void rule_futex(struct filter *f)
 {
-	static const u32 ops[] = { FUTEX_WAIT_BITSET, FUTEX_WAKE };
+	static const u32 ops[] = {
+		FUTEX_WAIT_BITSET_PRIVATE,
+		FUTEX_WAKE_PRIVATE,
+		FUTEX_WAIT_BITSET,
+		FUTEX_WAKE,
+	};
 
 	load_arg(f, 1);
 	require_one_of(f, ops, ARRAY_SIZE(ops));
