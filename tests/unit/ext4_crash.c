@@ -36,7 +36,7 @@ static u32 chance(u32 n)
 
 static u32 kept_size(u32 n)
 {
-	return n * 7919 % (KEPT_SIZE - 1) + 1;
+	return n % 4 == 3 ? 0 : n * 7919 % (KEPT_SIZE - 1) + 1;
 }
 
 static void kept_fill(u32 n, u8 *to)

@@ -493,6 +493,9 @@ static int store_locked(struct handle *h, struct inode *i, bool fresh)
 		journal_dirty(h, b);
 		remember_stored(i);
 		n->tid = handle_tid(h);
+		if (!n->is_changed)
+			atomic_store(&n->data_tid, n->tid);
+		n->is_changed = true;
 	}
 	buffer_put(b);
 	return err;
@@ -505,7 +508,6 @@ int ext4_inode_store(struct handle *h, struct inode *i)
 
 	mutex_lock(&n->lock);
 	err = store_locked(h, i, false);
-	n->is_changed = true;
 	mutex_unlock(&n->lock);
 	return err;
 }
