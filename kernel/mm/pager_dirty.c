@@ -273,9 +273,16 @@ static int write_all(const struct fs *fs, nsec_t older_than)
 	}
 }
 
+/* Afterwards the thread has no inode of this filesystem in its hands, nor will
+ * it take one until something is dirty again: it can be unmounted. */
 int pager_sync_fs(struct fs *fs)
 {
-	return write_all(fs, NSEC_MAX);
+	int err;
+
+	mutex_lock(&pagers.round);
+	err = write_all(fs, NSEC_MAX);
+	mutex_unlock(&pagers.round);
+	return err;
 }
 
 void pager_throttle(struct inode *i)
@@ -308,7 +315,9 @@ static void round_of_thread(void)
 {
 	nsec_t now = plat_clock(PLAT_MONOTONIC);
 
+	mutex_lock(&pagers.round);
 	(void)write_all(NULL, is_much() ? now : now - AGE_MAX);
+	mutex_unlock(&pagers.round);
 }
 
 static void run(UNUSED void *arg)

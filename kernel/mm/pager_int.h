@@ -67,6 +67,7 @@ struct pager_state {
 	struct list all;
 	struct mutex dirty_lock; /* the other list; after pager.lock */
 	struct list dirty;
+	struct mutex round; /* one goes through all files at a time; first */
 	u64 present, ndirty, writing; /* pages, atomic */
 	u64 max;		      /* pages that may be present */
 	u64 dirty_max;		      /* pages; half of it wakes the thread */
