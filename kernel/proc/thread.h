@@ -52,7 +52,7 @@ struct thread {
 	u32 state;	/* enum thread_state */
 	struct ref ref; /* one for being alive, one per lookup */
 	/* A waker needs this, ref and park_token: one cache line. */
-	u32 sleep_mode; /* enum sleep_mode, atomic */
+	u32 sleep_mode;	      /* enum sleep_mode, atomic */
 	struct list tid_node; /* pid.c's table */
 
 	/* Signals: under process.sig_lock unless said otherwise. */

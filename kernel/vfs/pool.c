@@ -5,8 +5,8 @@
  */
 #include "kernel/vfs/vfs_int.h"
 
-#define POOL_CHUNK_ORDER 2U /* four pages at a time, but the first ones less \
-			     */
+/* Four pages at a time, but less at first: a start touches few objects. */
+#define POOL_CHUNK_ORDER 2U
 
 static void **pool_link(struct pool *p, void *object)
 {
