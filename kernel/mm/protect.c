@@ -5,6 +5,7 @@
  */
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
+#include "kernel/linux/falloc.h"
 #include "kernel/linux/mman.h"
 #include "kernel/mm/area.h"
 #include "kernel/mm/heap.h"
@@ -153,10 +154,22 @@ static int populate(uaddr_t addr, uaddr_t end, bool write)
 }
 
 /* The object's lock comes before mm->lock: it is given up meanwhile. */
+/* Blocks of files on devices go with their pages: that is the file's affair. */
+static int punch(struct object *o, struct file *f, u64 offset, u64 len)
+{
+	if (!o->ops)
+		return object_punch(o, offset, len);
+	if (!f || !f->ops->fallocate)
+		return -EOPNOTSUPP;
+	return f->ops->fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 offset, len);
+}
+
 static int remove_pages(struct area *a, uaddr_t start, uaddr_t end)
 {
 	struct object *o = a->object;
 	u64 offset = a->offset + (start - a->start);
+	struct file *f = a->file;
 	struct mm *mm = a->mm;
 	int err;
 
@@ -165,9 +178,13 @@ static int remove_pages(struct area *a, uaddr_t start, uaddr_t end)
 	if (!(a->flags & AREA_SHARED) || !(a->flags & AREA_WRITE))
 		return -EACCES;
 	object_get(o);
+	if (f)
+		file_get(f);
 	mutex_unlock(&mm->lock);
-	err = object_punch(o, offset, end - start);
+	err = punch(o, f, offset, end - start);
 	object_put(o);
+	if (f)
+		file_put(f);
 	mutex_lock(&mm->lock);
 	return err;
 }

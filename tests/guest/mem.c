@@ -264,6 +264,40 @@ static int wipe_child(void)
 	return 0;
 }
 
+/* Pages that are mapped come back with the next write; what is in them then is
+ * the file's, and nobody else's later. */
+static void check_holes(void)
+{
+	int fd = memfd_create("holes", 0), stale = 0;
+	char *p, c = 0;
+
+	tap_group("holes");
+	must(ftruncate(fd, 64 * PG) == 0);
+	p = map(64 * PG, RW, MAP_SHARED, fd);
+	memset(p, 1, 64 * PG);
+	is_int(madvise(p, 32 * PG, MADV_REMOVE), 0, "MADV_REMOVE");
+	ok(all(p, 0, 32 * PG) && p[32 * PG] == 1, "zeroes these pages");
+	is_int(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 32 * PG, 31 * PG),
+	       0, "a hole is punched");
+	ok(all(p, 0, 63 * PG) && p[63 * PG] == 1, "in what is mapped");
+	memset(p, 2, 64 * PG);
+	is_int(pread(fd, &c, 1, 5 * PG), 1, "a page written again");
+	is_int(c, 2, "is the file's");
+	is_int(pread(fd, &c, 1, 40 * PG) == 1 ? c : -1, 2, "each of them");
+	munmap(p, 64 * PG);
+	close(fd);
+	for (int i = 0; i < 16; i++) {
+		fd = memfd_create("zero", 0);
+		must(fd >= 0 && ftruncate(fd, 64 * PG) == 0);
+		p = map(64 * PG, RW, MAP_SHARED, fd);
+		stale += !all(p, 0, 64 * PG);
+		munmap(p, 64 * PG);
+		close(fd);
+	}
+	is_int(stale, 0, "and no other file's");
+}
+
 static void check_madvise(void)
 {
 	char *p = map(4 * PG, RW, ANON, -1), *q;
@@ -619,6 +653,7 @@ int main(void)
 	check_protect();
 	check_mremap();
 	check_madvise();
+	check_holes();
 	check_reserve();
 	check_file();
 	check_shared();
