@@ -26,7 +26,7 @@ struct aio_poll {
 	struct late late;
 	struct list node; /* active or done, under the context's lock */
 	struct aio_ctx *ctx;
-	struct file *file, *resfd; /* references; resfd may be NULL */
+	struct file *file, *resfd; /* references, or NULL */
 	uaddr_t obj;
 	u64 data;
 	u32 events;
@@ -119,14 +119,14 @@ static void poll_end(struct aio_ctx *c, struct aio_poll *p, u32 mask)
 		aio_tell(c, p->resfd);
 }
 
-/* An active one that was woken, or waits for the outside; or NULL. */
-static struct aio_poll *next_to_look(struct aio_ctx *c, bool outside)
+/* An active one that was woken, or NULL. */
+static struct aio_poll *next_to_look(struct aio_ctx *c)
 {
 	struct aio_poll *p, *found = NULL;
 
 	mutex_lock(&c->lock);
 	list_for_each (p, &c->active, node) {
-		if (outside ? p->is_outside : p->is_woken) {
+		if (p->is_woken) {
 			found = p;
 			p->is_woken = false;
 			break;
@@ -136,6 +136,26 @@ static struct aio_poll *next_to_look(struct aio_ctx *c, bool outside)
 	return found;
 }
 
+/* A file stays no longer than until its event. The last reference is left to
+ * the process: letting a file go may take time, which process 0 has not. */
+static bool file_put_unless_last(struct file *f)
+{
+	u32 n = atomic_load(&f->ref.count);
+
+	while (n > 1) {
+		if (atomic_cmpxchg(&f->ref.count, &n, n - 1))
+			return true;
+	}
+	return false;
+}
+
+static void remove_waiters(struct aio_poll *p)
+{
+	for (u32 i = 0; i < p->nwaiters; i++)
+		waitq_remove(&p->waiters[i]);
+	p->nwaiters = 0;
+}
+
 void aio_work(struct ktimer *t)
 {
 	struct aio_ctx *c = container_of(t, struct aio_ctx, work);
@@ -143,10 +163,14 @@ void aio_work(struct ktimer *t)
 	u32 mask;
 
 	mutex_lock(&c->reap_lock);
-	while ((p = next_to_look(c, false))) {
+	while ((p = next_to_look(c))) {
 		mask = poll_ready(p, false);
-		if (mask)
-			poll_end(c, p, mask);
+		if (!mask)
+			continue;
+		poll_end(c, p, mask);
+		remove_waiters(p);
+		if (file_put_unless_last(p->file))
+			p->file = NULL;
 	}
 	mutex_unlock(&c->reap_lock);
 }
@@ -167,9 +191,9 @@ void aio_reap(struct aio_ctx *c)
 		mutex_unlock(&c->reap_lock);
 		if (!p)
 			return;
-		for (u32 i = 0; i < p->nwaiters; i++)
-			waitq_remove(&p->waiters[i]);
-		file_put(p->file);
+		remove_waiters(p);
+		if (p->file)
+			file_put(p->file);
 		if (p->resfd)
 			file_put(p->resfd);
 		poll_put(p);
@@ -203,21 +227,17 @@ long aio_cancel(struct aio_ctx *c, uaddr_t at)
 	if (found)
 		poll_end(c, found, 0);
 	mutex_unlock(&c->reap_lock);
+	aio_reap(c);
 	return found ? -EINPROGRESS : -EINVAL;
 }
 
-static long submit_poll(struct aio_ctx *c, const struct iocb *cb, uaddr_t at,
-			struct file *f, struct file *resfd)
+static struct aio_poll *poll_new(struct aio_ctx *c, const struct iocb *cb,
+				 uaddr_t at, struct file *f, struct file *resfd)
 {
-	struct aio_poll *p;
-	u32 mask;
+	struct aio_poll *p = kzalloc(sizeof(*p));
 
-	if (cb->aio_buf > UINT16_MAX || cb->aio_offset || cb->aio_nbytes ||
-	    cb->aio_rw_flags)
-		return -EINVAL;
-	p = kzalloc(sizeof(*p));
 	if (!p)
-		return -EAGAIN;
+		return NULL;
 	ref_init(&p->late.ref);
 	p->late.run = poll_woken;
 	p->ctx = c;
@@ -230,9 +250,19 @@ static long submit_poll(struct aio_ctx *c, const struct iocb *cb, uaddr_t at,
 	p->obj = at;
 	p->data = cb->aio_data;
 	p->events = (u32)cb->aio_buf | POLL_ALWAYS;
-	mutex_lock(&c->reap_lock);
+	return p;
+}
+
+/* reap_lock held. In a context that dies meanwhile nobody would cancel p any
+ * more: it has its event then. */
+static void poll_begin(struct aio_ctx *c, struct aio_poll *p)
+{
+	bool is_dead;
+	u32 mask;
+
 	mutex_lock(&c->lock);
 	list_append(&c->active, &p->node);
+	is_dead = c->is_dead;
 	mutex_unlock(&c->lock);
 	mask = poll_ready(p, true);
 	if (p->is_outside) {
@@ -240,9 +270,25 @@ static long submit_poll(struct aio_ctx *c, const struct iocb *cb, uaddr_t at,
 		c->noutside++;
 		mutex_unlock(&c->lock);
 	}
-	if (mask)
+	if (mask || is_dead)
 		poll_end(c, p, mask);
+}
+
+static long submit_poll(struct aio_ctx *c, const struct iocb *cb, uaddr_t at,
+			struct file *f, struct file *resfd)
+{
+	struct aio_poll *p;
+
+	if (cb->aio_buf > UINT16_MAX || cb->aio_offset || cb->aio_nbytes ||
+	    cb->aio_rw_flags)
+		return -EINVAL;
+	p = poll_new(c, cb, at, f, resfd);
+	if (!p)
+		return -EAGAIN;
+	mutex_lock(&c->reap_lock);
+	poll_begin(c, p);
 	mutex_unlock(&c->reap_lock);
+	aio_reap(c);
 	return 0;
 }
 

@@ -335,6 +335,88 @@ static void check_poll(aio_context_t ctx)
 	close(file);
 }
 
+/* Nothing holds a file once its poll has ended. */
+static int hung_up(int peer)
+{
+	struct pollfd p = { .fd = peer };
+
+	return poll(&p, 1, 10000) == 1 ? p.revents : 0;
+}
+
+static void check_files_go(aio_context_t ctx)
+{
+	int sv[2], efd = eventfd(0, 0);
+	struct io_event ev;
+	struct iocb cb;
+	uint64_t n;
+
+	tap_group("files after their polls");
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	cb = request(IOCB_CMD_POLL, sv[0], (void *)POLLOUT, 0, 0);
+	is_int(submit_one(ctx, &cb), 1, "done at once");
+	close(sv[0]);
+	is_int(hung_up(sv[1]), POLLHUP, "closed for good");
+	close(sv[1]);
+	is_int(events(ctx, 1, 1, &ev, NULL), 1, "the event is there");
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	cb = request(IOCB_CMD_POLL, sv[0], (void *)POLLIN, 0, 0);
+	must(submit_one(ctx, &cb) == 1);
+	is_errno(syscall(SYS_io_cancel, ctx, &cb, &ev), EINPROGRESS,
+		 "cancelled");
+	close(sv[0]);
+	is_int(hung_up(sv[1]), POLLHUP, "closed for good");
+	close(sv[1]);
+	is_int(events(ctx, 1, 1, &ev, NULL), 1, "the event is there");
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	cb = request(IOCB_CMD_POLL, sv[0], (void *)POLLIN, 0, 0);
+	cb.aio_flags = IOCB_FLAG_RESFD;
+	cb.aio_resfd = (unsigned)efd;
+	must(submit_one(ctx, &cb) == 1);
+	must(write(sv[1], "x", 1) == 1);
+	is_int(read(efd, &n, 8), 8, "done later");
+	must(read(sv[0], &n, 1) == 1);
+	close(sv[0]);
+	is_int(hung_up(sv[1]), POLLHUP, "closed for good");
+	close(sv[1]);
+	is_int(events(ctx, 1, 1, &ev, NULL), 1, "the event is there");
+	close(efd);
+}
+
+static int race_fd;
+
+static void *submit_till_gone(void *arg)
+{
+	aio_context_t ctx = *(aio_context_t *)arg;
+	struct iocb cb = request(IOCB_CMD_POLL, race_fd, (void *)POLLIN, 0, 0);
+
+	while (submit_one(ctx, &cb) == 1 || errno == EAGAIN)
+		;
+	return NULL;
+}
+
+/* A poll that is begun while its context goes must go, too. */
+static void check_race(void)
+{
+	pthread_t thread;
+	int fds[2];
+
+	must(pipe(fds) == 0);
+	race_fd = fds[0];
+	for (int i = 0; i < 300; i++) {
+		aio_context_t ctx = 0;
+
+		must(setup(1000, &ctx) == 0);
+		must(pthread_create(&thread, NULL, submit_till_gone, &ctx) ==
+		     0);
+		for (int spin = i; spin; spin--)
+			sched_yield();
+		must(destroy(ctx) == 0);
+		pthread_join(thread, NULL);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void on_signal(int sig)
 {
 	(void)sig;
@@ -422,8 +504,11 @@ int main(int argc, char **argv)
 	check_ring(ctx);
 	check_eventfd(ctx);
 	check_poll(ctx);
+	check_files_go(ctx);
 	check_waiting(ctx);
 	tap_group("the end");
+	check_race();
+	ok(1, "while another thread submits");
 	must(pipe(fds) == 0);
 	cb = request(IOCB_CMD_POLL, fds[0], (void *)POLLIN, 0, 0);
 	must(submit_one(ctx, &cb) == 1);
