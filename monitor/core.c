@@ -45,9 +45,11 @@ static void make_name(char name[CORE_NAME_SIZE], const uint8_t *comm,
 
 	for (n = 0; n < len && n < sizeof(text) - 1 && comm[n]; n++)
 		text[n] = (char)(strchr(plain, comm[n]) ? comm[n] : '_');
-	text[n] = '\0';
-	if (n == 0 || text[0] == '.')
+	if (n == 0)
+		text[n++] = '_';
+	else if (text[0] == '.')
 		text[0] = '_';
+	text[n] = '\0';
 	snprintf(name, CORE_NAME_SIZE, "%s.%u", text, pid);
 }
 

@@ -81,6 +81,7 @@ static int open_loop(struct instance *in, struct err *e)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	block_kick();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* what the instance writes may be too much */
 	in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	in->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (in->epoll_fd < 0 || in->signal_fd < 0)
