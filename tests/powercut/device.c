@@ -17,20 +17,22 @@
 static struct powercut *cuts[MAX_CUTS];
 static u32 ncuts;
 static u64 nops; /* of all, atomic */
-static u64 seed, cut_at;
+static u64 seed, cut_at, fail_at;
 
-/* "cut-SEED-N" */
+/* "cut-SEED-N" or "eio-SEED-N" */
 static void read_name(void)
 {
 	const char *name = kernel.hostname;
+	bool is_cut = strncmp(name, "cut-", 4) == 0;
 	const char *end;
 
-	if (strncmp(name, "cut-", 4) != 0)
+	if (!is_cut && strncmp(name, "eio-", 4) != 0)
 		return;
 	name += 4;
 	end = strchr(name, '-');
 	if (!end || str_to_u64(name, (size_t)(end - name), 10, &seed) ||
-	    str_to_u64(end + 1, strlen(end + 1), 10, &cut_at))
+	    str_to_u64(end + 1, strlen(end + 1), 10,
+		       is_cut ? &cut_at : &fail_at))
 		kpanic("hostname %s: not cut-SEED-N", kernel.hostname);
 }
 
@@ -58,7 +60,7 @@ struct block_device *block_wrapped(struct block_device *d)
 
 	if (ncuts == 0)
 		read_name();
-	if (cut_at == 0 || d->is_readonly || ncuts == MAX_CUTS)
+	if ((!cut_at && !fail_at) || d->is_readonly || ncuts == MAX_CUTS)
 		return d;
 	p = kzalloc(sizeof(*p));
 	if (!p)
@@ -69,6 +71,8 @@ struct block_device *block_wrapped(struct block_device *d)
 	p->copy = copy;
 	p->on_op = on_op;
 	p->max_bytes = UNFLUSHED_MAX;
+	p->fail_at = ncuts == 0 ? fail_at : 0;
+	p->fail_with = -EIO;
 	cuts[ncuts++] = p;
 	return &p->device;
 }

@@ -139,7 +139,7 @@ static void cuts(u32 block_size, u32 features, u32 sequence, u64 seed)
 static void test_cuts_v3(void **state)
 {
 	(void)state;
-	for (u64 seed = 1; seed <= rounds(30); seed++)
+	for (u64 seed = 1; seed <= rounds(12); seed++)
 		cuts(1024, V3, 3, seed);
 }
 
@@ -147,14 +147,14 @@ static void test_cuts_v3(void **state)
 static void test_cuts_plain(void **state)
 {
 	(void)state;
-	for (u64 seed = 1; seed <= rounds(20); seed++)
+	for (u64 seed = 1; seed <= rounds(8); seed++)
 		cuts(1024, 0, ~0U - 20, seed);
 }
 
 static void test_cuts_4k(void **state)
 {
 	(void)state;
-	for (u64 seed = 1; seed <= rounds(10); seed++)
+	for (u64 seed = 1; seed <= rounds(4); seed++)
 		cuts(4096, V3, 1, seed);
 }
 
@@ -166,14 +166,14 @@ static void test_cuts_nosy(void **state)
 
 	(void)state;
 	model_mkfs(&m, 1024, V3, 1, 12);
-	for (u64 i = 0; i < rounds(100); i++) {
+	for (u64 i = 0; i < rounds(30); i++) {
 		powercut_restore(&m.cut, 1 + powercut_random(&m.cut, 400));
 		m.is_nosy = true;
 		if (model_mount(&m, false) == 0)
 			run_until_cut(&m, &rand);
 		model_crash(&m);
 	}
-	assert_true(m.nfrozen > 100);
+	assert_true(m.nfrozen > 20);
 	model_fini(&m);
 }
 
@@ -187,7 +187,7 @@ static void test_cuts_full(void **state)
 
 	(void)state;
 	model_mkfs(&m, 1024, V3, 1, 13);
-	for (u64 i = 0; i < rounds(150); i++) {
+	for (u64 i = 0; i < rounds(60); i++) {
 		powercut_restore(&m.cut, 0);
 		m.cut.cut_at_flush =
 			m.cut.nflushes + 1 + powercut_random(&m.cut, 200);
@@ -241,7 +241,7 @@ static void test_cuts_threads(void **state)
 
 	(void)state;
 	model_mkfs(&m, 1024, V3, 1, 4711);
-	for (u64 round = 0; round < rounds(50); round++) {
+	for (u64 round = 0; round < rounds(20); round++) {
 		powercut_restore(&m.cut, 1 + powercut_random(&m.cut, 600));
 		if (model_mount(&m, true) == 0) {
 			for (u32 i = 0; i < NTHREADS; i++) {
