@@ -80,7 +80,10 @@ struct block_device *block_find(const char *source)
 
 int block_claim(struct block_device *d)
 {
-	return atomic_xchg(&d->is_claimed, true) ? -EBUSY : 0;
+	if (atomic_xchg(&d->is_claimed, true))
+		return -EBUSY;
+	atomic_store(&d->flush_error, 0);
+	return 0;
 }
 
 void block_release(struct block_device *d)
@@ -171,8 +174,14 @@ int block_write(struct block_device *d, u64 offset, const void *buf, u64 len)
 int block_flush(struct block_device *d)
 {
 	struct plat_block_io io = { .op = PLAT_BLOCK_FLUSH };
+	int err;
 
-	return d->is_readonly ? 0 : submit_and_wait(d, &io);
+	if (d->is_readonly)
+		return 0;
+	err = submit_and_wait(d, &io);
+	if (err)
+		atomic_store(&d->flush_error, err);
+	return atomic_load(&d->flush_error);
 }
 
 /* --- Room ---------------------------------------------------------------- */

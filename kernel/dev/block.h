@@ -26,6 +26,7 @@ struct block_device {
 	char name[16];	 /* "vda": in the log, /proc/partitions, mountinfo */
 	void *data;	 /* of the ops */
 	bool is_claimed; /* atomic: block_claim() */
+	int flush_error; /* of the first flush that failed; atomic */
 	struct mutex reserve_lock;
 	u64 *reserved; /* bit per chunk: block_reserve() was there */
 	u64 nreserved; /* chunks that the bits are for */
@@ -53,7 +54,9 @@ int block_write(struct block_device *d, u64 offset, const void *buf, u64 len);
  * program's), one request. */
 int block_rw(struct block_device *d, enum plat_block_op op, u64 offset,
 	     const struct plat_iovec *iov, u32 niov);
-/* All writes that returned before the call are on stable storage. */
+/* All writes that returned before the call are on stable storage: 0, -EIO. The
+ * platform tells of a loss once and forgets what was lost: after one failure
+ * all flushes fail, until the device is claimed anew. */
 int block_flush(struct block_device *d);
 /* Later writes to the range will not fail for lack of room: 0, -ENOSPC. Cheap
  * when repeated. */

@@ -311,7 +311,7 @@ static bool is_mapped(const struct object *o)
 }
 
 /* Writes by a mapping are seen once, when they begin. */
-static int begin_shared(struct pager *p, u64 page, u64 n)
+static int begin_shared(struct pager *p, u64 page, u64 n, u32 removals)
 {
 	u64 size = atomic_load(&p->object->size), start = page * PAGE_SIZE;
 	int err = 0;
@@ -324,6 +324,11 @@ static int begin_shared(struct pager *p, u64 page, u64 n)
 	if (err)
 		return err;
 	mutex_lock(&p->lock);
+	/* Truncated or punched meanwhile: the blocks may be gone again. */
+	if (removals != p->removals) {
+		mutex_unlock(&p->lock);
+		return -EAGAIN;
+	}
 	err = pager_chunks(p, page, n);
 	if (!err) {
 		pager_set(p, page, n, PAGER_READY);
@@ -343,9 +348,14 @@ static int pager_fault(struct object *o, u64 offset, u64 len, bool is_write)
 
 	if (end <= offset)
 		return 0;
-	err = pager_read_in(o->pager, page, end / PAGE_SIZE - page);
-	if (!err && is_write)
-		err = begin_shared(o->pager, page, end / PAGE_SIZE - page);
+	do {
+		u32 removals = atomic_load_acquire(&o->pager->removals);
+
+		err = pager_read_in(o->pager, page, end / PAGE_SIZE - page);
+		if (!err && is_write)
+			err = begin_shared(o->pager, page,
+					   end / PAGE_SIZE - page, removals);
+	} while (err == -EAGAIN);
 	return err;
 }
 
@@ -366,6 +376,23 @@ static void pager_unshared(struct object *o)
 
 /* --- Dropping ------------------------------------------------------------ */
 
+/* Pages that mappings show stay, but as zero. Those that one may write to are
+ * written in each round, as before. */
+static void zero_mapped(struct pager *p, u64 page, u64 n)
+{
+	u64 end = page + n, run;
+
+	while ((page = pager_find(p, page, end, PAGER_PRESENT)) < end) {
+		u8 *data = object_window(p->object, page * PAGE_SIZE, PAGE_SIZE,
+					 &run);
+
+		if (data)
+			memset(data, 0, PAGE_SIZE);
+		page++;
+	}
+	atomic_fetch_add(&p->removals, 1U); /* see begin_shared() */
+}
+
 /* Make the whole pages of a range absent; under the lock, nobody at them. */
 static void remove_pages(struct pager *p, u64 page, u64 n)
 {
@@ -378,7 +405,7 @@ static void remove_pages(struct pager *p, u64 page, u64 n)
 		object_clear(p->object, page * PAGE_SIZE, n * PAGE_SIZE);
 }
 
-static void drop_pages(struct pager *p, u64 page, u64 end)
+static void drop_pages(struct pager *p, u64 page, u64 end, bool keep)
 {
 	u64 limit = MIN(end, (u64)p->max * CHUNK_PAGES);
 
@@ -393,8 +420,12 @@ static void drop_pages(struct pager *p, u64 page, u64 end)
 		p->ndirty -= ndirty;
 		atomic_fetch_sub(&pagers.ndirty, ndirty);
 		pager_clear(p, page, n, PAGER_READY);
-		p->nshared -= pager_clear(p, page, n, PAGER_SHARED);
-		remove_pages(p, page, n);
+		if (keep) {
+			zero_mapped(p, page, n);
+		} else {
+			p->nshared -= pager_clear(p, page, n, PAGER_SHARED);
+			remove_pages(p, page, n);
+		}
 		page += n;
 	}
 }
@@ -417,31 +448,20 @@ static void drop_part(struct pager *p, u64 from, u64 to)
 		memset(data + from % PAGE_SIZE, 0, to - from);
 }
 
-/* Mappings show these pages now, as zero; that is what they hold. */
-static void keep_mapped(struct pager *p, u64 page, u64 end)
-{
-	u64 size = PAGE_UP(atomic_load(&p->object->size)) / PAGE_SIZE;
-
-	end = MIN(end, size);
-	if (page < end && is_mapped(p->object) &&
-	    pager_chunks(p, page, end - page) == 0)
-		atomic_fetch_add(&pagers.present,
-				 pager_set(p, page, end - page, PAGER_PRESENT));
-}
-
 int pager_drop(struct inode *i, u64 offset, u64 len)
 {
 	struct pager *p = pager_of(i);
-	u64 size, end;
-	bool is_tail;
+	bool keep;
+	u64 end;
 
 	if (!p)
 		return 0;
 	if (ckd_add(&end, offset, len))
 		end = UINT64_MAX;
-	size = atomic_load(&p->object->size);
-	is_tail = end >= size;
-	end = is_tail ? ROUND_DOWN(UINT64_MAX, PAGE_SIZE) : end;
+	/* Unless the file is being cut, mappings of it go on. */
+	keep = end <= OBJECT_SIZE_MAX && is_mapped(p->object);
+	if (end >= atomic_load(&p->object->size))
+		end = ROUND_DOWN(UINT64_MAX, PAGE_SIZE);
 	mutex_lock(&p->lock);
 	if (PAGE_DOWN(offset) == PAGE_DOWN(end)) {
 		drop_part(p, offset, end);
@@ -449,14 +469,31 @@ int pager_drop(struct inode *i, u64 offset, u64 len)
 		u64 first = offset / PAGE_SIZE + (offset % PAGE_SIZE != 0);
 
 		drop_part(p, offset, first * PAGE_SIZE);
-		drop_pages(p, first, end / PAGE_SIZE);
+		drop_pages(p, first, end / PAGE_SIZE, keep);
 		drop_part(p, PAGE_DOWN(end), end);
-		if (!is_tail)
-			keep_mapped(p, first, end / PAGE_SIZE);
 	}
 	pager_update_list(p);
 	mutex_unlock(&p->lock);
 	return 0;
+}
+
+int pager_zero(struct inode *i, u64 offset, u64 len)
+{
+	struct pager *p = pager_of(i);
+	u64 page = offset / PAGE_SIZE;
+	int err = pager_read_in(p, page, 1);
+
+	if (err)
+		return err;
+	mutex_lock(&p->lock);
+	if (pager_all(p, page, 1, PAGER_PRESENT)) {
+		/* Not given back from here on, as it is dirty. */
+		pager_set_dirty(p, page, 1);
+		drop_part(p, offset, offset + len);
+		pager_set_dirty(p, page, 1);
+	}
+	mutex_unlock(&p->lock);
+	return err;
 }
 
 /* --- Giving back --------------------------------------------------------- */

@@ -52,6 +52,9 @@ int pager_write_back(struct inode *i, u64 offset, u64 len);
  * write): drop them, dirty or not; partial pages at the ends are zeroed in the
  * range if present. Inode locked for write. */
 int pager_drop(struct inode *i, u64 offset, u64 len);
+/* Zero a part of one page, which has blocks, in memory: it is dirty then. Inode
+ * locked for write. 0, -EIO, -ENOMEM. */
+int pager_zero(struct inode *i, u64 offset, u64 len);
 bool pager_is_dirty(const struct inode *i);
 /* O_DIRECT and others: the pages are in memory, or not. */
 bool pager_has(const struct inode *i, u64 offset, u64 len);

@@ -131,11 +131,22 @@ static void zero_behind_end(struct pager *p, u64 page, u64 n, u8 *data)
 	       PAGE_SIZE - size % PAGE_SIZE);
 }
 
+static int prepare(struct pager *p, u64 page, u64 n)
+{
+	u64 size = atomic_load(&p->object->size), start = page * PAGE_SIZE;
+
+	if (start >= size)
+		return 0;
+	return p->ops->prepare(p->inode, start,
+			       MIN(n * PAGE_SIZE, size - start));
+}
+
 /* Write the run that starts with a dirty page; how many pages it had. Called
  * and returns with the lock. */
 static u64 write_run(struct pager *p, u64 page, u64 end, int *err)
 {
 	u64 n = dirty_run(p, page, end), run, ndirty;
+	bool has_blocks;
 	u8 *data =
 		object_window(p->object, page * PAGE_SIZE, n * PAGE_SIZE, &run);
 
@@ -152,9 +163,13 @@ static u64 write_run(struct pager *p, u64 page, u64 end, int *err)
 	if (list_empty(&p->object->mappings))
 		p->nshared -= pager_clear(p, page, n, PAGER_SHARED);
 	zero_behind_end(p, page, n, data);
+	/* A hole was punched where a mapping goes on writing. */
+	has_blocks = pager_all(p, page, n, PAGER_READY);
 	mutex_unlock(&p->lock);
 	atomic_fetch_add(&pagers.writing, n);
-	*err = p->ops->write(p->inode, page, (u32)n, data);
+	*err = has_blocks ? 0 : prepare(p, page, n);
+	if (!*err)
+		*err = p->ops->write(p->inode, page, (u32)n, data);
 	if (*err)
 		object_set_error(p->object, *err);
 	atomic_fetch_sub(&pagers.writing, n);

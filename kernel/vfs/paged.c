@@ -146,6 +146,17 @@ static int write_fill(struct write *w)
 	return err;
 }
 
+/* A page that is changed in part was given back since it was read. */
+static bool has_lost_part(const struct write *w)
+{
+	u64 last = w->page + w->npages - 1;
+
+	return (w->pos % PAGE_SIZE && w->page < w->old_end &&
+		is_absent(w->p, w->page)) ||
+	       ((w->pos + w->len) % PAGE_SIZE && last < w->old_end &&
+		is_absent(w->p, last));
+}
+
 /* Under pager.lock: present pages become dirty before they are changed, so that
  * they stay; absent ones are busy until they have been overwritten. */
 static int write_mark(struct write *w)
@@ -155,6 +166,8 @@ static int write_mark(struct write *w)
 	int err = pager_chunks(p, page, w->npages);
 
 	pager_wait_range(p, page, w->npages, PAGER_BUSY);
+	if (!err && has_lost_part(w))
+		return -EAGAIN;
 	while (!err && page < end) {
 		u64 n = pager_absent_run(p, page, end - page);
 
@@ -176,15 +189,18 @@ static int write_prepare(struct write *w)
 
 	if (!pager_all(p, w->page, w->npages, PAGER_READY))
 		err = p->ops->prepare(p->inode, w->pos, w->len);
-	if (!err)
-		err = write_fill(w);
 	if (err)
 		return err;
-	mutex_lock(&p->lock);
-	err = write_mark(w);
-	if (!err)
-		pager_set(p, w->page, w->npages, PAGER_READY);
-	mutex_unlock(&p->lock);
+	do {
+		err = write_fill(w);
+		if (err)
+			return err;
+		mutex_lock(&p->lock);
+		err = write_mark(w);
+		if (!err)
+			pager_set(p, w->page, w->npages, PAGER_READY);
+		mutex_unlock(&p->lock);
+	} while (err == -EAGAIN);
 	return err;
 }
 
@@ -225,6 +241,7 @@ static s64 write_finish(struct write *w, struct uio *u, s64 moved)
 	s64 kept = moved;
 	u64 n;
 
+	smp_mb(); /* pairs with write_run(): it writes this, or we see it */
 	if (!w->has_busy &&
 	    (moved <= 0 || pager_all(p, w->page, w->npages, PAGER_DIRTY)))
 		return moved;

@@ -339,6 +339,53 @@ static void model_punch(struct inode *i)
 	memset(model + pos, 0, n);
 }
 
+/* A mapping goes on writing, without a fault, where a hole was punched. */
+static void mappings_survive_holes(UNUSED void **state)
+{
+	struct inode *i = file_make(4 * PAGE_SIZE);
+	struct object *o = i->object;
+	struct list area = LIST_INIT(area);
+	u64 run;
+	u8 *data;
+
+	memset(disk.data, 1, 4 * PAGE_SIZE);
+	list_append(&o->mappings, &area);
+	assert_int_equal(o->ops->fault(o, 0, 2 * PAGE_SIZE, true), 0);
+	assert_int_equal(pager_write_back(i, 0, UINT64_MAX), 0);
+	assert_int_equal(pager_drop(i, 0, 4 * PAGE_SIZE), 0);
+	memset(disk.data, 0, 4 * PAGE_SIZE);
+	memset(disk.ready, 0, sizeof(disk.ready));
+	data = object_window(o, 0, 2 * PAGE_SIZE, &run);
+	assert_non_null(data);
+	assert_int_equal(data[PAGE_SIZE], 0);
+	data[PAGE_SIZE] = 7;
+	assert_int_equal(pager_write_back(i, 0, UINT64_MAX), 0);
+	assert_int_equal(disk.data[PAGE_SIZE], 7);
+	list_del(&area);
+	file_drop(i);
+}
+
+/* The rest of a page that is zeroed in part is still written. */
+static void zeroed_pages_are_dirty(UNUSED void **state)
+{
+	struct inode *i = file_make(2 * PAGE_SIZE);
+	struct file f = handle(i, 0);
+	u8 byte = 9;
+
+	memset(disk.data, 1, 2 * PAGE_SIZE);
+	disk.ready[1] = true;
+	assert_int_equal(do_write(&f, &byte, 1, PAGE_SIZE), 1);
+	assert_int_equal(pager_zero(i, PAGE_SIZE + 10, 90), 0);
+	assert_true(pager_is_dirty(i));
+	assert_int_equal(pager_write_back(i, 0, UINT64_MAX), 0);
+	assert_int_equal(disk.data[PAGE_SIZE], 9);
+	assert_int_equal(disk.data[PAGE_SIZE + 9], 1);
+	assert_int_equal(disk.data[PAGE_SIZE + 10], 0);
+	assert_int_equal(disk.data[PAGE_SIZE + 99], 0);
+	assert_int_equal(disk.data[PAGE_SIZE + 100], 1);
+	file_drop(i);
+}
+
 static void agrees_with_the_model(UNUSED void **state)
 {
 	struct inode *i = file_make(0);
@@ -480,6 +527,8 @@ int main(void)
 		cmocka_unit_test(direct_io_is_aligned),
 		cmocka_unit_test(reclaim_takes_what_is_clean),
 		cmocka_unit_test(read_ahead_grows),
+		cmocka_unit_test(mappings_survive_holes),
+		cmocka_unit_test(zeroed_pages_are_dirty),
 		cmocka_unit_test(agrees_with_the_model),
 		cmocka_unit_test(threads_see_their_own),
 	};

@@ -214,6 +214,7 @@ void powercut_restore(struct powercut *p, u64 nops)
 {
 	mutex_lock(&p->lock);
 	p->is_dead = false;
+	p->device.flush_error = 0;
 	p->fail_at = 0;
 	p->cut_at_flush = 0;
 	p->cut_at = nops ? p->nops + nops : 0;

@@ -201,6 +201,16 @@ int pager_drop(struct inode *i, u64 offset, u64 len)
 	return 0;
 }
 
+int pager_zero(struct inode *i, u64 offset, u64 len)
+{
+	u8 data[PAGE_SIZE] = { 0 };
+	u64 page = offset / PAGE_SIZE;
+	int err = data_ops->read(i, page, 1, data);
+
+	memset(data + offset % PAGE_SIZE, 0, len);
+	return err ? err : data_ops->write(i, page, 1, data);
+}
+
 int pager_write_back(struct inode *i, u64 offset, u64 len)
 {
 	(void)i;

@@ -104,8 +104,11 @@ static int written(struct inode *i, u32 block, u32 len, u64 end)
 		    journal_extend(&h, ext4_extent_credits(n)) != 0)
 			break;
 	}
+	/* Nothing written may lie behind the size, also if this is only a part
+	 * of it. */
+	end = MIN(end, (u64)(block + len - left) << sb->block_bits);
 	end = MIN(end, inode_size(i));
-	if (!left && end > n->disk_size)
+	if (end > n->disk_size)
 		n->disk_size = end;
 	if (!err)
 		err = ext4_inode_store_data(&h, i);
@@ -432,9 +435,7 @@ static int zero_on_device(struct ext4_sb *sb, u64 block, u64 from, u64 to)
 	return err;
 }
 
-/* Zero bytes [from, to) of the file, within a page, where they were ever
- * written. */
-static int zero_bytes(struct inode *i, u64 from, u64 to)
+static int zero_blocks(struct inode *i, u64 from, u64 to)
 {
 	struct ext4_sb *sb = ext4_sb(i);
 	int err = 0;
@@ -453,6 +454,25 @@ static int zero_bytes(struct inode *i, u64 from, u64 to)
 	return err;
 }
 
+/* Zero bytes [from, to) of the file, within a page, where they were ever
+ * written. By way of the page if there may be one: its other bytes may be newer
+ * than the device, and on their way there. */
+static int zero_bytes(struct inode *i, u64 from, u64 to)
+{
+	struct ext4_map m;
+	int err;
+
+	if (from >= to)
+		return 0;
+	if (!i->object)
+		return zero_blocks(i, from, to);
+	err = map_one(i, (u32)(from >> ext4_sb(i)->block_bits), 1, &m);
+	if (err || m.state == EXT4_HOLE)
+		return err;
+	err = pager_zero(i, from, to - from);
+	return err ? err : pager_write_back(i, from, to - from);
+}
+
 static u64 block_up(const struct ext4_sb *sb, u64 x)
 {
 	return ROUND_UP(x, (u64)sb->block_size);
@@ -469,6 +489,9 @@ static int cut_pages(struct inode *i, u64 size)
 		err = pager_drop(i, size, ~0UL - size);
 		if (!err)
 			err = object_resize(i->object, size);
+		/* What mappings brought in meanwhile. */
+		if (!err)
+			err = pager_drop(i, size, ~0UL - size);
 	}
 	i->size = size;
 	if (err)
@@ -722,8 +745,12 @@ int ext4_inode_sync(struct inode *i, bool data_only)
 			sb->journal,
 			atomic_load(data_only ? &n->data_tid : &n->tid),
 			&flushed);
-	if (!err && !flushed && inode_is(i, TYPE_REG))
+	if (!err && !flushed && inode_is(i, TYPE_REG)) {
 		err = block_flush(sb->device);
+		/* What was lost may be anybody's. */
+		if (err)
+			journal_abort(sb->journal, err, "flushing data");
+	}
 	return err;
 }
 

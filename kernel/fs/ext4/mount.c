@@ -470,6 +470,8 @@ static int ext4_sync(struct fs *fs)
 	struct ext4_sb *sb = fs->data;
 	int err = pager_sync_fs(fs), ret;
 
+	if (sb->journal && journal_error(sb->journal))
+		return -EIO;
 	if (!sb->journal || atomic_load(&fs->is_readonly))
 		return err;
 	ret = ext4_inodes_flush(sb);
