@@ -37,7 +37,7 @@ struct ALIGNED(64) futex_waiter {
 	u32 woken;    /* atomic; 1: off the list, not touched any more */
 	bool is_pi;
 	bool is_to_pi;	 /* has a pi_key: a waker need not look there */
-	bool is_private; /* the wakers are threads of the same process */
+	bool is_private; /* sleeps on `woken`: the wakers are its process's */
 	/* It waits to be moved to this lock (WAIT_REQUEUE_PI), or NULL. The
 	 * rest is one cache line. */
 	const struct futex_key *pi_key;
@@ -45,6 +45,8 @@ struct ALIGNED(64) futex_waiter {
 
 struct wake_batch { /* threads to unpark once the lock is dropped */
 	struct thread *threads[WAKE_BATCH];
+	/* Of private waits: only to tell the host, may be gone. */
+	u32 *words[WAKE_BATCH];
 	u32 n;
 };
 
@@ -108,6 +110,10 @@ static bool key_equal(const struct futex_key *a, const struct futex_key *b)
 static void batch_flush(struct wake_batch *batch)
 {
 	for (u32 i = 0; i < batch->n; i++) {
+		if (batch->words[i]) {
+			plat_wake_own(batch->words[i]);
+			continue;
+		}
 		thread_unpark(batch->threads[i]);
 		thread_put(batch->threads[i]);
 	}
@@ -120,7 +126,10 @@ static void waiter_wake(struct futex_waiter *w, struct wake_batch *batch)
 		batch_flush(batch);
 	list_del(&w->node);
 	count_waiter(w->bucket, -1U);
-	thread_get(w->thread);
+	/* The thread's own cache line can stay where it is. */
+	batch->words[batch->n] = w->is_private ? &w->woken : NULL;
+	if (!w->is_private)
+		thread_get(w->thread);
 	batch->threads[batch->n++] = w->thread;
 	/* Pairs with the acquire in is_woken(): w may vanish now. */
 	atomic_store_release(&w->woken, 1);
@@ -390,7 +399,7 @@ static int waiter_sleep(struct futex_waiter *w, nsec_t deadline)
 
 	while (!is_woken(w) && !err) {
 		if (w->is_private)
-			err = thread_sleep_own(deadline);
+			err = thread_sleep_own(&w->woken, deadline);
 		else
 			err = thread_sleep(deadline, true);
 	}
@@ -453,6 +462,7 @@ int futex_wait_many(const struct futex_waitv_entry *entries, u32 n,
 		if (err)
 			break;
 		waiter_fill(&w[queued], &key, FUTEX_BITSET_ALL);
+		w[queued].is_private = false; /* it sleeps for all of them */
 		err = waiter_queue(&w[queued], e->addr, e->value);
 		if (err)
 			break;

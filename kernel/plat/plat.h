@@ -130,12 +130,10 @@ int plat_rseq(uaddr_t area, u32 len, bool is_register, u32 sig);
 int plat_wait(u32 *addr, u32 value, nsec_t deadline);
 /* Wake up to n waiters of addr. */
 void plat_wake(u32 *addr, u32 n);
-/* The same for the caller's own wait, where it is likely that threads of its
- * process alone wake it: cheaper, and a kick ends it, too. */
+/* The same within a process: its threads alone can wake the caller, which is
+ * cheaper; a kick ends the wait, too. */
 int plat_wait_own(u32 *addr, u32 value, nsec_t deadline);
-/* Wake t, which waits so, or is about to, or no longer does; *addr has changed.
- * Also t's kick, if that is what it takes. */
-void plat_wake_own(struct thread *t, u32 *addr);
+void plat_wake_own(u32 *addr);
 /* Let others run. */
 void plat_yield(void);
 

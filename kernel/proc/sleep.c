@@ -44,7 +44,7 @@ static bool sleep_check(struct thread *t, bool interruptible, int *result)
 	return false;
 }
 
-static inline int sleep_as(u32 mode, nsec_t deadline, bool interruptible)
+int thread_sleep(nsec_t deadline, bool interruptible)
 {
 	struct thread *t = current();
 	int err = 0, result = 0;
@@ -54,24 +54,30 @@ static inline int sleep_as(u32 mode, nsec_t deadline, bool interruptible)
 		if (err == -ETIMEDOUT)
 			return err;
 		t->nvcsw++;
-		atomic_xchg(&t->sleep_mode, mode);
-		if (mode == SLEEP_OWN)
-			err = plat_wait_own(&t->park_token, 0, deadline);
-		else
-			err = plat_wait(&t->park_token, 0, deadline);
+		atomic_xchg(&t->sleep_mode, SLEEP_FUTEX);
+		err = plat_wait(&t->park_token, 0, deadline);
 		atomic_xchg(&t->sleep_mode, SLEEP_NONE);
 	}
 	return result;
 }
 
-int thread_sleep(nsec_t deadline, bool interruptible)
+int thread_sleep_own(u32 *word, nsec_t deadline)
 {
-	return sleep_as(SLEEP_FUTEX, deadline, interruptible);
-}
+	struct thread *t = current();
+	int err = 0, result = 0;
 
-int thread_sleep_own(nsec_t deadline)
-{
-	return sleep_as(SLEEP_OWN, deadline, true);
+	lock_check_sleep("sleep");
+	while (!atomic_load_acquire(word) && !sleep_check(t, true, &result)) {
+		if (err == -ETIMEDOUT)
+			return err;
+		t->nvcsw++;
+		atomic_xchg(&t->sleep_mode, SLEEP_OWN);
+		/* The token set before the mode was seen brings no kick. */
+		if (!atomic_load(&t->park_token))
+			err = plat_wait_own(word, 0, deadline);
+		atomic_xchg(&t->sleep_mode, SLEEP_NONE);
+	}
+	return result;
 }
 
 int thread_sleep_poll(struct plat_pollfd *fds, int n, nsec_t deadline)
@@ -113,8 +119,6 @@ void thread_unpark(struct thread *t)
 		plat_wake(&t->park_token, 1);
 		break;
 	case SLEEP_OWN:
-		plat_wake_own(t, &t->park_token);
-		break;
 	case SLEEP_POLL:
 		plat_kick(t);
 		break;

@@ -92,9 +92,9 @@ static inline void waitq_wake(struct waitq *q)
  * interruptible, pending work (signal, stop, exit). 0, -ETIMEDOUT, -EINTR.
  * Spurious 0 is possible. Runs remote work (mm) while asleep. */
 int thread_sleep(nsec_t deadline, bool interruptible);
-/* Interruptible, cheaper where threads of the same process wake it (the others
- * may). */
-int thread_sleep_own(nsec_t deadline);
+/* Interruptible, also until *word is not 0: who sets it calls plat_wake_own()
+ * in a thread of the same process, and need not look at the sleeper. */
+int thread_sleep_own(u32 *word, nsec_t deadline);
 /* Let t's current or next thread_sleep()/thread_sleep_poll() return. */
 void thread_unpark(struct thread *t);
 /* Like thread_sleep(), also until one of the outside descriptors is ready:

@@ -314,25 +314,25 @@ int plat_rseq(uaddr_t area, u32 len, bool is_register, u32 sig)
 #define FUTEX_WAKE 1
 #define FUTEX_PRIVATE 128 /* the host need not look up the page */
 
-static int futex_wait_op(u32 *addr, u32 op, u32 value, nsec_t deadline)
+int plat_wait(u32 *addr, u32 value, nsec_t deadline)
 {
 	struct host_timespec ts = host_timespec(MAX(deadline, 0));
 	s64 err;
 
-	err = hostcall(__NR_futex, addr, op, value,
+	err = hostcall(__NR_futex, addr, FUTEX_WAIT_BITSET, value,
 		       deadline == NSEC_MAX ? NULL : &ts, NULL, ~0U);
 	return err == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
-int plat_wait(u32 *addr, u32 value, nsec_t deadline)
-{
-	return futex_wait_op(addr, FUTEX_WAIT_BITSET, value, deadline);
-}
-
 int plat_wait_own(u32 *addr, u32 value, nsec_t deadline)
 {
-	return futex_wait_op(addr, FUTEX_WAIT_BITSET | FUTEX_PRIVATE, value,
-			     deadline);
+	struct host_timespec ts = host_timespec(MAX(deadline, 0));
+	s64 err;
+
+	err = hostcall_intr(__NR_futex, addr, FUTEX_WAIT_BITSET | FUTEX_PRIVATE,
+			    value, deadline == NSEC_MAX ? NULL : &ts, NULL,
+			    ~0U);
+	return err == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
 void plat_wake(u32 *addr, u32 n)
@@ -340,16 +340,9 @@ void plat_wake(u32 *addr, u32 n)
 	hostcall(__NR_futex, addr, FUTEX_WAKE, MIN(n, (u32)INT32_MAX));
 }
 
-/* In a space of its own t no longer waits where the caller's could wake it, and
- * the other way round: t looks at the word before it waits again. */
-void plat_wake_own(struct thread *t, u32 *addr)
+void plat_wake_own(u32 *addr)
 {
-	struct plat_slot *s = atomic_load(&t->slot);
-
-	if (s && atomic_load(&s->host)->host_pid == slot_of_host()->host_pid)
-		hostcall(__NR_futex, addr, FUTEX_WAKE | FUTEX_PRIVATE, 1);
-	else
-		plat_kick(t);
+	hostcall(__NR_futex, addr, FUTEX_WAKE | FUTEX_PRIVATE, 1);
 }
 
 void plat_yield(void)
