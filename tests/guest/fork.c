@@ -412,6 +412,49 @@ static void check_sigchld(void)
 	is_int(tap_child(late_subreaper_child), 0, "even if born before it");
 }
 
+#define CHAIN 50
+
+/* Each waits in vfork() for the next; the last tells and waits to be killed. */
+static void vfork_chain(int tell)
+{
+	for (volatile int depth = 0; depth < CHAIN; depth++) {
+		if (vfork() != 0)
+			_exit(0);
+		shared[depth] = getpid();
+	}
+	(void)!write(tell, "x", 1);
+	for (;;)
+		pause();
+}
+
+/* All of a chain are one thread of the machine: what each is told at once must
+ * not be too much for it. */
+static void check_vfork_chain(void)
+{
+	int gone = 0;
+
+	for (int round = 0; round < 5; round++) {
+		int fds[2];
+		char c;
+		pid_t pid;
+
+		(void)!pipe(fds);
+		pid = tap_fork();
+		if (pid == 0)
+			vfork_chain(fds[1]);
+		close(fds[1]);
+		if (read(fds[0], &c, 1) == 1)
+			for (int i = 0; i < CHAIN; i++)
+				kill(shared[i], SIGKILL);
+		kill(pid, SIGKILL);
+		gone += waitpid(pid, NULL, 0) == pid;
+		/* The ends that the chain had are closed with the last. */
+		gone += read(fds[0], &c, 1) == 0;
+		close(fds[0]);
+	}
+	is_int(gone, 10, "a chain of 50 vforks is killed from its top");
+}
+
 static int volatile vfork_word;
 
 static void check_vfork(void)
@@ -573,6 +616,7 @@ int main(void)
 	check_stop();
 	check_sigchld();
 	check_vfork();
+	check_vfork_chain();
 	check_clone();
 	check_exit_signal();
 	tap_group("limits");

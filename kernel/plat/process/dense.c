@@ -3,9 +3,8 @@
  * The kernel in large pages. Every host process has to fault in each page of
  * the kernel that it touches and to give it back at its end, which is much of
  * what a short-lived process costs. An instance that has started many pays once
- * for large pages of what all of them touch: the first slots, the beginning of
- * the heap, and a copy of the kernel's text. Not of the kernel's data: host
- * processes that run while that is collapsed have died of SIGSEGV.
+ * for large pages of what all of them touch: data, the first slots, the
+ * beginning of the heap, and a copy of the kernel's text.
  */
 #include <linux/mman.h>
 
@@ -45,6 +44,7 @@ static void dense_make(void)
 
 	if (limit && limit < LIMIT_MIN)
 		return;
+	(void)collapse(KERNEL_DATA_BASE);
 	(void)collapse(KERNEL_SLOTS_BASE);
 	dense.has_hot = dense.hot && collapse(dense.hot);
 	dense.has_text = text <= LARGE_PAGE && collapse(DENSE_COPY);

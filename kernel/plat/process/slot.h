@@ -48,7 +48,9 @@ struct plat_slot {
 	struct cpu_block cpu; /* GS:0 */
 	u32 kicked;	      /* CPU_KICKED: a kick came since the last exit */
 	u32 kick_tid;	      /* host tid to kick; 0: not running yet. atomic */
-	s32 host_tid;	      /* written by the host's clone */
+	u32 kick_sent; /* a kick is on its way: not another, they would pile
+			* up on the signal stack. atomic */
+	s32 host_tid;  /* written by the host's clone */
 	s32 host_pid;
 	struct plat_slot *host; /* slot whose signal stack and GS the host
 				 * thread uses: itself unless borrowed */

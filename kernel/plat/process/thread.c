@@ -170,6 +170,7 @@ void thread_begin(struct plat_slot *s)
 	/* Kicks from now on: before, they would have used the signal stack of
 	 * the thread this one was forked from. Work set before is seen at the
 	 * first exit to the program. */
+	atomic_store(&s->kick_sent, 0);
 	atomic_store_release(&s->kick_tid, (u32)s->host_tid);
 	smp_mb();
 	if (s->is_shell)
@@ -282,8 +283,12 @@ void plat_kick(struct thread *t)
 	 * that was set before is seen there. */
 	smp_mb();
 	tid = atomic_load_acquire(&s->kick_tid);
-	if (tid)
-		hostcall(__NR_tgkill, s->host_pid, tid, HOST_SIGKICK);
+	/* One that is on its way shows what this one is for, too: trap_entry()
+	 * takes the mark off before anybody looks. */
+	if (!tid || atomic_xchg(&s->kick_sent, 1))
+		return;
+	if (hostcall(__NR_tgkill, s->host_pid, tid, HOST_SIGKICK) < 0)
+		atomic_store(&s->kick_sent, 0);
 }
 
 void plat_set_fs_base(u64 base)
