@@ -224,6 +224,7 @@ static void start_program(const struct boot_block *b)
 	path = find_program(argv[0]);
 	plat_become(process_kernel->leader);
 	must(process_start_init(p, path, argv, envp), "first process");
+	plat_image_forget();
 }
 
 #define OOM_RECLAIM 4096 /* pages */

@@ -17,12 +17,24 @@
 
 #define RANDOM_PAGES_MASK 0x0fffffffUL /* 28 bits of pages, as x86-64 Linux */
 #define RETRIES_MAX 64
+#define REST_EVERY (20 * NSEC_PER_MSEC)
 #define STACK_ROOM_MIN MIB(128)
 #define STACK_ROOM_MAX (USER_END / 6)
 
 struct mm *mm_current(void)
 {
 	return process_current()->mm;
+}
+
+void mm_rest_slow(struct mm *mm)
+{
+	nsec_t now = plat_clock(PLAT_MONOTONIC);
+
+	if (now - atomic_load(&mm->rested_at) < REST_EVERY)
+		return;
+	atomic_store(&mm->rested_at, now);
+	atomic_store(&mm->looked_at_image, 0);
+	plat_image_forget();
 }
 
 /* Leave room for the stack, then a random distance. */
@@ -171,6 +183,8 @@ void mm_reset(struct mm *mm)
 	mm->brk = 0;
 	mm->stack_top = 0;
 	mm->stack_limit = 0;
+	mm->rested_at = 0;
+	mm_look_at_image(mm);
 	choose_top(mm);
 	mutex_unlock(&mm->lock);
 }

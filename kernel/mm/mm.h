@@ -76,6 +76,8 @@ struct mm {
 	struct list threads_hint; /* unused on `process` */
 	u64 peak_rss;
 	nsec_t measured_at;    /* monotonic: mm_measure() */
+	u32 looked_at_image;   /* since mm_rest() last forgot it ... */
+	nsec_t rested_at;      /* ... at this time (monotonic) */
 	uaddr_t retry_address; /* the last fault that had no visible cause */
 	u32 nretries;
 	struct patch_state *patches; /* cpu/patch.c: stubs of this space */
@@ -104,6 +106,20 @@ int mm_map_stack(uaddr_t top, u64 limit, bool is_exec);
 void mm_measure(struct mm *mm);
 /* The current process's address space. */
 struct mm *mm_current(void);
+
+/* The current thread is about to sleep: now and then, the space lets go of what
+ * looking at the image left in its page tables. */
+void mm_rest_slow(struct mm *mm);
+static inline void mm_rest(struct mm *mm)
+{
+	if (mm && unlikely(atomic_load(&mm->looked_at_image)))
+		mm_rest_slow(mm);
+}
+static inline void mm_look_at_image(struct mm *mm)
+{
+	if (!atomic_load(&mm->looked_at_image))
+		atomic_store(&mm->looked_at_image, 1);
+}
 
 struct map_request {
 	uaddr_t addr; /* hint, or exact with MAP_FIXED */

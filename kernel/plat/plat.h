@@ -61,6 +61,10 @@ void plat_kernel_discard(void *addr, u64 len);
  * hint: what cannot be had comes at the first touch, or not. */
 void plat_kernel_populate(void *addr, u64 len);
 
+/* What the machine keeps in the current space of the kernel's looks at the root
+ * image (page tables) may go: the next look costs a fault. A hint. */
+void plat_image_forget(void);
+
 /* Nearly every process touches the large page around addr (heap). A hint. */
 void plat_kernel_hot(void *addr);
 

@@ -50,6 +50,7 @@ int thread_sleep(nsec_t deadline, bool interruptible)
 	int err = 0, result = 0;
 
 	lock_check_sleep("sleep");
+	mm_rest(t->proc->mm);
 	while (!sleep_check(t, interruptible, &result)) {
 		if (err == -ETIMEDOUT)
 			return err;
@@ -67,6 +68,7 @@ int thread_sleep_own(u32 *word, nsec_t deadline)
 	int err = 0, result = 0;
 
 	lock_check_sleep("sleep");
+	mm_rest(t->proc->mm);
 	while (!atomic_load_acquire(word) && !sleep_check(t, true, &result)) {
 		if (err == -ETIMEDOUT)
 			return err;
@@ -86,6 +88,7 @@ int thread_sleep_poll(struct plat_pollfd *fds, int n, nsec_t deadline)
 	int err = 0, result = 0;
 
 	lock_check_sleep("poll");
+	mm_rest(t->proc->mm);
 	while (!sleep_check(t, true, &result)) {
 		if (err > 0)
 			return err;

@@ -23,6 +23,8 @@ static s64 regular_read(struct file *f, struct uio *u, u64 *pos)
 
 	if (!o)
 		return 0;
+	if (o->backing == PLAT_IMAGE)
+		mm_look_at_image(mm_current());
 	n = object_read(o, u, *pos);
 	if (n > 0)
 		*pos += (u64)n;

@@ -109,6 +109,10 @@ int plat_unmap(uaddr_t addr, u64 len)
 	return result(munmap((void *)addr, len));
 }
 
+void plat_image_forget(void)
+{
+}
+
 int plat_protect(uaddr_t addr, u64 len, int prot)
 {
 	return result(mprotect((void *)addr, len, prot));

@@ -150,6 +150,13 @@ int thread_sleep(nsec_t deadline, bool interruptible)
 	return stub_proc.is_sleeping_ok ? 0 : -EINTR;
 }
 
+struct mm *mm_current(void)
+{
+	static struct mm mm;
+
+	return &mm;
+}
+
 void mm_object_shrunk(struct object *o, u64 new_size)
 {
 	(void)o;

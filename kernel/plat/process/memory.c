@@ -118,6 +118,16 @@ void plat_kernel_populate(void *addr, u64 len)
 	(void)hostcall(__NR_madvise, addr, len, MADV_POPULATE_WRITE);
 }
 
+/* The host maps whole folios, up to 2 MiB each, around every byte looked at. */
+void plat_image_forget(void)
+{
+	u64 size = ((struct boot_block *)KERNEL_BOOT_BASE)->image_size;
+
+	if (size)
+		(void)hostcall(__NR_madvise, KERNEL_IMAGE_BASE, PAGE_UP(size),
+			       MADV_DONTNEED);
+}
+
 /* The host tells it only through /proc, which is out of reach behind the
  * filter: the monitor looks. 0 if it cannot. */
 u64 plat_space_rss(struct plat_space *space)
