@@ -123,5 +123,5 @@ clean() {
 
 @test "no acknowledged commit is lost when the monitor is killed" {
 	timeout 100 "$BATS_TEST_DIRNAME/postgres.py" crash "$JIFFY" \
-		"$JIFFY_HOME" kill 30 25
+		"$JIFFY_HOME" kill 30 15
 }

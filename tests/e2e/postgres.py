@@ -5,9 +5,10 @@
 postgres.py sql PORT QUERY [NAME=VALUE...]: print the rows; user, database and
 password may be given. postgres.py crash JIFFY HOME KIND POINTS SECONDS: run
 the image "postgres" on a volume, write with a ledger of the commits that were
-acknowledged, end it at random points (KIND: kill, the monitor gets SIGKILL, or
-power, with a kernel that loses what was not flushed), and look whether all is
-there that was promised. Stops after SECONDS, but not before three points.
+acknowledged, end it at random points, and look whether all is there that was
+promised. KIND: kill, the monitor gets SIGKILL; or, with the kernel of
+build/powercut, power, what was not flushed is lost in part, or fail, one write
+or flush of the host's fails. Stops after SECONDS, but not before three points.
 """
 import fcntl
 import json
@@ -139,21 +140,29 @@ class Writer(threading.Thread):
     """Commits rows until the connection breaks; acked is the last number the
     server said is committed."""
 
-    def __init__(self, port, worker, first, seed):
-        super().__init__()
-        self.port, self.worker, self.n = port, worker, first
+    def __init__(self, crash, worker, first, seed):
+        super().__init__(daemon=True)
+        self.crash, self.worker, self.n = crash, worker, first
         self.acked, self.random = first - 1, random.Random(seed)
         self.error = None
 
     def run(self):
         try:
-            client = connect(self.port, 10)
-            while True:
+            client = self.connect()
+            while client:
                 self.commit(client)
         except (OSError, TimeoutError):
             pass
         except SqlError as e:
             self.error = str(e)
+
+    def connect(self):
+        while self.crash.lives():
+            try:
+                return Client(self.crash.port)
+            except (OSError, SqlError):
+                time.sleep(0.02)
+        return None
 
     def commit(self, client):
         account, delta = self.random.randint(1, 5000), self.random.randint(1, 9)
@@ -176,20 +185,21 @@ class Crash:
         self.state = f"{home}/instances/crash/state.json"
         self.acked = [0] * self.WRITERS
         self.total = 0
+        self.said = {}
         self.run("volume", "create", "--size", "256M", "crash")
 
-    def run(self, *args):
-        return subprocess.run([self.jiffy, *args], env=self.env, check=True,
+    def run(self, *args, check=True):
+        return subprocess.run([self.jiffy, *args], env=self.env, check=check,
                               capture_output=True, text=True, timeout=60).stdout
 
-    def start(self):
+    def start(self, *options, check=True):
         self.port = free_port()
-        self.run("run", "-d", "--name", "crash", "-m", "1G",
+        self.run("run", "-d", "--name", "crash", "-m", "1G", *options,
                  "-v", "crash:/var/lib/postgresql",
                  "-p", f"127.0.0.1:{self.port}:5432",
                  "-e", "POSTGRES_HOST_AUTH_METHOD=trust",
                  "-e", "POSTGRES_INITDB_ARGS=--wal-segsize=1 --no-sync",
-                 "postgres", *SETTINGS)
+                 "postgres", *SETTINGS, check=check)
 
     def prepare(self):
         self.start()
@@ -208,28 +218,65 @@ class Crash:
 
     def point(self, seed):
         """Write, end, check the file system, start again, check the rows."""
-        writers = [Writer(self.port, i, self.acked[i] + 1, seed * 16 + i)
+        rand = random.Random(seed)
+        if self.kind != "kill":  # tests/powercut/device.c; recovery, too
+            self.restart(rand)
+        writers = [Writer(self, i, self.acked[i] + 1, seed * 16 + i)
                    for i in range(self.WRITERS)]
         before = sum(self.acked)
         for w in writers:
             w.start()
-        enough = before + random.Random(seed).randint(1, 150)
+        self.end(writers, rand)
+        for w in writers:
+            w.join()
+        self.total += sum(w.acked for w in writers) - before
+        self.ended()
+        self.start()
+        self.check_rows(writers)
+
+    def ended(self):
+        self.gone()
+        self.run("rm", "-f", "crash", check=False)
+        self.check_disk()
+
+    def end(self, writers, rand):
+        if self.kind != "kill":
+            for w in writers:
+                w.join(20 if self.kind == "power" else 5)
+            if self.kind == "fail":
+                self.fail()
+            elif any(w.is_alive() for w in writers):
+                raise AssertionError("the power stayed on")
+            return
+        enough = sum(w.acked for w in writers) + rand.randint(1, 150)
         end = time.monotonic() + 10
         while (sum(w.acked for w in writers) < enough and
                time.monotonic() < end):
             time.sleep(0.001)
-        self.end()
-        for w in writers:
-            w.join()
-        self.total += sum(w.acked for w in writers) - before
-        self.gone()
-        self.run("rm", "-f", "crash")
-        self.check_disk()
-        self.start()
-        self.check_rows(writers)
-
-    def end(self):
         os.kill(self.pid(), 9)
+
+    def restart(self, rand):
+        self.run("stop", "crash")
+        self.gone()
+        self.run("rm", "crash")
+        name = "cut" if self.kind == "power" else "eio"
+        self.start("--hostname", f"{name}-{rand.randint(1, 10 ** 6)}-"
+                   f"{rand.randint(1, 1 << rand.randint(3, 10))}", check=False)
+
+    def fail(self):
+        """One write or flush failed; what was said, and then the end."""
+        log = self.run("logs", "crash", check=False)
+        for line in ("Input/output error", "read-only", "PANIC"):
+            self.said[line] = self.said.get(line, 0) + (line in log)
+        self.run("kill", "-s", "KILL", "crash", check=False)
+
+    def lives(self):
+        with open(self.disk, "rb") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def check_disk(self):
         """On a copy: the journal replayed, and then nothing to find."""
@@ -292,7 +339,8 @@ def crash(jiffy, home, kind, points, seconds):
     c.check_disk()
     c.run("rm", "crash")
     c.run("volume", "rm", "crash")
-    print(f"{done} points, {c.total} commits acknowledged, 0 lost")
+    print(f"{done} points, {c.total} commits acknowledged, 0 lost",
+          *(f"; {n} x {what}" for what, n in c.said.items()))
 
 
 def main():
