@@ -48,7 +48,7 @@ static const char *mount_problem(int err)
 	case -ENOSPC:
 		return "the host's disk is full";
 	case -EIO:
-		return "read error";
+		return "input/output error";
 	case -ENOMEM:
 		return "no memory";
 	case -ENOTDIR:
@@ -133,7 +133,10 @@ void boot_mount_volumes(const struct boot_block *b)
 			continue;
 		}
 		one_line(why, line, sizeof(line));
-		boot_refuse(125 << 8, "volume %.100s: %s", name,
-			    line[0] ? line : mount_problem(err));
+		if (!line[0] || err == -EIO)
+			boot_refuse(125 << 8, "volume %.100s: %s%s%s", name,
+				    line, line[0] ? "; " : "",
+				    mount_problem(err));
+		boot_refuse(125 << 8, "volume %.100s: %s", name, line);
 	}
 }

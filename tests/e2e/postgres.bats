@@ -125,3 +125,15 @@ clean() {
 	timeout 100 "$BATS_TEST_DIRNAME/postgres.py" crash "$JIFFY" \
 		"$JIFFY_HOME" kill 30 15
 }
+
+# The server's ends are cheap once the image is there: the volumes of this
+# kernel lose power (tests/powercut).
+@test "nor when the power goes, in the middle of a recovery, too" {
+	timeout 150 "$BATS_TEST_DIRNAME/postgres.py" crash \
+		"$(dirname "$JIFFY")/powercut/jiffy" "$JIFFY_HOME" power 30 45
+}
+
+@test "a host's I/O error: told to the server, said, nothing lost" {
+	timeout 100 "$BATS_TEST_DIRNAME/postgres.py" crash \
+		"$(dirname "$JIFFY")/powercut/jiffy" "$JIFFY_HOME" fail 30 15
+}

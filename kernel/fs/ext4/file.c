@@ -157,6 +157,9 @@ static int data_write(struct inode *i, u64 page, u32 npages, const u8 *data)
 	if (n == 0)
 		return 0;
 	err = write_run(i, (u32)block, n, data, &unwritten);
+	/* What a program was promised is lost: no more promises. */
+	if (err == -EIO && sb->journal)
+		journal_abort(sb->journal, err, "writing data");
 	if (err)
 		return err;
 	if (!unwritten &&

@@ -503,7 +503,7 @@ static void ext4_unmount(struct fs *fs)
 	}
 	if (was_live && !err)
 		err = super_write(sb, false);
-	if (err)
+	if (err && fs->root)
 		klog("ext4: %s: error %d at unmount", sb->device->name, -err);
 	ext4_pending_drop(sb);
 	forget(sb);
