@@ -123,6 +123,13 @@ static inline struct ext4_node *ext4_node(const struct inode *i)
 {
 	return i->data;
 }
+/* The superblock in its buffer: it is block 1 or inside of block 0. */
+static inline struct ext4_disk_sb *ext4_super_raw(const struct ext4_sb *sb)
+{
+	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
+
+	return (struct ext4_disk_sb *)(sb->super->data + offset);
+}
 static inline bool ext4_has_csum(const struct ext4_sb *sb)
 {
 	return sb->has_csum;

@@ -17,20 +17,13 @@ static bool is_power_of(u32 n, u32 base)
 	return n == base;
 }
 
-static const struct ext4_disk_sb *raw_sb(const struct ext4_sb *sb)
-{
-	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
-
-	return (const struct ext4_disk_sb *)(sb->super->data + offset);
-}
-
 bool ext4_group_has_super(const struct ext4_sb *sb, u32 group)
 {
 	if (group == 0)
 		return true;
 	if (sb->compat & EXT4_SPARSE_SUPER2)
-		return group == raw_sb(sb)->backup_bgs[0] ||
-		       group == raw_sb(sb)->backup_bgs[1];
+		return group == ext4_super_raw(sb)->backup_bgs[0] ||
+		       group == ext4_super_raw(sb)->backup_bgs[1];
 	if (group == 1 || !(sb->ro_compat & EXT4_SPARSE_SUPER))
 		return true;
 	return is_power_of(group, 3) || is_power_of(group, 5) ||
@@ -40,7 +33,7 @@ bool ext4_group_has_super(const struct ext4_sb *sb, u32 group)
 static bool is_meta_bg(const struct ext4_sb *sb, u32 gdt)
 {
 	return (sb->incompat & EXT4_META_BG) &&
-	       gdt >= raw_sb(sb)->first_meta_bg;
+	       gdt >= ext4_super_raw(sb)->first_meta_bg;
 }
 
 /* Block of the primary copy of descriptor block `gdt`. */
@@ -69,8 +62,9 @@ u32 ext4_group_head(const struct ext4_sb *sb, u32 group)
 	}
 	if (!n)
 		return 0;
-	n += sb->incompat & EXT4_META_BG ? raw_sb(sb)->first_meta_bg : sb->ngdt;
-	return n + raw_sb(sb)->reserved_gdt_blocks;
+	n += sb->incompat & EXT4_META_BG ? ext4_super_raw(sb)->first_meta_bg
+					 : sb->ngdt;
+	return n + ext4_super_raw(sb)->reserved_gdt_blocks;
 }
 
 struct ext4_disk_group *ext4_group_raw(struct ext4_sb *sb, u32 group,
@@ -111,7 +105,7 @@ static u16 group_sum(const struct ext4_sb *sb, u32 group,
 		crc = crc32c(crc, p + at + 2, sb->desc_size - at - 2);
 		return (u16)crc;
 	}
-	sum = crc16(0xffff, raw_sb(sb)->uuid, 16);
+	sum = crc16(0xffff, ext4_super_raw(sb)->uuid, 16);
 	sum = crc16(sum, (const u8 *)&group, 4);
 	sum = crc16(sum, p, at);
 	if (sb->desc_size > at + 2)

@@ -65,13 +65,6 @@ static int parse_options(struct fs *fs, const char *s)
 
 /* --- The superblock ------------------------------------------------------- */
 
-static struct ext4_disk_sb *raw_of(const struct ext4_sb *sb)
-{
-	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
-
-	return (struct ext4_disk_sb *)(sb->super->data + offset);
-}
-
 /* Past the cache, as the size of blocks is not known yet. */
 static int read_super(struct ext4_sb *sb, struct ext4_disk_sb *raw,
 		      bool is_strict)
@@ -282,7 +275,7 @@ static int journal_load(struct ext4_sb *sb, u32 ino)
  * anything in it. */
 static int super_write(struct ext4_sb *sb, bool is_mounted)
 {
-	struct ext4_disk_sb *raw = raw_of(sb);
+	struct ext4_disk_sb *raw = ext4_super_raw(sb);
 	int err;
 
 	if (is_mounted) {
@@ -315,7 +308,7 @@ static int load(struct ext4_sb *sb)
 	if (err)
 		return err;
 	sb->tree_reserve = (u32)MIN(sb->blocks_count / 50, TREE_RESERVE_MAX);
-	if (raw_of(sb)->state & EXT4_ERROR_FS)
+	if (ext4_super_raw(sb)->state & EXT4_ERROR_FS)
 		klog("ext4: %s has errors: run e2fsck", sb->device->name);
 	return 0;
 }
@@ -353,7 +346,7 @@ static int go_live(struct ext4_sb *sb)
 {
 	int err;
 
-	if (raw_of(sb)->ro_compat & EXT4_READONLY)
+	if (ext4_super_raw(sb)->ro_compat & EXT4_READONLY)
 		sb->fs->is_readonly = true;
 	if (!(sb->incompat & EXT4_EXTENTS) && !sb->fs->is_readonly) {
 		klog("ext4: %s has no extents: mounted read-only",

@@ -103,13 +103,6 @@ int ext4_orphan_del(struct handle *h, struct inode *i)
 
 /* --- At mount ------------------------------------------------------------- */
 
-static const struct ext4_disk_sb *raw_sb(const struct ext4_sb *sb)
-{
-	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
-
-	return (const struct ext4_disk_sb *)(sb->super->data + offset);
-}
-
 /* Put one on the list in memory, with a reference: *next is what follows. */
 static int load_one(struct ext4_sb *sb, u64 ino, u32 *next)
 {
@@ -181,7 +174,7 @@ static void forget_all(struct ext4_sb *sb)
 
 int ext4_orphans_process(struct ext4_sb *sb)
 {
-	u32 ino = raw_sb(sb)->last_orphan, count = 0;
+	u32 ino = ext4_super_raw(sb)->last_orphan, count = 0;
 	struct ext4_node *n, *before = NULL;
 	int err = 0;
 

@@ -102,17 +102,14 @@ static int process_file(struct ext4_sb *sb, struct inode *file)
 
 int ext4_orphan_file_process(struct ext4_sb *sb)
 {
-	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
-	const struct ext4_disk_sb *raw =
-		(const struct ext4_disk_sb *)(sb->super->data + offset);
 	struct inode *file;
 	struct handle h;
 	int err;
 
 	if (!(sb->ro_compat & EXT4_ORPHAN_PRESENT))
 		return 0;
-	err = ext4_iget(sb->fs, raw->orphan_file_inum, EXT4_IGET_SPECIAL,
-			&file);
+	err = ext4_iget(sb->fs, ext4_super_raw(sb)->orphan_file_inum,
+			EXT4_IGET_SPECIAL, &file);
 	if (err)
 		return err;
 	err = process_file(sb, file);

@@ -70,17 +70,10 @@ static int add_group(struct ext4_sb *sb, u32 group)
 	return err;
 }
 
-static struct ext4_disk_sb *raw_of(const struct ext4_sb *sb)
-{
-	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
-
-	return (struct ext4_disk_sb *)(sb->super->data + offset);
-}
-
 /* The old last group gets its new blocks, and all is made to count. */
 static int publish(struct ext4_sb *sb, u64 old_blocks, u32 ngroups)
 {
-	struct ext4_disk_sb *raw = raw_of(sb);
+	struct ext4_disk_sb *raw = ext4_super_raw(sb);
 	u32 last = sb->ngroups - 1, bit = ext4_bit_of(sb, old_blocks - 1) + 1;
 	struct ext4_group *g = &sb->groups[last];
 	u32 end = ext4_group_blocks(sb, last);
@@ -143,7 +136,7 @@ static void write_backups(struct ext4_sb *sb)
 		if (!ext4_group_has_super(sb, k))
 			continue;
 		first = ext4_group_first(sb, k);
-		memcpy(raw, raw_of(sb), sizeof(*raw));
+		memcpy(raw, ext4_super_raw(sb), sizeof(*raw));
 		raw->block_group_nr = (u16)k;
 		raw->incompat &= ~(u32)EXT4_RECOVER;
 		ext4_super_counts(sb, raw);

@@ -240,13 +240,6 @@ int ext4_super_check(struct ext4_sb *sb, const struct ext4_disk_sb *raw,
 
 /* --- Writing it ----------------------------------------------------------- */
 
-static struct ext4_disk_sb *raw_of(const struct ext4_sb *sb)
-{
-	u32 offset = sb->block_size == 1024 ? 0 : EXT4_SB_OFFSET;
-
-	return (struct ext4_disk_sb *)(sb->super->data + offset);
-}
-
 void ext4_super_counts(struct ext4_sb *sb, struct ext4_disk_sb *raw)
 {
 	u64 free_blocks = atomic_load(&sb->free_blocks);
@@ -271,7 +264,7 @@ void ext4_super_counts(struct ext4_sb *sb, struct ext4_disk_sb *raw)
 int ext4_super_store(struct ext4_sb *sb, struct handle *h,
 		     void (*change)(struct ext4_disk_sb *raw, u32 arg), u32 arg)
 {
-	struct ext4_disk_sb *raw = raw_of(sb);
+	struct ext4_disk_sb *raw = ext4_super_raw(sb);
 	int err = journal_get_write(h, sb->super);
 
 	if (err)
@@ -315,7 +308,7 @@ int ext4_known(struct ext4_sb *sb, const struct buffer *b, enum ext4_kind kind,
 int ext4_statfs(struct fs *fs, struct linux_statfs *st)
 {
 	struct ext4_sb *sb = fs->data;
-	const struct ext4_disk_sb *raw = raw_of(sb);
+	const struct ext4_disk_sb *raw = ext4_super_raw(sb);
 	u64 id[2];
 
 	memcpy(id, raw->uuid, sizeof(id));
