@@ -170,15 +170,11 @@ static int take(struct ext4_sb *sb, struct handle *h, u32 group,
 		struct buffer *map, u32 bit, u32 len)
 {
 	struct ext4_group *g = &sb->groups[group];
-	struct buffer *gb;
 	int err;
 
-	(void)ext4_group_raw(sb, group, &gb);
 	err = ext4_host_reserve(sb, g->block_bitmap, 1);
 	if (!err)
-		err = journal_get_write(h, map);
-	if (!err)
-		err = journal_get_write(h, gb);
+		err = ext4_group_edit(sb, h, group, map);
 	if (err)
 		return err;
 	for (u32 i = 0; i < len; i++)
@@ -316,18 +312,14 @@ static int free_bits(struct ext4_sb *sb, struct handle *h, u32 group,
 		     struct buffer *map, u32 bit, u32 len)
 {
 	struct ext4_group *g = &sb->groups[group];
-	struct buffer *gb;
 	int err;
 
-	(void)ext4_group_raw(sb, group, &gb);
 	for (u32 i = 0; i < len; i++)
 		if (!ext4_test_bit(map->data, bit + i))
 			return ext4_corrupt(sb, "free block freed",
 					    ext4_group_first(sb, group) + bit +
 						    i);
-	err = journal_get_write(h, map);
-	if (!err)
-		err = journal_get_write(h, gb);
+	err = ext4_group_edit(sb, h, group, map);
 	if (!err)
 		err = hold(sb, g, bit, len);
 	if (err)

@@ -228,6 +228,10 @@ struct ext4_disk_group *ext4_group_raw(struct ext4_sb *sb, u32 group,
 bool ext4_group_has_super(const struct ext4_sb *sb, u32 group);
 /* Blocks at its start for superblock, descriptors and reserved ones. */
 u32 ext4_group_head(const struct ext4_sb *sb, u32 group);
+/* Before a bitmap of the group and its descriptor are changed in a handle; the
+ * group is locked. 0, or as journal_get_write(). */
+int ext4_group_edit(struct ext4_sb *sb, struct handle *h, u32 group,
+		    struct buffer *map);
 /* Write the descriptor from *g; the group is locked. */
 int ext4_group_store(struct ext4_sb *sb, struct handle *h, u32 group);
 /* Bitmaps, checked, made if the group was never used. Group locked. h NULL:
@@ -279,6 +283,9 @@ int ext4_iget(struct fs *fs, u64 ino, u32 flags, struct inode **i);
 /* The raw inode: buffer with a reference. */
 int ext4_inode_raw(struct ext4_sb *sb, u64 ino, struct buffer **b,
 		   struct ext4_disk_inode **raw);
+/* The same, to be changed in the handle: then its checksum, journal_dirty(). */
+int ext4_inode_edit(struct handle *h, struct inode *i, struct buffer **b,
+		    struct ext4_disk_inode **raw);
 /* Bring the raw inode up to date in a handle. */
 int ext4_inode_store(struct handle *h, struct inode *i);
 /* The same after a change that fdatasync must see. */

@@ -298,6 +298,18 @@ void ext4_groups_free(struct ext4_sb *sb)
 	kfree(sb->gdt);
 }
 
+int ext4_group_edit(struct ext4_sb *sb, struct handle *h, u32 group,
+		    struct buffer *map)
+{
+	struct buffer *gb;
+	int err = journal_get_write(h, map);
+
+	if (err)
+		return err;
+	(void)ext4_group_raw(sb, group, &gb);
+	return journal_get_write(h, gb);
+}
+
 int ext4_group_store(struct ext4_sb *sb, struct handle *h, u32 group)
 {
 	const struct ext4_group *g = &sb->groups[group];
@@ -363,7 +375,6 @@ static int bitmap_make(struct ext4_sb *sb, struct handle *h, u32 group,
 		       u32 flag, u64 block, struct buffer **b)
 {
 	struct ext4_group *g = &sb->groups[group];
-	struct buffer *gb;
 	int err;
 
 	if (!h)
@@ -374,10 +385,7 @@ static int bitmap_make(struct ext4_sb *sb, struct handle *h, u32 group,
 	err = buffer_new(sb->buffers, block, b);
 	if (err)
 		return err;
-	(void)ext4_group_raw(sb, group, &gb);
-	err = journal_get_write(h, *b);
-	if (!err)
-		err = journal_get_write(h, gb);
+	err = ext4_group_edit(sb, h, group, *b);
 	if (err) {
 		buffer_put(*b);
 		return err;

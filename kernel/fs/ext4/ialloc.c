@@ -86,18 +86,14 @@ static int take(struct ext4_sb *sb, struct handle *h, u32 group,
 {
 	struct ext4_group *g = &sb->groups[group];
 	u32 used = sb->inodes_per_group - g->itable_unused;
-	struct buffer *gb;
 	int err;
 
-	(void)ext4_group_raw(sb, group, &gb);
 	err = ext4_host_reserve(sb, g->inode_bitmap, 1);
 	if (!err)
 		err = ext4_host_reserve(
 			sb, g->inode_table + bit / sb->inodes_per_block, 1);
 	if (!err)
-		err = journal_get_write(h, map);
-	if (!err)
-		err = journal_get_write(h, gb);
+		err = ext4_group_edit(sb, h, group, map);
 	if (!err && bit >= used)
 		err = table_extend(sb, h, group, used, bit + 1);
 	if (err)
@@ -163,19 +159,16 @@ static int free_locked(struct ext4_sb *sb, struct handle *h, u32 group, u32 bit,
 		       bool is_dir)
 {
 	struct ext4_group *g = &sb->groups[group];
-	struct buffer *map, *gb;
+	struct buffer *map;
 	int err = ext4_inode_bitmap(sb, h, group, &map);
 
 	if (err)
 		return err;
-	(void)ext4_group_raw(sb, group, &gb);
 	if (!ext4_test_bit(map->data, bit))
 		err = ext4_corrupt(sb, "free inode freed",
 				   (u64)group * sb->inodes_per_group + bit + 1);
 	if (!err)
-		err = journal_get_write(h, map);
-	if (!err)
-		err = journal_get_write(h, gb);
+		err = ext4_group_edit(sb, h, group, map);
 	if (!err) {
 		ext4_clear_bit(map->data, bit);
 		ext4_inode_bitmap_sum(sb, group, map->data);

@@ -36,6 +36,19 @@ int ext4_inode_raw(struct ext4_sb *sb, u64 ino, struct buffer **b,
 	return 0;
 }
 
+int ext4_inode_edit(struct handle *h, struct inode *i, struct buffer **b,
+		    struct ext4_disk_inode **raw)
+{
+	int err = ext4_inode_raw(ext4_sb(i), i->ino, b, raw);
+
+	if (err)
+		return err;
+	err = journal_get_write(h, *b);
+	if (err)
+		buffer_put(*b);
+	return err;
+}
+
 static u32 extra_of(const struct ext4_sb *sb, const struct ext4_disk_inode *raw)
 {
 	return sb->inode_size > EXT4_INODE_OLD_SIZE ? raw->extra_isize : 0;
@@ -478,27 +491,24 @@ static int store_locked(struct handle *h, struct inode *i, bool fresh)
 	struct ext4_node *n = ext4_node(i);
 	struct ext4_disk_inode *raw;
 	struct buffer *b;
-	int err = ext4_inode_raw(sb, i->ino, &b, &raw);
+	int err = ext4_inode_edit(h, i, &b, &raw);
 
 	if (err)
 		return err;
-	err = journal_get_write(h, b);
-	if (!err) {
-		if (fresh)
-			memset(raw, 0, sb->inode_size);
-		if (fresh && n->extra_isize)
-			raw->extra_isize = n->extra_isize;
-		raw_fill(sb, i, raw);
-		ext4_inode_sum_set(sb, n, raw);
-		journal_dirty(h, b);
-		remember_stored(i);
-		n->tid = handle_tid(h);
-		if (!n->is_changed)
-			atomic_store(&n->data_tid, n->tid);
-		n->is_changed = true;
-	}
+	if (fresh)
+		memset(raw, 0, sb->inode_size);
+	if (fresh && n->extra_isize)
+		raw->extra_isize = n->extra_isize;
+	raw_fill(sb, i, raw);
+	ext4_inode_sum_set(sb, n, raw);
+	journal_dirty(h, b);
 	buffer_put(b);
-	return err;
+	remember_stored(i);
+	n->tid = handle_tid(h);
+	if (!n->is_changed)
+		atomic_store(&n->data_tid, n->tid);
+	n->is_changed = true;
+	return 0;
 }
 
 int ext4_inode_store(struct handle *h, struct inode *i)
@@ -679,13 +689,11 @@ static void mark_deleted(struct ext4_sb *sb, struct handle *h, struct inode *i)
 	struct ext4_disk_inode *raw;
 	struct buffer *b;
 
-	if (ext4_inode_raw(sb, i->ino, &b, &raw))
+	if (ext4_inode_edit(h, i, &b, &raw))
 		return;
-	if (journal_get_write(h, b) == 0) {
-		raw->dtime = (u32)time_now().sec;
-		ext4_inode_sum_set(sb, ext4_node(i), raw);
-		journal_dirty(h, b);
-	}
+	raw->dtime = (u32)time_now().sec;
+	ext4_inode_sum_set(sb, ext4_node(i), raw);
+	journal_dirty(h, b);
 	buffer_put(b);
 }
 

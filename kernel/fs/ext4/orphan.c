@@ -15,24 +15,20 @@ static void set_first(struct ext4_disk_sb *raw, u32 ino)
 /* The inode's link to the next orphan. */
 static int set_next(struct handle *h, struct inode *i, u32 next)
 {
-	struct ext4_sb *sb = ext4_sb(i);
 	struct ext4_node *n = ext4_node(i);
 	struct ext4_disk_inode *raw;
 	struct buffer *b;
-	int err = ext4_inode_raw(sb, i->ino, &b, &raw);
+	int err = ext4_inode_edit(h, i, &b, &raw);
 
 	if (err)
 		return err;
-	err = journal_get_write(h, b);
-	if (!err) {
-		mutex_lock(&n->lock);
-		raw->dtime = next;
-		ext4_inode_sum_set(sb, n, raw);
-		mutex_unlock(&n->lock);
-		journal_dirty(h, b);
-	}
+	mutex_lock(&n->lock);
+	raw->dtime = next;
+	ext4_inode_sum_set(ext4_sb(i), n, raw);
+	mutex_unlock(&n->lock);
+	journal_dirty(h, b);
 	buffer_put(b);
-	return err;
+	return 0;
 }
 
 static u32 ino_at(const struct ext4_sb *sb, struct list *at)

@@ -77,19 +77,16 @@ static int publish(struct ext4_sb *sb, u64 old_blocks, u32 ngroups)
 	u32 last = sb->ngroups - 1, bit = ext4_bit_of(sb, old_blocks - 1) + 1;
 	struct ext4_group *g = &sb->groups[last];
 	u32 end = ext4_group_blocks(sb, last);
-	struct buffer *map = NULL, *gb;
+	struct buffer *map = NULL;
 	struct handle h;
 	int err = ext4_start(sb, 4, &h);
 
 	if (err)
 		return err;
-	(void)ext4_group_raw(sb, last, &gb);
 	mutex_lock(&g->lock);
 	err = ext4_block_bitmap(sb, &h, last, &map);
 	if (!err)
-		err = journal_get_write(&h, map);
-	if (!err)
-		err = journal_get_write(&h, gb);
+		err = ext4_group_edit(sb, &h, last, map);
 	if (!err)
 		err = journal_get_write(&h, sb->super);
 	if (!err) {

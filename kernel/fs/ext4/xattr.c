@@ -367,22 +367,19 @@ static int store_inside(struct handle *h, struct inode *i, const struct set *s)
 
 	if (!room)
 		return 0;
-	err = ext4_inode_raw(sb, i->ino, &b, &raw);
+	err = ext4_inode_edit(h, i, &b, &raw);
 	if (err)
 		return err;
-	err = journal_get_write(h, b);
-	if (!err) {
-		mutex_lock(&n->lock);
-		area = (u8 *)raw + inside_start(n);
-		memset(area, 0, room + 4);
-		memcpy(area, &magic, 4);
-		(void)fill(s, true, area + 4, 0, room);
-		ext4_inode_sum_set(sb, n, raw);
-		mutex_unlock(&n->lock);
-		journal_dirty(h, b);
-	}
+	mutex_lock(&n->lock);
+	area = (u8 *)raw + inside_start(n);
+	memset(area, 0, room + 4);
+	memcpy(area, &magic, 4);
+	(void)fill(s, true, area + 4, 0, room);
+	ext4_inode_sum_set(sb, n, raw);
+	mutex_unlock(&n->lock);
+	journal_dirty(h, b);
 	buffer_put(b);
-	return err;
+	return 0;
 }
 
 /* This inode no longer uses its block. */
