@@ -30,6 +30,11 @@ struct buffer_cache {
 	struct buffer_shard shards[NSHARDS];
 };
 
+static bool block_is_inside(const struct buffer_cache *c, u64 block)
+{
+	return block < block_size(c->device) / c->block_size;
+}
+
 static u32 hash(u64 block)
 {
 	return (u32)((block * 0x9e3779b97f4a7c15UL) >> 40);
@@ -217,23 +222,27 @@ struct buffer *buffer_find(struct buffer_cache *c, u64 block)
 	return b;
 }
 
-/* Find or make; *is_new: it was made, and its lock is held. */
-static struct buffer *buffer_take(struct buffer_cache *c, u64 block,
-				  bool *is_new)
+/* Find or make; *is_new: it was made, and its lock is held. -EIO: there is no
+ * such block; -ENOMEM. */
+static int buffer_take(struct buffer_cache *c, u64 block, struct buffer **out,
+		       bool *is_new)
 {
 	struct buffer_shard *s = shard_of(c, block);
-	struct buffer *fresh;
-	struct buffer *b = buffer_find(c, block);
+	struct buffer *fresh, *b;
 
+	if (!block_is_inside(c, block))
+		return -EIO;
+	b = buffer_find(c, block);
+	*out = b;
 	*is_new = false;
 	if (b)
-		return b;
+		return 0;
 	fresh = buffer_alloc(c, block);
 	if (!fresh) {
 		buffer_shrink(c, buffer_count(c) / 2);
 		fresh = buffer_alloc(c, block);
 		if (!fresh)
-			return NULL;
+			return -ENOMEM;
 	}
 	mutex_lock_nested(&fresh->lock); /* nobody else knows it yet */
 	mutex_lock(&s->lock);
@@ -244,31 +253,23 @@ static struct buffer *buffer_take(struct buffer_cache *c, u64 block,
 		shard_insert(s, fresh);
 	}
 	mutex_unlock(&s->lock);
-	if (!b) {
-		*is_new = true;
-		return fresh;
+	*is_new = !b;
+	*out = b ? b : fresh;
+	if (b) {
+		mutex_unlock(&fresh->lock);
+		buffer_free(fresh);
 	}
-	mutex_unlock(&fresh->lock);
-	buffer_free(fresh);
-	return b;
-}
-
-static bool block_is_inside(const struct buffer_cache *c, u64 block)
-{
-	return block < block_size(c->device) / c->block_size;
+	return 0;
 }
 
 int buffer_read(struct buffer_cache *c, u64 block, struct buffer **out)
 {
 	struct buffer *b;
 	bool is_new;
-	int err = 0;
+	int err = buffer_take(c, block, &b, &is_new);
 
-	if (!block_is_inside(c, block))
-		return -EIO;
-	b = buffer_take(c, block, &is_new);
-	if (!b)
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (!is_new && !buffer_has(b, BUFFER_UPTODATE))
 		mutex_lock(&b->lock);
 	else if (!is_new)
@@ -294,13 +295,10 @@ int buffer_new(struct buffer_cache *c, u64 block, struct buffer **out)
 {
 	struct buffer *b;
 	bool is_new;
-	int err = 0;
+	int err = buffer_take(c, block, &b, &is_new);
 
-	if (!block_is_inside(c, block))
-		return -EIO;
-	b = buffer_take(c, block, &is_new);
-	if (!b)
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (!is_new)
 		mutex_lock(&b->lock);
 	if (b->txn || b->checkpoint) {
@@ -326,9 +324,8 @@ static u32 readahead_take(struct buffer_cache *c, u64 block, u32 n,
 	bool is_new = true;
 	u32 i;
 
-	for (i = 0; i < n && block_is_inside(c, block + i); i++) {
-		b[i] = buffer_take(c, block + i, &is_new);
-		if (!b[i])
+	for (i = 0; i < n; i++) {
+		if (buffer_take(c, block + i, &b[i], &is_new))
 			break;
 		if (!is_new) {
 			buffer_put(b[i]);

@@ -327,6 +327,7 @@ static int remove_entry(struct handle *h, struct inode *dir,
 	return err;
 }
 
+/* Of a directory, too, once it is known to be empty. */
 static int ext4_unlink(struct inode *dir, struct dentry *d)
 {
 	struct handle h;
@@ -336,6 +337,8 @@ static int ext4_unlink(struct inode *dir, struct dentry *d)
 		return err;
 	err = remove_entry(&h, dir, d);
 	if (!err) {
+		if (inode_is(d->inode, TYPE_DIR))
+			dir_count(dir, -1);
 		dir_touch(dir);
 		err = ext4_inode_store(&h, dir);
 	}
@@ -356,23 +359,9 @@ static int check_empty(struct inode *dir)
 
 static int ext4_rmdir(struct inode *dir, struct dentry *d)
 {
-	struct handle h;
 	int err = check_empty(d->inode);
 
-	if (!err)
-		err = ext4_start(ext4_sb(dir), 10, &h);
-	if (err)
-		return err;
-	err = remove_entry(&h, dir, d);
-	if (!err) {
-		dir_count(dir, -1);
-		dir_touch(dir);
-		err = ext4_inode_store(&h, dir);
-	}
-	if (!err)
-		err = unlinked(&h, d->inode);
-	journal_stop(&h);
-	return err;
+	return err ? err : ext4_unlink(dir, d);
 }
 
 /* --- Renaming ------------------------------------------------------------- */

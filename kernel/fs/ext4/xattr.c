@@ -224,26 +224,32 @@ static int load(struct inode *i, struct set **out)
 	return 0;
 }
 
-static struct item *find(struct set *s, const struct item *key)
+/* All of an inode's, and the one of a name among them: NULL if there is none.
+ * key: the name, to add it by. */
+static int find(struct inode *i, const char *name, struct item *key,
+		struct set **s, struct item **it)
 {
-	for (u32 k = 0; k < s->n; k++)
-		if (compare(&s->item[k], key) == 0)
-			return &s->item[k];
-	return NULL;
+	int err = name_parse(name, key);
+
+	if (!err)
+		err = load(i, s);
+	if (err)
+		return err;
+	*it = NULL;
+	for (u32 k = 0; k < (*s)->n && !*it; k++)
+		if (compare(&(*s)->item[k], key) == 0)
+			*it = &(*s)->item[k];
+	return 0;
 }
 
 s64 ext4_getxattr(struct inode *i, const char *name, void *buf, size_t n)
 {
-	const struct item *it;
-	struct item key;
+	struct item key, *it;
 	struct set *s;
-	s64 ret = name_parse(name, &key);
+	s64 ret = find(i, name, &key, &s, &it);
 
-	if (!ret)
-		ret = load(i, &s);
 	if (ret)
 		return ret;
-	it = find(s, &key);
 	if (!it)
 		ret = -ENODATA;
 	else if (n && n < it->size)
@@ -530,18 +536,15 @@ int ext4_setxattr(struct inode *i, const char *name, const void *buf, size_t n,
 {
 	struct item key, *it;
 	struct set *s;
-	int err = name_parse(name, &key);
+	int err = find(i, name, &key, &s, &it);
 
-	if (!err && n > ext4_sb(i)->block_size)
-		err = -ENOSPC;
-	if (!err)
-		err = load(i, &s);
 	if (err)
 		return err;
 	key.value = buf;
 	key.size = (u32)n;
-	it = find(s, &key);
-	if (it && (flags & FLAG_CREATE))
+	if (n > ext4_sb(i)->block_size)
+		err = -ENOSPC;
+	else if (it && (flags & FLAG_CREATE))
 		err = -EEXIST;
 	else if (!it && (flags & FLAG_REPLACE))
 		err = -ENODATA;
@@ -561,13 +564,10 @@ int ext4_removexattr(struct inode *i, const char *name)
 {
 	struct item key, *it;
 	struct set *s;
-	int err = name_parse(name, &key);
+	int err = find(i, name, &key, &s, &it);
 
-	if (!err)
-		err = load(i, &s);
 	if (err)
 		return err;
-	it = find(s, &key);
 	if (it) {
 		*it = s->item[--s->n];
 		err = store(i, s);
