@@ -332,6 +332,22 @@ int signal_read_mask(u64 *mask, uaddr_t set, u64 size)
 	return user_load_u64(mask, set);
 }
 
+int signal_read_mask_pair(u64 *mask, uaddr_t pair)
+{
+	struct {
+		uaddr_t set;
+		u64 size;
+	} arg = { 0, 0 };
+	int err;
+
+	if (pair && user_get(&arg, pair))
+		return -EFAULT;
+	if (!arg.set)
+		return 0;
+	err = signal_read_mask(mask, arg.set, arg.size);
+	return err ? err : 1;
+}
+
 /* --- Taking -------------------------------------------------------------- */
 
 static bool take_from(struct process *p, struct sigpending *pending, u64 set,

@@ -70,6 +70,9 @@ void signal_mask_begin(u64 mask);
 void signal_mask_end(bool interrupted);
 /* Read a sigset argument: 0, -EINVAL (size is not 8), -EFAULT. */
 int signal_read_mask(u64 *mask, uaddr_t set, u64 size);
+/* The same behind a pointer to address and size, both of which may be NULL: 1,
+ * 0 (no mask), or an error. */
+int signal_read_mask_pair(u64 *mask, uaddr_t pair);
 
 /* Drop pending instances of the signals in `set` everywhere in p (a handler was
  * set to ignore). sig_lock held. */

@@ -111,24 +111,20 @@ SYSCALL5(io_getevents, uaddr_t, id, long, min, long, max, uaddr_t, to, uaddr_t,
 SYSCALL6(io_pgetevents, uaddr_t, id, long, min, long, max, uaddr_t, to, uaddr_t,
 	 timeout, uaddr_t, sigmask)
 {
-	struct {
-		uaddr_t set;
-		u64 size;
-	} arg = { 0, 0 };
 	nsec_t deadline;
+	int has_mask;
 	u64 mask;
 	long ret = read_timeout(timeout, &deadline);
 
-	if (!ret && sigmask && user_get(&arg, sigmask))
-		ret = -EFAULT;
-	if (!ret && arg.set)
-		ret = signal_read_mask(&mask, arg.set, arg.size);
 	if (ret)
 		return ret;
-	if (arg.set)
+	has_mask = signal_read_mask_pair(&mask, sigmask);
+	if (has_mask < 0)
+		return has_mask;
+	if (has_mask)
 		signal_mask_begin(mask);
 	ret = get_events(id, min, max, to, deadline);
-	if (arg.set)
+	if (has_mask)
 		signal_mask_end(ret == -EINTR);
 	return ret == -EINTR ? -ERESTARTNOHAND : ret;
 }

@@ -356,24 +356,20 @@ SYSCALL6(pselect6, s32, n, uaddr_t, in, uaddr_t, out, uaddr_t, ex, uaddr_t, ts,
 	 uaddr_t, sigmask)
 {
 	uaddr_t sets[3] = { in, out, ex };
-	struct {
-		uaddr_t set;
-		u64 size;
-	} arg = { 0, 0 };
 	nsec_t deadline;
+	int has_mask;
 	u64 mask;
 	long ret = timespec_in(ts, &deadline);
 
-	if (!ret && sigmask && user_get(&arg, sigmask))
-		ret = -EFAULT;
-	if (!ret && arg.set)
-		ret = signal_read_mask(&mask, arg.set, arg.size);
 	if (ret)
 		return ret;
-	if (arg.set)
+	has_mask = signal_read_mask_pair(&mask, sigmask);
+	if (has_mask < 0)
+		return has_mask;
+	if (has_mask)
 		signal_mask_begin(mask);
 	ret = do_select(n, sets, deadline);
-	if (arg.set)
+	if (has_mask)
 		signal_mask_end(ret == -EINTR);
 	timespec_out(ts, deadline);
 	return ret == -EINTR ? -ERESTARTNOHAND : ret;
