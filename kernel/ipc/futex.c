@@ -67,6 +67,11 @@ static struct bucket *bucket_of(const struct futex_key *k)
 	return &buckets[h >> 54];
 }
 
+static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+{
+	return a->a == b->a && a->b == b->b;
+}
+
 /* Waiters with and without the private flag do not meet, as on Linux. */
 static int get_key(uaddr_t addr, bool is_private, struct futex_key *key)
 {
@@ -75,6 +80,23 @@ static int get_key(uaddr_t addr, bool is_private, struct futex_key *key)
 	if (!err && !is_private)
 		key->b |= 1; /* words are aligned: the bit is free */
 	return err;
+}
+
+static int get_two_keys(uaddr_t addr, uaddr_t addr2, bool is_private,
+			struct futex_key *key, struct futex_key *key2)
+{
+	int err = get_key(addr, is_private, key);
+
+	return err ? err : get_key(addr2, is_private, key2);
+}
+
+/* From a condition to a lock: they are two words. */
+static int get_pi_keys(uaddr_t addr, uaddr_t addr2, bool is_private,
+		       struct futex_key *key, struct futex_key *key2)
+{
+	int err = get_two_keys(addr, addr2, is_private, key, key2);
+
+	return !err && key_equal(key, key2) ? -EINVAL : err;
 }
 
 /* b->lock held: only wakers look without it. */
@@ -98,11 +120,6 @@ static void waiter_link(struct futex_waiter *w, struct bucket *b)
 		}
 	}
 	list_append(waiters_of(b), &w->node);
-}
-
-static bool key_equal(const struct futex_key *a, const struct futex_key *b)
-{
-	return a->a == b->a && a->b == b->b;
 }
 
 /* --- Waking -------------------------------------------------------------- */
@@ -247,9 +264,7 @@ long futex_requeue(uaddr_t addr, bool is_private, s32 n, s32 nmove,
 
 	if (n < 0 || nmove < 0)
 		return -EINVAL;
-	err = get_key(addr, is_private, &key);
-	if (!err)
-		err = get_key(addr2, is_private, &key2);
+	err = get_two_keys(addr, addr2, is_private, &key, &key2);
 	if (err)
 		return err;
 	b = bucket_of(&key);
@@ -301,9 +316,7 @@ long futex_wake_op(uaddr_t addr, bool is_private, s32 n, s32 n2, uaddr_t addr2,
 	long count;
 	int err;
 
-	err = get_key(addr, is_private, &key);
-	if (!err)
-		err = get_key(addr2, is_private, &key2);
+	err = get_two_keys(addr, addr2, is_private, &key, &key2);
 	if (err)
 		return err;
 	if (op > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE)
@@ -610,12 +623,8 @@ int futex_wait_requeue_pi(uaddr_t addr, bool is_private, u32 value,
 {
 	struct futex_key key, key2;
 	struct futex_waiter w;
-	int err = get_key(addr, is_private, &key);
+	int err = get_pi_keys(addr, addr2, is_private, &key, &key2);
 
-	if (!err)
-		err = get_key(addr2, is_private, &key2);
-	if (!err && key_equal(&key, &key2))
-		err = -EINVAL;
 	if (err)
 		return err;
 	waiter_fill(&w, &key, FUTEX_BITSET_ALL);
@@ -704,11 +713,7 @@ long futex_requeue_pi(uaddr_t addr, bool is_private, s32 n, s32 nmove,
 
 	if (n != 1 || nmove < 0)
 		return -EINVAL;
-	err = get_key(addr, is_private, &key);
-	if (!err)
-		err = get_key(addr2, is_private, &key2);
-	if (!err && key_equal(&key, &key2))
-		err = -EINVAL;
+	err = get_pi_keys(addr, addr2, is_private, &key, &key2);
 	if (err)
 		return err;
 	b = bucket_of(&key);
