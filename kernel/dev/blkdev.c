@@ -97,16 +97,9 @@ static s64 blkdev_write(struct file *f, struct uio *u, u64 *pos)
 
 static s64 blkdev_lseek(struct file *f, s64 offset, int whence)
 {
-	if (whence == SEEK_CUR)
-		offset += (s64)f->pos;
-	else if (whence == SEEK_END)
-		offset += (s64)block_size(device_of(f));
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (offset < 0 || (u64)offset > block_size(device_of(f)))
-		return -EINVAL;
-	f->pos = (u64)offset;
-	return offset;
+	s64 size = (s64)block_size(device_of(f));
+
+	return file_seek(f, offset, whence, size, size);
 }
 
 static long blkdev_ioctl(struct file *f, u32 cmd, uaddr_t arg)

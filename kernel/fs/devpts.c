@@ -3,7 +3,6 @@
  * /dev/pts: the slaves of open pseudo-terminals, by number, and ptmx. The pairs
  * themselves are dev/pty.c's; names come and go with them.
  */
-#include "kernel/fs/tmpfs.h"
 #include "kernel/dev/chrdev.h"
 #include "kernel/dev/pty.h"
 #include "kernel/fs/pseudo.h"
@@ -113,7 +112,7 @@ static const struct inode_ops devpts_iops = {
 
 static const struct file_ops devpts_fops = {
 	.name = "devpts",
-	.lseek = tmpfs_dir_lseek,
+	.lseek = file_seek_endless,
 	.readdir = devpts_readdir,
 };
 

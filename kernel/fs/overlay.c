@@ -662,7 +662,7 @@ static const struct inode_ops overlay_node_ops = { COMMON_OPS };
 
 static const struct file_ops overlay_dir_fops = {
 	.name = "directory",
-	.lseek = tmpfs_dir_lseek,
+	.lseek = file_seek_endless,
 	.readdir = overlay_readdir,
 	.fsync = tmpfs_dir_fsync,
 };

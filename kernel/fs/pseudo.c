@@ -5,8 +5,6 @@
  */
 #include "kernel/fs/pseudo.h"
 
-#include "kernel/fs/tmpfs.h"
-
 #include "kernel/linux/fcntl.h"
 #include "kernel/linux/stat.h"
 #include "kernel/mm/heap.h"
@@ -428,18 +426,6 @@ static s64 file_text_write(struct file *f, struct uio *u, u64 *pos)
 	return ret;
 }
 
-static s64 file_lseek(struct file *f, s64 offset, int whence)
-{
-	s64 pos;
-
-	if (whence != 0 && whence != 1) /* SEEK_SET, SEEK_CUR */
-		return -EINVAL;
-	if (ckd_add(&pos, offset, whence == 1 ? (s64)f->pos : 0) || pos < 0)
-		return -EINVAL;
-	f->pos = (u64)pos;
-	return pos;
-}
-
 /* Always readable; never EV_PRI: nothing here announces changes. */
 static u32 file_ready(UNUSED struct file *f, UNUSED struct poll_table *pt)
 {
@@ -512,7 +498,7 @@ static const struct inode_ops magic_iops = {
 
 static const struct file_ops dir_fops = {
 	.name = "pseudo directory",
-	.lseek = tmpfs_dir_lseek,
+	.lseek = file_seek_endless,
 	.readdir = dir_readdir,
 };
 
@@ -520,7 +506,7 @@ static const struct file_ops text_fops = {
 	.name = "pseudo",
 	.read = file_text_read,
 	.write = file_text_write,
-	.lseek = file_lseek,
+	.lseek = file_seek_endless,
 	.poll = file_ready,
 	.release = file_release,
 };

@@ -218,18 +218,6 @@ static int tmpfs_readdir(struct file *f, struct dir_context *ctx)
 	return 0;
 }
 
-s64 tmpfs_dir_lseek(struct file *f, s64 offset, int whence)
-{
-	if (whence == SEEK_CUR)
-		offset += (s64)f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	f->pos = (u64)offset;
-	return offset;
-}
-
 int tmpfs_dir_fsync(struct file *f UNUSED, bool data_only UNUSED)
 {
 	return 0; /* memory is all there is below */
@@ -237,7 +225,7 @@ int tmpfs_dir_fsync(struct file *f UNUSED, bool data_only UNUSED)
 
 static const struct file_ops tmpfs_dir_fops = {
 	.name = "directory",
-	.lseek = tmpfs_dir_lseek,
+	.lseek = file_seek_endless,
 	.readdir = tmpfs_readdir,
 	.fsync = tmpfs_dir_fsync,
 };

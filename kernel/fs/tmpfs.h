@@ -37,7 +37,6 @@ int tmpfs_rename_counts(struct inode *old_dir, struct dentry *old_d,
 			struct inode *new_dir, struct dentry *new_d, u32 flags);
 int tmpfs_tmpfile(struct inode *dir, u32 mode, struct inode **i);
 int tmpfs_readlink(struct inode *i, char *buf, size_t size);
-s64 tmpfs_dir_lseek(struct file *f, s64 offset, int whence);
 int tmpfs_dir_fsync(struct file *f, bool data_only);
 int tmpfs_statfs(struct fs *fs, struct linux_statfs *st);
 /* size=, nr_inodes=, mode=, uid=, gid= of mount(2). -EINVAL. */

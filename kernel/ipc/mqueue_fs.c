@@ -51,16 +51,7 @@ static s64 mqueue_read(struct file *f, struct uio *u, u64 *pos)
 
 static s64 mqueue_lseek(struct file *f, s64 offset, int whence)
 {
-	if (whence == SEEK_CUR)
-		offset += (s64)f->pos;
-	else if (whence == SEEK_END)
-		offset += MQUEUE_FILE_SIZE;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	f->pos = (u64)offset;
-	return offset;
+	return file_seek(f, offset, whence, MQUEUE_FILE_SIZE, INT64_MAX);
 }
 
 static u32 mqueue_poll(struct file *f, struct poll_table *pt)
@@ -171,11 +162,6 @@ static int dir_readdir(struct file *f, struct dir_context *ctx)
 	return 0;
 }
 
-static s64 dir_lseek(struct file *f, s64 offset, int whence)
-{
-	return whence == SEEK_END ? -EINVAL : mqueue_lseek(f, offset, whence);
-}
-
 static const struct inode_ops mqueue_dir_iops = {
 	.create = dir_create,
 	.unlink = dir_unlink,
@@ -184,7 +170,7 @@ static const struct inode_ops mqueue_dir_iops = {
 static const struct file_ops mqueue_dir_fops = {
 	.name = "directory",
 	.readdir = dir_readdir,
-	.lseek = dir_lseek,
+	.lseek = file_seek_endless,
 };
 
 /* --- Mounts -------------------------------------------------------------- */

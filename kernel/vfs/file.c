@@ -121,6 +121,27 @@ s64 file_stay(UNUSED struct file *f, UNUSED s64 offset, UNUSED int whence)
 	return 0;
 }
 
+s64 file_seek(struct file *f, s64 offset, int whence, s64 end, s64 max)
+{
+	s64 base = 0;
+
+	if (whence == SEEK_CUR)
+		base = (s64)f->pos;
+	else if (whence == SEEK_END && end >= 0)
+		base = end;
+	else if (whence != SEEK_SET)
+		return -EINVAL;
+	if (ckd_add(&offset, base, offset) || offset < 0 || offset > max)
+		return -EINVAL;
+	f->pos = (u64)offset;
+	return offset;
+}
+
+s64 file_seek_endless(struct file *f, s64 offset, int whence)
+{
+	return file_seek(f, offset, whence, -1, INT64_MAX);
+}
+
 bool file_has_position(const struct file *f)
 {
 	return f->has_pos || (f->ops->lseek && f->ops->lseek != file_stay &&

@@ -127,6 +127,11 @@ s64 file_read_kernel(struct file *f, void *buf, u64 len, u64 pos);
 s64 file_read(struct file *f, struct uio *u, u64 *pos);
 /* lseek of files like eventfd: 0, and nothing else happens. */
 s64 file_stay(struct file *f, s64 offset, int whence);
+/* lseek to anywhere in [0, max]; end: where SEEK_END counts from, or -1 where
+ * there is none. The new position, or -EINVAL. */
+s64 file_seek(struct file *f, s64 offset, int whence, s64 end, s64 max);
+/* lseek of what has no end (directories in memory, made up text). */
+s64 file_seek_endless(struct file *f, s64 offset, int whence);
 s64 file_write(struct file *f, struct uio *u, u64 *pos);
 /* Does pread() work on it? Streams have no position (-ESPIPE). */
 bool file_has_position(const struct file *f);

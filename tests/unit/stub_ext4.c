@@ -291,14 +291,8 @@ static s64 stub_write(struct file *f, struct uio *u, u64 *pos)
 
 static s64 stub_lseek(struct file *f, s64 offset, int whence)
 {
-	if (whence == SEEK_CUR)
-		offset += (s64)f->pos;
-	if (whence == SEEK_END)
-		offset += (s64)inode_size(f->inode);
-	if (offset < 0)
-		return -EINVAL;
-	f->pos = (u64)offset;
-	return offset;
+	return file_seek(f, offset, whence, (s64)inode_size(f->inode),
+			 INT64_MAX);
 }
 
 const struct file_ops pager_fops = {

@@ -250,16 +250,7 @@ int ext4_readdir(struct file *f, struct dir_context *ctx)
 
 static s64 dir_lseek(struct file *f, s64 offset, int whence)
 {
-	if (whence == SEEK_CUR)
-		offset += (s64)f->pos;
-	else if (whence == SEEK_END)
-		offset += (s64)END_POS;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	f->pos = (u64)offset;
-	return offset;
+	return file_seek(f, offset, whence, (s64)END_POS, INT64_MAX);
 }
 
 static int dir_fsync(struct file *f, bool data_only)
