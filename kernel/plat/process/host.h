@@ -97,6 +97,8 @@ int trap_install(void);
 void thread_begin(struct plat_slot *slot);
 int thread_arm_signal_stack(struct plat_slot *slot);
 void slot_setup(struct plat_slot *s);
+/* Have the host thread of s look at what it was told. */
+void slot_kick(struct plat_slot *s);
 struct plat_slot *slot_new(void);
 void slot_free(struct plat_slot *s);
 struct plat_space *space_new(void);

@@ -75,13 +75,6 @@ bool spawn_serve(void)
 	return true;
 }
 
-static void kick_process0(void)
-{
-	struct plat_slot *s = slot_by_index(0);
-
-	hostcall(__NR_tgkill, s->host_pid, s->kick_tid, HOST_SIGKICK);
-}
-
 /* A shell, from the idle one or by asking process 0. */
 static struct plat_slot *shell_get(void)
 {
@@ -100,7 +93,7 @@ static struct plat_slot *shell_get(void)
 		list_append(&spawn.requests, &r.node);
 	}
 	mutex_unlock(&spawn.lock);
-	kick_process0();
+	slot_kick(slot_by_index(0)); /* process 0 */
 	if (s)
 		return s;
 	while (!atomic_load_acquire(&r.done))

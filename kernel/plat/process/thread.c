@@ -271,14 +271,10 @@ struct frame *plat_thread_frame(struct thread *t)
 	return slot_frame(t->slot);
 }
 
-void plat_kick(struct thread *t)
+void slot_kick(struct plat_slot *s)
 {
-	struct plat_slot *s = atomic_load(&t->slot);
 	u32 tid;
 
-	if (!s)
-		return;
-	s = atomic_load(&s->host);
 	/* Pairs with thread_begin(): either the tid is seen here or the work
 	 * that was set before is seen there. */
 	smp_mb();
@@ -289,6 +285,14 @@ void plat_kick(struct thread *t)
 		return;
 	if (hostcall(__NR_tgkill, s->host_pid, tid, HOST_SIGKICK) < 0)
 		atomic_store(&s->kick_sent, 0);
+}
+
+void plat_kick(struct thread *t)
+{
+	struct plat_slot *s = atomic_load(&t->slot);
+
+	if (s)
+		slot_kick(atomic_load(&s->host));
 }
 
 void plat_set_fs_base(u64 base)
