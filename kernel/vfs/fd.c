@@ -176,6 +176,12 @@ struct fdtable *fdtable_copy(struct fdtable *old)
 		struct fdsegment *s = segment_of(old, (u32)fd);
 		bool cloexec = bit_get(s->cloexec, (u32)fd - s->first);
 
+		/* The flag may be another file's that is there by now. */
+		if (atomic_load_acquire(fd_slot(old, (u32)fd)) != f) {
+			file_put(f);
+			fd--;
+			continue;
+		}
 		if (copy_one(t, (u32)fd, f, cloexec) != 0) {
 			fdtable_put(t);
 			return NULL;
@@ -402,20 +408,19 @@ int fd_close(int fd)
 }
 
 /* Put f into a slot: true, *old is what was there. False: another thread has
- * the number, but no file there. */
-static bool slot_replace(struct fdsegment *s, u32 fd, struct file *f, bool mine,
-			 struct file **old)
+ * the number, but no file there. Who copies the table never finds f there
+ * without its close-on-exec flag, so that is set before. */
+static bool slot_replace(struct fdsegment *s, u32 fd, struct file *f,
+			 bool cloexec, bool mine, struct file **old)
 {
 	struct file **slot = &s->files[fd - s->first];
 
 	*old = atomic_load(slot);
-	if (!*old) {
-		if (bit_set(s->used, fd - s->first, mine))
-			return false;
-		atomic_store_release(slot, f);
-		return true;
-	}
-	if (!mine)
+	if (!*old && bit_set(s->used, fd - s->first, mine))
+		return false;
+	if (cloexec)
+		set_cloexec(s, fd, true, mine);
+	if (*old && !mine)
 		return atomic_cmpxchg(slot, old, f);
 	atomic_store_release(slot, f);
 	return true;
@@ -434,7 +439,8 @@ int fd_replace(int fd, struct file *f, bool cloexec)
 	if (!s)
 		return -ENOMEM;
 	/* Who opens or closes it at the same time is soon done. */
-	for (int i = 0; !slot_replace(s, (u32)fd, f, mine, &old); i++) {
+	for (int i = 0; !slot_replace(s, (u32)fd, f, cloexec, mine, &old);
+	     i++) {
 		if (i == BUSY_LOOKS)
 			return -EBUSY;
 		plat_yield();

@@ -912,6 +912,52 @@ static void test_open_races(void **state)
 	OK(0, CALL(unlink, "f"));
 }
 
+/* dup3() puts a file with the flag and one without it in turns into a place:
+ * a copy of the table never has the first without it. */
+static void *replacer(void *arg)
+{
+	struct file **f = arg;
+
+	for (int i = 0; i < 4 * ROUNDS; i++) {
+		int odd = i % 2;
+
+		file_get(f[odd]);
+		assert_int_equal(fd_replace(1, f[odd], odd), 1);
+		if (i % 3 == 0)
+			assert_int_equal(fd_close(1), 0);
+	}
+	return NULL;
+}
+
+static void check_copy(const struct file *secret)
+{
+	struct fdtable *copy = fdtable_copy(stub_proc.process.files);
+
+	if (copy->first_files[1] == secret)
+		assert_int_equal(copy->first_cloexec, 2);
+	fdtable_put(copy);
+}
+
+static void test_copy_races(void **state)
+{
+	pthread_t thread;
+	struct file *f[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		OK(0, path_open(CWD, "f", O_CREAT | O_RDWR, 0644, 0, &f[i]));
+	stub_proc.process.nthreads = 2;
+	pthread_create(&thread, NULL, replacer, f);
+	for (int i = 0; i < ROUNDS; i++)
+		check_copy(f[1]);
+	pthread_join(thread, NULL);
+	stub_proc.process.nthreads = 1;
+	(void)CALL(close, 1);
+	file_put(f[0]);
+	file_put(f[1]);
+	OK(0, CALL(unlink, "f"));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -941,6 +987,7 @@ int main(void)
 		T(copy),
 		T(races),
 		T(open_races),
+		T(copy_races),
 	};
 
 	stub_plat_start();
