@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A checkpoint: a frozen instance of platform `process` as a file. Written by
+ * its monitor, read by the monitor that wakes it and, the tables of mappings,
+ * by the kernel. Little endian; all offsets are in the file and the offsets of
+ * pages are multiples of the page size. Layout: header, tables, pages.
+ * docs/design/007-snapshots.md tells the whole.
+ */
+#ifndef JIFFY_ABI_CHECKPOINT_H
+#define JIFFY_ABI_CHECKPOINT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define CHECKPOINT_MAGIC 0x504b434946464a7fULL /* "\x7fJFFICKP" */
+#define CHECKPOINT_VERSION 1
+#define CHECKPOINT_PAGE 4096u
+
+/* A table: count entries of the struct that its name says. */
+struct checkpoint_table {
+	uint64_t offset;
+	uint64_t count;
+};
+
+enum checkpoint_flags { CHECKPOINT_TEMPLATE = 1 };
+
+/* Pages of a memory object (kernel_fd, cache_fd, boot block). */
+enum checkpoint_object {
+	CHECKPOINT_KERNEL,
+	CHECKPOINT_CACHE,
+	CHECKPOINT_BOOT,
+	CHECKPOINT_OBJECTS
+};
+struct checkpoint_extent {
+	uint64_t at;	 /* in the object */
+	uint64_t offset; /* in the file */
+	uint64_t len;
+	uint32_t object; /* enum checkpoint_object */
+	uint32_t sum;	 /* CRC-32C of the bytes */
+};
+static_assert(sizeof(struct checkpoint_extent) == 32, "format");
+
+/* One mmap() of a host process, to be made in the order of the table. */
+enum checkpoint_backing {
+	CHECKPOINT_ANON,	 /* private zero memory */
+	CHECKPOINT_FILE,	 /* private: offset in the checkpoint */
+	CHECKPOINT_IMAGE,	 /* private: offset in the root image */
+	CHECKPOINT_CACHE_COW,	 /* private: offset in the page cache */
+	CHECKPOINT_CACHE_SHARED, /* shared: offset in the page cache */
+};
+struct checkpoint_map {
+	uint64_t start;
+	uint64_t len;
+	uint64_t offset;
+	uint32_t prot;	  /* PROT_* */
+	uint32_t backing; /* enum checkpoint_backing */
+};
+static_assert(sizeof(struct checkpoint_map) == 32, "format");
+
+/* A host process other than process 0, known by the number it had. */
+struct checkpoint_space {
+	int32_t host_pid;
+	uint32_t nmaps;
+	uint64_t first_map; /* index into maps */
+};
+static_assert(sizeof(struct checkpoint_space) == 16, "format");
+
+/* An entry of the instance's descriptor table. */
+enum checkpoint_fd_kind {
+	CHECKPOINT_FD_STDIO, /* 0, 1, 2; a: the spec knows what it was */
+	CHECKPOINT_FD_IMAGE,
+	CHECKPOINT_FD_CACHE,
+	CHECKPOINT_FD_BROKER,
+	CHECKPOINT_FD_EVENT,
+	CHECKPOINT_FD_TRACE,
+	CHECKPOINT_FD_VOLUME, /* a: its number */
+	CHECKPOINT_FD_SOCKET, /* the keeper has it; a: its place there */
+	CHECKPOINT_FD_EPOLL,  /* members: a the first of b in members */
+	CHECKPOINT_FD_BELL,   /* eventfd; a: its count */
+};
+struct checkpoint_fd {
+	int32_t number;
+	uint32_t kind; /* enum checkpoint_fd_kind */
+	uint64_t a, b;
+};
+static_assert(sizeof(struct checkpoint_fd) == 24, "format");
+
+struct checkpoint_member { /* of an epoll set, as in its fdinfo */
+	int32_t number;
+	uint32_t events;
+	uint64_t data;
+};
+static_assert(sizeof(struct checkpoint_member) == 16, "format");
+
+struct checkpoint_volume {
+	uint64_t generation;
+	int64_t changed_ns; /* of the file: the host's ctime */
+	uint64_t size;
+};
+static_assert(sizeof(struct checkpoint_volume) == 24, "format");
+
+struct checkpoint_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t flags;	     /* enum checkpoint_flags */
+	uint32_t sum;	     /* CRC-32C of the header with this 0 */
+	uint32_t tables_sum; /* of everything between header and pages */
+	uint64_t size;	     /* of the whole file */
+	uint64_t pages;	     /* offset of the first page */
+	uint8_t build[32];   /* SHA-256 of the kernel's file */
+	uint64_t xcr0;	     /* processor state that the registers have */
+	uint64_t features;   /* of the processor that programs may have found */
+	uint64_t frozen_monotonic_ns, frozen_realtime_ns; /* of the host */
+	uint64_t image_size;
+	struct checkpoint_table extents, maps, spaces, fds, members, volumes;
+	struct checkpoint_table page_sums; /* u32 each, of every private page
+					    * from `private_pages` on */
+	uint64_t private_pages;
+	struct checkpoint_table spec; /* bytes of the instance's spec, JSON */
+};
+static_assert(sizeof(struct checkpoint_header) <= CHECKPOINT_PAGE, "format");
+
+#endif
