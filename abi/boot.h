@@ -19,7 +19,8 @@
 #define BOOT_DATA_SIZE (BOOT_BLOCK_SIZE - 8192u)
 
 /* Platform `process`: the kernel is exec'ed with this descriptor open and
- * learns all others from the block. */
+ * learns all others from the block. A kernel to be woken, where the number may
+ * be taken, finds another one in argv[1], in decimal. */
 #define BOOT_FD 3
 
 /* The host signal the instance's processes send each other (a real-time one, so
@@ -40,6 +41,7 @@ enum boot_flags {
 	BOOT_NO_PATCH = 1 << 4,	 /* never patch system-call sites */
 	BOOT_HOST_CPUS = 1 << 5, /* the host's CPU numbers are below ncpus */
 	BOOT_CORES = 1 << 6,	 /* core files go to the monitor */
+	BOOT_RESTORE = 1 << 7,	 /* memory holds a checkpoint: wake it */
 	BOOT_REGULAR_0 = 1 << 8, /* << 0 to 2: that descriptor of stdio is a
 				  * regular file outside: BROKER_STDIO */
 	BOOT_APPEND_0 = 1 << 12, /* << 0 to 2: ... opened with O_APPEND */
@@ -148,6 +150,11 @@ struct boot_block {
 	uint32_t nvolumes;
 	uint32_t pad3;
 	struct boot_volume volumes[BOOT_VOLUMES_MAX];
+	/* With BOOT_RESTORE: the file (closed by the kernel) and its tables. */
+	int32_t checkpoint_fd;
+	uint32_t pad4;
+	uint64_t checkpoint_spaces, checkpoint_nspaces;
+	uint64_t checkpoint_maps, checkpoint_nmaps;
 
 	/* Written by both at start (phases), then by the kernel. */
 	uint64_t phase_ns[BOOT_T_COUNT];

@@ -42,6 +42,10 @@ enum broker_op {
 	BROKER_STDIO, /* arg: enum broker_stdio << 8 | descriptor of stdio, a
 		       * regular file; two numbers of 8 bytes in addr, up to
 		       * four in the reply's */
+	BROKER_FROZEN, /* all is quiet, the caller too: memory may be copied.
+			* The reply thaws; whoever kills instead sends none.
+			* With an error in arg: the instance cannot be frozen,
+			* the payload says why; it has gone on */
 };
 
 enum broker_stdio {
@@ -83,6 +87,7 @@ enum broker_event_type {
 			 */
 	EVENT_ACK,	/* kernel to monitor: EVENT_STATS was served */
 	EVENT_OOM,	/* over the memory limit: kill a process */
+	EVENT_FREEZE,	/* reach the quiet point, then BROKER_FROZEN */
 };
 
 struct broker_event {
