@@ -283,6 +283,7 @@ static void handle_event(const struct broker_event *e, int n)
 	case EVENT_SHUTDOWN:
 		kill_init();
 		break;
+	case EVENT_FREEZE:
 	case EVENT_ACK:
 		break;
 	}
