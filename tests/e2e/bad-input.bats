@@ -4,6 +4,7 @@
 # one line that names it, with an exit status, and nothing is left behind.
 
 bats_require_minimum_version 1.5.0
+load refuse
 
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
@@ -43,17 +44,6 @@ setup_file() {
 nothing_left() {
 	[ -z "$(ls -A "$JIFFY_HOME/instances")" ]
 	[ -z "$(find "$JIFFY_HOME" -name '*.new' -o -name '.tmp*')" ]
-}
-
-# refuse STATUS TEXT COMMAND...: that status, one line with the text, no record.
-refuse() {
-	local want=$1 text=$2
-	shift 2
-	run "-$want" timeout 20 "$@" </dev/null
-	echo "status $status: $output"
-	[ "${#lines[@]}" -eq 1 ]
-	[[ "$output" == "jiffy: "*"$text"* ]]
-	nothing_left
 }
 
 @test "a program that is not there ends with 127, detached too" {

@@ -4,6 +4,7 @@
 # for: specs, records, detaching, stopping, logs, exit statuses.
 
 bats_require_minimum_version 1.5.0
+load refuse
 
 setup() {
 	export JIFFY_HOME=$BATS_TEST_TMPDIR/home
@@ -19,16 +20,6 @@ teardown() {
 	for name in $(ls "$JIFFY_HOME/instances"); do
 		"$JIFFY" rm -f "$name" || true
 	done
-}
-
-# refuse STATUS TEXT COMMAND...: one line, no record left.
-refuse() {
-	local want=$1 text=$2
-	shift 2
-	run "-$want" "$@"
-	echo "status $status: $output"
-	[ "${#lines[@]}" -eq 1 ]
-	[[ "$output" == "jiffy: "*"$text"* ]]
 }
 
 spec_of() {

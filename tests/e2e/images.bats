@@ -3,6 +3,8 @@
 # Building images from directories, archives, OCI layouts and Debian packages:
 # what is kept, what is refused, what is remembered, what is left behind.
 
+load refuse
+
 setup() {
 	JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=$BATS_TEST_TMPDIR/home
@@ -39,17 +41,7 @@ assert_clean() {
 	[ -z "$(ls "$JIFFY_HOME/tmp" 2>/dev/null)" ]
 	[ -z "$(find "$JIFFY_HOME" -name '*.tmp-*')" ]
 }
-
-# Run a command that must fail with 125 and one line that has this text.
-refuse() {
-	local text=$1
-	shift
-	run "$@"
-	echo "status $status: $output"
-	[ "$status" -eq 125 ]
-	[ "${#lines[@]}" -eq 1 ]
-	[[ "$output" == "jiffy: "* ]]
-	[[ "$output" == *"$text"* ]]
+nothing_left() {
 	[ ! -d "$JIFFY_HOME" ] || assert_clean
 }
 
@@ -113,10 +105,10 @@ make_dir() {
 	[[ "$output" == *'"workdir": "/etc"'* ]]
 	[[ "$output" == *'"80/tcp"'* ]]
 	[ "$(stat -c %i "$(root_of plain)")" = "$(stat -c %i "$(root_of other)")" ]
-	refuse "--env" "$JIFFY" build -e =v dir:d
-	refuse "not absolute" "$JIFFY" build -w etc dir:d
-	refuse "partner" "$JIFFY" build --cmd "a 'b" dir:d
-	refuse "not an image name" "$JIFFY" build -t Bad dir:d
+	refuse 125 "--env" "$JIFFY" build -e =v dir:d
+	refuse 125 "not absolute" "$JIFFY" build -w etc dir:d
+	refuse 125 "partner" "$JIFFY" build --cmd "a 'b" dir:d
+	refuse 125 "not an image name" "$JIFFY" build -t Bad dir:d
 }
 
 @test "tar: plain and compressed archives give the same root" {
@@ -156,7 +148,7 @@ make_dir() {
 	echo safe >victim/file
 	echo evil >t/file
 	tar -C t -cf dots.tar --transform 's,file,../../victim/file,' -P file
-	refuse "leaves the image" "$JIFFY" build tar:dots.tar
+	refuse 125 "leaves the image" "$JIFFY" build tar:dots.tar
 	tar -C t -cf abs.tar --transform "s,file,$W/victim/file," -P file
 	"$JIFFY" build tar:abs.tar
 	# through an absolute symbolic link, to a directory and to a file
@@ -164,7 +156,7 @@ make_dir() {
 	ln -s "$W/victim/file" t/link
 	tar -C t -cf link.tar dir link
 	tar -C t -rf link.tar --transform 's,^file,dir/file,' file
-	refuse "dir/file" "$JIFFY" build tar:link.tar
+	refuse 125 "dir/file" "$JIFFY" build tar:link.tar
 	tar -C t -cf over.tar link
 	tar -C t -rf over.tar --transform 's,^file,link,' file
 	"$JIFFY" build tar:over.tar
@@ -194,7 +186,7 @@ for at in range(0, len(data), 512):
         data[at:at + 512] = h
 open("h.tar", "wb").write(data)
 EOF
-	refuse "b: link to" "$JIFFY" build tar:h.tar
+	refuse 125 "b: link to" "$JIFFY" build tar:h.tar
 }
 
 @test "tar: damaged and foreign files are refused in one line" {
@@ -202,16 +194,16 @@ EOF
 	head -c 300000 /dev/urandom >d/noise
 	tar -C d -czf a.tgz .
 	head -c 100000 a.tgz >cut.tgz
-	refuse "cut.tgz" "$JIFFY" build tar:cut.tgz
+	refuse 125 "cut.tgz" "$JIFFY" build tar:cut.tgz
 	tar -C d -cf a.tar .
 	head -c 100000 a.tar >cut.tar
-	refuse "cut.tar" "$JIFFY" build tar:cut.tar
+	refuse 125 "cut.tar" "$JIFFY" build tar:cut.tar
 	head -c 5000 /dev/urandom >noise.tar
-	refuse "not a tar archive" "$JIFFY" build tar:noise.tar
+	refuse 125 "not a tar archive" "$JIFFY" build tar:noise.tar
 	: >empty.tar
-	refuse "empty" "$JIFFY" build tar:empty.tar
-	refuse "No such file" "$JIFFY" build tar:absent.tar
-	refuse "not a file" "$JIFFY" build tar:d
+	refuse 125 "empty" "$JIFFY" build tar:empty.tar
+	refuse 125 "No such file" "$JIFFY" build tar:absent.tar
+	refuse 125 "not a file" "$JIFFY" build tar:d
 	[ -z "$(ls "$JIFFY_HOME/images/sha256")" ]
 }
 
@@ -308,9 +300,9 @@ two_layers() {
 	index "$(descriptor $T.index.v1+json "$nested" ',"annotations":{"org.opencontainers.image.ref.name":"v1"}')" \
 		"$(descriptor $T.manifest.v1+json "$arm" ',"annotations":{"org.opencontainers.image.ref.name":"arm"}')"
 	"$JIFFY" build oci:lay:v1
-	refuse "no linux/amd64 image with tag 'v2'" "$JIFFY" build oci:lay:v2
-	refuse "for linux/arm64" "$JIFFY" build oci:lay:arm
-	refuse "2 images" "$JIFFY" build oci:lay
+	refuse 125 "no linux/amd64 image with tag 'v2'" "$JIFFY" build oci:lay:v2
+	refuse 125 "for linux/arm64" "$JIFFY" build oci:lay:arm
+	refuse 125 "2 images" "$JIFFY" build oci:lay
 }
 
 @test "oci: every blob must have its digest" {
@@ -319,16 +311,16 @@ two_layers() {
 	index "$(descriptor $T.manifest.v1+json "$m")"
 	cp lay/blobs/sha256/"$L2" good
 	printf X | dd of="lay/blobs/sha256/$L2" bs=1 seek=40 conv=notrunc status=none
-	refuse "digest mismatch" "$JIFFY" build oci:lay
+	refuse 125 "digest mismatch" "$JIFFY" build oci:lay
 	truncate -s +1 "lay/blobs/sha256/$L2"
-	refuse "layer 1" "$JIFFY" build oci:lay
+	refuse 125 "layer 1" "$JIFFY" build oci:lay
 	rm "lay/blobs/sha256/$L2"
-	refuse "No such file" "$JIFFY" build oci:lay
+	refuse 125 "No such file" "$JIFFY" build oci:lay
 	mv good "lay/blobs/sha256/$L2"
 	sed -i 's/schemaVersion/schemaversioN/' "lay/blobs/sha256/$m"
-	refuse "digest mismatch" "$JIFFY" build oci:lay
+	refuse 125 "digest mismatch" "$JIFFY" build oci:lay
 	rm lay/oci-layout
-	refuse "not an OCI image layout" "$JIFFY" build oci:lay
+	refuse 125 "not an OCI image layout" "$JIFFY" build oci:lay
 	[ -z "$(ls "$JIFFY_HOME/images/sha256")" ]
 }
 
@@ -336,12 +328,12 @@ two_layers() {
 	mkdir -p lay
 	echo '{"imageLayoutVersion":"1.0.0"}' >lay/oci-layout
 	echo '{"manifests":[' >lay/index.json
-	refuse "index.json: line" "$JIFFY" build oci:lay
+	refuse 125 "index.json: line" "$JIFFY" build oci:lay
 	echo '{"manifests":7}' >lay/index.json
-	refuse "manifests: expected an array" "$JIFFY" build oci:lay
+	refuse 125 "manifests: expected an array" "$JIFFY" build oci:lay
 	echo '{"manifests":[{"digest":"sha256:../../x","size":1}]}' >lay/index.json
-	refuse "digest" "$JIFFY" build oci:lay
-	refuse "No such file" "$JIFFY" build oci:absent
+	refuse 125 "digest" "$JIFFY" build oci:lay
+	refuse 125 "No such file" "$JIFFY" build oci:absent
 }
 
 # --- the store ---------------------------------------------------------------
@@ -375,7 +367,7 @@ two_layers() {
 	[ -e "$root" ]
 	"$JIFFY" rmi two
 	[ ! -e "$root" ]
-	refuse "no image 'two'" "$JIFFY" rmi two
+	refuse 125 "no image 'two'" "$JIFFY" rmi two
 	[ -z "$(ls "$JIFFY_HOME/images/sha256")" ]
 }
 
@@ -385,12 +377,12 @@ two_layers() {
 	root=$(root_of x)
 	manifest=${root%root.erofs}manifest.json
 	sed -i 's/"schema": 1/"schema": 9/' "$manifest"
-	refuse "schema: 9" "$JIFFY" run x
+	refuse 125 "schema: 9" "$JIFFY" run x
 	echo '{"schema":1' >"$manifest"
-	refuse "manifest.json: line" "$JIFFY" run x
+	refuse 125 "manifest.json: line" "$JIFFY" run x
 	"$JIFFY" build --no-cache -t y --cmd '/bin/hello y' dir:d
 	truncate -s -4096 "$(root_of y)"
-	refuse "root.erofs" "$JIFFY" run y
+	refuse 125 "root.erofs" "$JIFFY" run y
 	[ -z "$(ls "$JIFFY_HOME/instances")" ]
 }
 
@@ -459,18 +451,18 @@ stuck_installer() {
 }
 
 @test "deb: a package that does not exist is refused in one line" {
-	refuse "no-such-package-here" "$JIFFY" build deb:no-such-package-here
-	refuse "not a package name" "$JIFFY" build "deb:nginx;reboot"
-	refuse "not a package name" "$JIFFY" build deb:nginx,
+	refuse 125 "no-such-package-here" "$JIFFY" build deb:no-such-package-here
+	refuse 125 "not a package name" "$JIFFY" build "deb:nginx;reboot"
+	refuse 125 "not a package name" "$JIFFY" build deb:nginx,
 }
 
 @test "unknown commands, options and sources get one line and a hint" {
-	refuse "see 'jiffy help'" "$JIFFY" frobnicate
-	refuse "perhaps 'images'" "$JIFFY" image
-	refuse "see 'jiffy build --help'" "$JIFFY" build --nope dir:d
-	refuse "not a source" "$JIFFY" build something
-	refuse "operand" "$JIFFY" build
-	refuse "unexpected operand" "$JIFFY" build a b
+	refuse 125 "see 'jiffy help'" "$JIFFY" frobnicate
+	refuse 125 "perhaps 'images'" "$JIFFY" image
+	refuse 125 "see 'jiffy build --help'" "$JIFFY" build --nope dir:d
+	refuse 125 "not a source" "$JIFFY" build something
+	refuse 125 "operand" "$JIFFY" build
+	refuse 125 "unexpected operand" "$JIFFY" build a b
 }
 
 @test "--copy puts directories into the image, and never outside" {
@@ -496,10 +488,10 @@ stuck_installer() {
 	"$JIFFY" build -q -t c --copy app:/srv/app dir:d
 	unpack c
 	[ "$(cat out/srv/app/f)" = three ]
-	refuse "is not DIR:PATH" "$JIFFY" build --copy app dir:d
-	refuse "is not DIR:PATH" "$JIFFY" build --copy app:srv dir:d
-	refuse "No such file" "$JIFFY" build --copy none:/srv dir:d
-	refuse "leaves the image" "$JIFFY" build --copy app:/srv/../.. dir:d
+	refuse 125 "is not DIR:PATH" "$JIFFY" build --copy app dir:d
+	refuse 125 "is not DIR:PATH" "$JIFFY" build --copy app:srv dir:d
+	refuse 125 "No such file" "$JIFFY" build --copy none:/srv dir:d
+	refuse 125 "leaves the image" "$JIFFY" build --copy app:/srv/../.. dir:d
 	assert_clean
 }
 

@@ -4,6 +4,7 @@
 # ends, what the options do; with the real monitor and kernel.
 
 bats_require_minimum_version 1.5.0
+load refuse
 
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
@@ -39,16 +40,6 @@ teardown() {
 
 jrun() { # ARGUMENT...: jiffy run, removed, for at most 30 seconds
 	timeout --foreground 30 "$JIFFY" run --rm "$@"
-}
-
-# refuse STATUS TEXT ARGUMENT...: ends with the status and one line.
-refuse() {
-	local want=$1 text=$2
-	shift 2
-	run "-$want" jrun "$@"
-	echo "status $status: $output"
-	[ "${#lines[@]}" -eq 1 ]
-	[[ "$output" == "jiffy: run: "*"$text"* ]]
 }
 
 ends() { # STATUS PID: the background job ends so
@@ -150,23 +141,23 @@ same() {
 }
 
 @test "what cannot run is said in one line: 125, 126, 127" {
-	refuse 127 "not found" t nosuch
-	refuse 127 "not found" t /bin/nosuch
-	refuse 126 "not an executable" t /etc/passwd
-	refuse 126 "not an executable" t /etc
-	refuse 125 "no image" nosuch
-	refuse 126 "no such user" -u nosuch t true
-	refuse 126 "/etc/passwd: not a directory" -w /etc/passwd t true
-	refuse 125 "unknown option '--bogus'" --bogus t
-	refuse 125 "--memory" -m 1k t true
-	refuse 125 "--cpus" --cpus 0 t true
-	refuse 125 "--publish" -p 1:2:3:4 t true
-	refuse 125 "--env" -e =x t true
-	refuse 125 "nofile" --env-file nofile t true
+	refuse_run 127 "not found" t nosuch
+	refuse_run 127 "not found" t /bin/nosuch
+	refuse_run 126 "not an executable" t /etc/passwd
+	refuse_run 126 "not an executable" t /etc
+	refuse_run 125 "no image" nosuch
+	refuse_run 126 "no such user" -u nosuch t true
+	refuse_run 126 "/etc/passwd: not a directory" -w /etc/passwd t true
+	refuse_run 125 "unknown option '--bogus'" --bogus t
+	refuse_run 125 "--memory" -m 1k t true
+	refuse_run 125 "--cpus" --cpus 0 t true
+	refuse_run 125 "--publish" -p 1:2:3:4 t true
+	refuse_run 125 "--env" -e =x t true
+	refuse_run 125 "nofile" --env-file nofile t true
 }
 
 @test "no command anywhere is said" {
-	refuse 125 "command" t
+	refuse_run 125 "command" t
 }
 
 @test "environment, directory and host name" {

@@ -3,6 +3,8 @@
 # jiffy run -v: what is mounted, what is refused in one clear line, and what is
 # there after an end of any kind.
 
+load refuse
+
 setup() {
 	JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=$BATS_TEST_TMPDIR/home
@@ -26,12 +28,8 @@ with() {
 }
 
 # `jiffy run -v VOLUME:/data` must fail with 125 and one line with this text.
-refuse() {
-	run timeout 60 "$JIFFY" run --rm -v "$2:/data" bb true
-	echo "status $status: $output"
-	[ "$status" -eq 125 ]
-	[ "${#lines[@]}" -eq 1 ]
-	[[ "$output" == "jiffy: run: "*"$1"* ]]
+refuse_volume() {
+	refuse_run 125 "$1" -v "$2:/data" bb true
 }
 
 @test "what is written is there again, and e2fsck is content" {
@@ -79,7 +77,7 @@ x" ]
 	"$JIFFY" run -d --name w -v v:/data bb sh -c \
 		'echo ready >/data/a; echo ready; sleep 1000' >/dev/null
 	timeout 30 sh -c "until '$JIFFY' logs w | grep -q ready; do :; done"
-	refuse "volume v is in use" v
+	refuse_volume "volume v is in use" v
 	[ "$("$JIFFY" volume ls -o json | jq -r '.[0].in_use')" = read-write ]
 	run "$JIFFY" volume rm v
 	[ "$status" -eq 125 ]
@@ -118,29 +116,29 @@ x" ]
 
 @test "refused in one line: what is no ext4, too small, absent" {
 	truncate -s 64M empty.img
-	refuse "no ext4 filesystem" ./empty.img
+	refuse_volume "no ext4 filesystem" ./empty.img
 	cp empty.img xfs.img
 	printf XFSB | dd of=xfs.img conv=notrunc status=none
-	refuse "no ext4 filesystem" ./xfs.img
+	refuse_volume "no ext4 filesystem" ./xfs.img
 	mke2fs -q -F -t ext2 ext2.img 16M
-	refuse "has no journal" ./ext2.img
+	refuse_volume "has no journal" ./ext2.img
 	truncate -s 10k tiny.img
-	refuse "too small: 10240 bytes" ./tiny.img
+	refuse_volume "too small: 10240 bytes" ./tiny.img
 	mke2fs -q -F -t ext4 cut.img 64M
 	truncate -s 32M cut.img
-	refuse "blocks, its device" ./cut.img
-	refuse "No such file" ./absent.img
-	refuse "there is no volume 'absent'" absent
-	refuse "Is a directory" ./root
-	refuse "is not a regular file" /dev/null
+	refuse_volume "blocks, its device" ./cut.img
+	refuse_volume "No such file" ./absent.img
+	refuse_volume "there is no volume 'absent'" absent
+	refuse_volume "Is a directory" ./root
+	refuse_volume "is not a regular file" /dev/null
 }
 
 @test "refused in one line: features that are not known, by name" {
 	mke2fs -q -F -t ext4 -O encrypt,bigalloc f.img 32M 2>/dev/null
-	refuse "encrypt" ./f.img
+	refuse_volume "encrypt" ./f.img
 	mke2fs -q -F -t ext4 g.img 32M
 	debugfs -w -R "ssv feature_incompat 0x80002c2" g.img 2>/dev/null
-	refuse "unknown incompatible features 0x8000000" ./g.img
+	refuse_volume "unknown incompatible features 0x8000000" ./g.img
 }
 
 @test "refused in one line: a corrupt journal" {
@@ -150,7 +148,7 @@ x" ]
 	cp j.img super.img
 	head -c 512 /dev/urandom | dd of=super.img bs=4096 seek="$log" \
 		conv=notrunc status=none
-	refuse "journal's superblock" ./super.img
+	refuse_volume "journal's superblock" ./super.img
 	# Two transactions of debugfs; a block of the first one is changed.
 	head -c 40960 /dev/urandom >blocks
 	printf 'jo -c -v 3\njw -b 6000-6009 blocks\njw -b 6010-6019 blocks\njc\n' |
@@ -158,7 +156,7 @@ x" ]
 	printf 'oops' | dd of=j.img bs=4096 seek=$((log + 4)) conv=notrunc \
 		status=none
 	sum=$(sha256sum <j.img)
-	refuse "journal is corrupt in transaction 1" ./j.img
+	refuse_volume "journal is corrupt in transaction 1" ./j.img
 	[ "$(sha256sum <j.img)" = "$sum" ]
 }
 

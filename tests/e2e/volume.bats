@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # jiffy volume: what its commands make, what they refuse and how they say so.
 
+load refuse
+
 setup() {
 	JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=$BATS_TEST_TMPDIR/home
@@ -13,17 +15,8 @@ disk() {
 	echo "$JIFFY_HOME/volumes/$1/disk"
 }
 
-# Run a command that must fail with 125 and one line that has this text.
-refuse() {
-	local text=$1
-	shift
-	run "$@"
-	echo "status $status: $output"
-	[ "$status" -eq 125 ]
-	[ "${#lines[@]}" -eq 1 ]
-	[[ "$output" == "jiffy: "* ]]
-	[[ "$output" == *"$text"* ]]
-	# Nothing half made stays.
+# Nothing half made stays.
+nothing_left() {
 	[ -z "$(ls -d "$JIFFY_HOME"/volumes/.tmp-* 2>/dev/null)" ]
 }
 
@@ -77,25 +70,25 @@ get_file() {
 }
 
 @test "bad names, sizes and operands are refused" {
-	refuse "is not a name" "$JIFFY" volume create ../x
-	refuse "is not a name" "$JIFFY" volume create .hidden
-	refuse "is not a name" "$JIFFY" volume rm a/b
-	refuse "is not a size" "$JIFFY" volume create --size big v
-	refuse "at least 16M" "$JIFFY" volume create --size 1M v
-	refuse "more than 16 bytes" "$JIFFY" volume create \
+	refuse 125 "is not a name" "$JIFFY" volume create ../x
+	refuse 125 "is not a name" "$JIFFY" volume create .hidden
+	refuse 125 "is not a name" "$JIFFY" volume rm a/b
+	refuse 125 "is not a size" "$JIFFY" volume create --size big v
+	refuse 125 "at least 16M" "$JIFFY" volume create --size 1M v
+	refuse 125 "more than 16 bytes" "$JIFFY" volume create \
 		--fs-label 12345678901234567 v
-	refuse "operand is missing" "$JIFFY" volume create
-	refuse "operand is missing" "$JIFFY" volume
-	refuse "unexpected operand" "$JIFFY" volume create a b
-	refuse "perhaps 'create'" "$JIFFY" volume creat v
-	refuse "unknown command 'frob'" "$JIFFY" volume frob
-	refuse "no volume 'v'" "$JIFFY" volume rm v
-	refuse "no volume 'v'" "$JIFFY" volume resize v 64M
-	refuse "no volume 'v'" "$JIFFY" volume snapshot v w
-	refuse "no volume 'v'" "$JIFFY" volume export v x.img
+	refuse 125 "operand is missing" "$JIFFY" volume create
+	refuse 125 "operand is missing" "$JIFFY" volume
+	refuse 125 "unexpected operand" "$JIFFY" volume create a b
+	refuse 125 "perhaps 'create'" "$JIFFY" volume creat v
+	refuse 125 "unknown command 'frob'" "$JIFFY" volume frob
+	refuse 125 "no volume 'v'" "$JIFFY" volume rm v
+	refuse 125 "no volume 'v'" "$JIFFY" volume resize v 64M
+	refuse 125 "no volume 'v'" "$JIFFY" volume snapshot v w
+	refuse 125 "no volume 'v'" "$JIFFY" volume export v x.img
 	[ ! -e x.img ]
 	"$JIFFY" volume create --size 16M v
-	refuse "exists already" "$JIFFY" volume create --size 16M v
+	refuse 125 "exists already" "$JIFFY" volume create --size 16M v
 }
 
 @test "create says so when e2fsprogs is missing" {
@@ -115,8 +108,8 @@ get_file() {
 @test "rm removes, but not what is in use" {
 	"$JIFFY" volume create --size 16M v
 	"$JIFFY" volume create --size 16M w
-	refuse "volume v is in use" flock "$(disk v)" "$JIFFY" volume rm v
-	refuse "volume v is in use" flock -s "$(disk v)" "$JIFFY" volume rm v
+	refuse 125 "volume v is in use" flock "$(disk v)" "$JIFFY" volume rm v
+	refuse 125 "volume v is in use" flock -s "$(disk v)" "$JIFFY" volume rm v
 	[ -e "$(disk v)" ]
 	run "$JIFFY" volume rm v w
 	[ "$status" -eq 0 ]
@@ -128,8 +121,8 @@ w" ]
 @test "resize grows the file and its file system" {
 	"$JIFFY" volume create --size 32M v
 	put_file v a.txt kept
-	refuse "volumes only grow" "$JIFFY" volume resize v 16M
-	refuse "in use" flock "$(disk v)" "$JIFFY" volume resize v 64M
+	refuse 125 "volumes only grow" "$JIFFY" volume resize v 16M
+	refuse 125 "in use" flock "$(disk v)" "$JIFFY" volume resize v 64M
 	"$JIFFY" volume resize v 300M
 	[ "$(about v filesystem.size)" = $((300 << 20)) ]
 	[ "$(get_file "$(disk v)" a.txt)" = kept ]
@@ -161,8 +154,8 @@ w" ]
 	cmp "$(disk v)" "$(disk w)"
 	[ "$(about w from)" = "snapshot of v" ]
 	[ "$(about w allocated)" -lt $((16 << 20)) ]
-	refuse "exists already" "$JIFFY" volume snapshot v w
-	refuse "is not a name" "$JIFFY" volume snapshot v /w
+	refuse 125 "exists already" "$JIFFY" volume snapshot v w
+	refuse 125 "is not a name" "$JIFFY" volume snapshot v /w
 }
 
 @test "snapshot of a volume in use is a clone or refused" {
@@ -171,7 +164,7 @@ w" ]
 		flock "$(disk v)" "$JIFFY" volume snapshot v w
 		cmp "$(disk v)" "$(disk w)"
 	else
-		refuse "cannot clone files" \
+		refuse 125 "cannot clone files" \
 			flock "$(disk v)" "$JIFFY" volume snapshot v w
 	fi
 	flock -s "$(disk v)" "$JIFFY" volume snapshot v readers
@@ -184,7 +177,7 @@ w" ]
 	"$JIFFY" volume export v v.img
 	cmp v.img "$(disk v)"
 	[ "$(stat -c %b v.img)" -lt 40000 ]
-	refuse "exists already" "$JIFFY" volume export v v.img
+	refuse 125 "exists already" "$JIFFY" volume export v v.img
 	"$JIFFY" volume export v | cat >piped.img
 	cmp v.img piped.img
 	"$JIFFY" volume export v - >plain.img
@@ -197,34 +190,34 @@ w" ]
 	[ "$(about x allocated)" -lt $((20 << 20)) ]
 	"$JIFFY" volume import y - <v.img
 	[ "$(get_file "$(disk y)" a.txt)" = through ]
-	refuse "in use" flock "$(disk v)" "$JIFFY" volume export v -
+	refuse 125 "in use" flock "$(disk v)" "$JIFFY" volume export v -
 }
 
 @test "import refuses what is no ext4" {
 	truncate -s 64M empty.img
-	refuse "holds no ext4 file system" "$JIFFY" volume import v empty.img
+	refuse 125 "holds no ext4 file system" "$JIFFY" volume import v empty.img
 	: >nothing.img
-	refuse "holds no ext4 file system" "$JIFFY" volume import v nothing.img
+	refuse 125 "holds no ext4 file system" "$JIFFY" volume import v nothing.img
 	mke2fs -q -F -t ext2 -L x ext2.img 16M
-	refuse "ext2 or has no journal" "$JIFFY" volume import v ext2.img
+	refuse 125 "ext2 or has no journal" "$JIFFY" volume import v ext2.img
 	mke2fs -q -F -t ext3 ext3.img 16M
-	refuse "it is ext3" "$JIFFY" volume import v ext3.img
+	refuse 125 "it is ext3" "$JIFFY" volume import v ext3.img
 	cp empty.img xfs.img
 	printf XFSB | dd of=xfs.img conv=notrunc status=none
-	refuse "it is XFS" "$JIFFY" volume import v xfs.img
+	refuse 125 "it is XFS" "$JIFFY" volume import v xfs.img
 	"$JIFFY" volume create --size 64M good
 	"$JIFFY" volume export good cut.img
 	truncate -s 32M cut.img
-	refuse "is too small" "$JIFFY" volume import v cut.img
-	refuse "No such file" "$JIFFY" volume import v missing.img
-	refuse "no image of a disk" "$JIFFY" volume import v .
+	refuse 125 "is too small" "$JIFFY" volume import v cut.img
+	refuse 125 "No such file" "$JIFFY" volume import v missing.img
+	refuse 125 "no image of a disk" "$JIFFY" volume import v .
 	run "$JIFFY" volume ls -o json
 	[ "$(echo "$output" | jq length)" = 1 ]
 }
 
 @test "an export that fails leaves nothing" {
 	"$JIFFY" volume create --size 32M v
-	refuse "No such file" "$JIFFY" volume export v nowhere/v.img
+	refuse 125 "No such file" "$JIFFY" volume export v nowhere/v.img
 	run bash -c "'$JIFFY' volume export v - >/dev/full"
 	[ "$status" -eq 125 ]
 	[[ "$output" == *"No space left"* ]]
