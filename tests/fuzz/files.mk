@@ -14,8 +14,8 @@ monitor_FUZZ_LIBS := -ljansson -Wl,--wrap=socket,--wrap=connect,--wrap=bind \
 	-Wl,--wrap=listen,--wrap=sendto
 FUZZ_TARGETS += journal
 journal_FUZZ_SRCS := tests/fuzz/fuzz_journal.c $(JOURNAL_SRCS) \
-	tests/unit/stub_alloc.c tests/unit/stub_block.c kernel/dev/block.c \
-	kernel/dev/wrap.c \
+	tests/unit/stub_alloc.c tests/unit/stub_block.c \
+	tests/unit/stub_log.c kernel/dev/block.c kernel/dev/wrap.c \
 	kernel/proc/lock.c lib/fmt.c lib/str.c
 FUZZ_TARGETS += ext4
 ext4_FUZZ_SRCS := tests/fuzz/fuzz_ext4.c tests/unit/ext4_walk.c \

@@ -122,7 +122,6 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_damage) };
 
-	stub_log_is_on = getenv("EXT4_LOG") != NULL;
 	if (argc < 2)
 		return cmocka_run_group_tests(tests, image_setup,
 					      image_teardown);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "kernel/vfs/vfs.h"
+#include "tests/unit/stub_log.h"
 #include "tests/unit/stub_proc.h"
 
 static char dir[] = "/tmp/ext4_test.XXXXXX";

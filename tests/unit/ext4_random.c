@@ -18,6 +18,7 @@
 #include "kernel/linux/stat.h"
 #include "kernel/vfs/vfs.h"
 #include "tests/unit/ext4_image.h"
+#include "tests/unit/stub_log.h"
 #include "tests/unit/stub_proc.h"
 
 #define NFILES 48U

@@ -254,6 +254,5 @@ int main(void)
 		cmocka_unit_test(test_crash),  cmocka_unit_test(test_resize),
 	};
 
-	stub_log_is_on = getenv("EXT4_LOG") != NULL;
 	return cmocka_run_group_tests(tests, image_setup, image_teardown);
 }

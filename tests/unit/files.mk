@@ -3,7 +3,9 @@
 UNIT_TESTS += ldisc
 ldisc_UNIT_SRCS := tests/unit/ldisc_test.c kernel/dev/ldisc.c
 UNIT_TESTS += pseudo
-pseudo_UNIT_SRCS := tests/unit/pseudo_test.c kernel/fs/pseudo.c lib/fmt.c lib/str.c
+pseudo_UNIT_SRCS := tests/unit/pseudo_test.c tests/unit/stub_alloc.c \
+	tests/unit/stub_copy.c tests/unit/stub_log.c kernel/fs/pseudo.c \
+	lib/fmt.c lib/str.c
 UNIT_TESTS += random
 random_UNIT_SRCS := tests/unit/random_test.c kernel/dev/random.c lib/fmt.c lib/str.c
 
@@ -24,8 +26,9 @@ UNIT_TESTS += lib heap object area sysv
 lib_UNIT_SRCS := tests/unit/lib_test.c tests/unit/kernel_string.c lib/fmt.c \
 	lib/str.c lib/rbtree.c
 MM_UNIT_SRCS := tests/unit/stub_plat.c tests/unit/stub_kernel.c \
-	kernel/mm/heap.c kernel/mm/pages.c kernel/mm/window.c \
-	kernel/mm/object.c kernel/vfs/uio.c kernel/proc/lock.c
+	tests/unit/stub_log.c kernel/mm/heap.c kernel/mm/pages.c \
+	kernel/mm/window.c kernel/mm/object.c kernel/vfs/uio.c \
+	kernel/proc/lock.c
 heap_UNIT_SRCS := tests/unit/heap_test.c $(MM_UNIT_SRCS)
 object_UNIT_SRCS := tests/unit/object_test.c $(MM_UNIT_SRCS)
 AREA_UNIT_SRCS := $(MM_UNIT_SRCS) tests/unit/stub_process.c \
@@ -42,8 +45,8 @@ patch_decode_UNIT_SRCS := tests/unit/patch_decode_test.c \
 
 # kernel/vfs/ and its filesystems
 VFS_UNIT_SRCS := tests/unit/stub_plat.c tests/unit/stub_kernel.c \
-	tests/unit/stub_proc.c kernel/mm/heap.c kernel/mm/pages.c \
-	kernel/mm/window.c kernel/mm/object.c kernel/proc/lock.c \
+	tests/unit/stub_log.c tests/unit/stub_proc.c kernel/mm/heap.c \
+	kernel/mm/pages.c kernel/mm/window.c kernel/mm/object.c kernel/proc/lock.c \
 	kernel/vfs/anon.c kernel/vfs/dentry.c kernel/vfs/dirops.c \
 	kernel/vfs/fd.c kernel/vfs/file.c kernel/vfs/fscontext.c \
 	kernel/vfs/init.c kernel/vfs/inode.c kernel/vfs/lockf.c \
@@ -63,8 +66,9 @@ erofs_UNIT_SRCS := tests/unit/erofs_test.c $(VFS_UNIT_SRCS)
 # kernel/net/
 UNIT_TESTS += stream unix
 stream_UNIT_SRCS := tests/unit/stream_test.c tests/unit/stub_plat.c \
-	tests/unit/stub_kernel.c kernel/mm/heap.c kernel/mm/pages.c kernel/vfs/uio.c \
-	kernel/proc/lock.c kernel/net/stream.c
+	tests/unit/stub_kernel.c tests/unit/stub_log.c kernel/mm/heap.c \
+	kernel/mm/pages.c kernel/vfs/uio.c kernel/proc/lock.c \
+	kernel/net/stream.c
 unix_UNIT_SRCS := tests/unit/unix_test.c $(VFS_UNIT_SRCS) kernel/net/sock.c \
 	kernel/net/sockopt.c kernel/net/stream.c kernel/net/msg.c \
 	kernel/net/conn.c kernel/net/scm.c kernel/net/scm_gc.c \
@@ -92,17 +96,17 @@ JOURNAL_SRCS := kernel/fs/ext4/buffer.c kernel/fs/ext4/checkpoint.c \
 	kernel/fs/ext4/logio.c kernel/fs/ext4/recovery.c \
 	kernel/fs/ext4/revoke.c
 JOURNAL_UNIT_SRCS := tests/unit/powercut.c tests/unit/stub_alloc.c \
-	tests/unit/stub_block.c kernel/dev/block.c kernel/dev/wrap.c \
-	kernel/proc/lock.c \
-	lib/fmt.c lib/str.c $(JOURNAL_SRCS)
+	tests/unit/stub_block.c tests/unit/stub_log.c kernel/dev/block.c \
+	kernel/dev/wrap.c kernel/proc/lock.c lib/fmt.c lib/str.c \
+	$(JOURNAL_SRCS)
 journal_UNIT_SRCS := tests/unit/journal_test.c tests/unit/journal_model.c \
 	$(JOURNAL_UNIT_SRCS)
 journal_tools_UNIT_SRCS := tests/unit/journal_tools_test.c $(JOURNAL_UNIT_SRCS)
 
 # kernel/fs/ext4/: the filesystem, through the system calls
 UNIT_TESTS += ext4
-EXT4_UNIT_SRCS := tests/unit/stub_ext4.c tests/unit/stub_proc.c \
-	tests/unit/stub_ipc.c $(JOURNAL_UNIT_SRCS) $(EXT4_SRCS) \
+EXT4_UNIT_SRCS := tests/unit/stub_copy.c tests/unit/stub_ext4.c \
+	tests/unit/stub_proc.c tests/unit/stub_ipc.c $(JOURNAL_UNIT_SRCS) $(EXT4_SRCS) \
 	$(filter kernel/vfs/% kernel/fs/% kernel/sys/%,$(VFS_UNIT_SRCS))
 ext4_UNIT_SRCS := tests/unit/ext4_test.c tests/unit/ext4_random.c \
 	tests/unit/ext4_crash.c tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)

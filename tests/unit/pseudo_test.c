@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "kernel/fs/pseudo.h"
-#include "kernel/fs/tmpfs.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/process.h"
 #include "kernel/vfs/vfs.h"
@@ -20,27 +19,6 @@ struct thread *unit_current;
 
 /* --- Stubs -------------------------------------------------------------------
  */
-
-void kpanic(const char *fmt, ...)
-{
-	fail_msg("%s", fmt);
-	abort();
-}
-
-void *kmalloc(size_t n)
-{
-	return malloc(n);
-}
-
-void *kzalloc(size_t n)
-{
-	return calloc(1, n);
-}
-
-void kfree(void *p)
-{
-	free(p);
-}
 
 void mutex_lock_slow(struct mutex *m)
 {
@@ -111,18 +89,6 @@ bool dir_emit_dots(struct file *f, struct dir_context *ctx)
 	if (ctx->pos < 2)
 		ctx->pos = 2;
 	return true;
-}
-
-int user_copy_in(void *dst, uaddr_t src, size_t n)
-{
-	memcpy(dst, (const void *)src, n);
-	return 0;
-}
-
-int user_copy_out(uaddr_t dst, const void *src, size_t n)
-{
-	memcpy((void *)dst, src, n);
-	return 0;
 }
 
 s64 uio_put_slow(struct uio *u, const void *src, u64 n)

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +20,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/process.h"
 
-struct kernel kernel;
 struct thread *unit_current;
-bool stub_log_is_on;
-char stub_log_last[256];
 
 /* --- The disk ------------------------------------------------------------ */
 
@@ -146,28 +142,6 @@ void kpages_free(void *p, size_t npages)
 {
 	(void)npages;
 	free(p);
-}
-
-void klog(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(stub_log_last, sizeof(stub_log_last), fmt, ap);
-	va_end(ap);
-	if (stub_log_is_on)
-		fprintf(stderr, "%s\n", stub_log_last);
-}
-
-void kpanic(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	abort();
 }
 
 nsec_t plat_clock(enum plat_clock clock)

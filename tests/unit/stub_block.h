@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Block devices of unit tests, and what filesystems on them need of the rest of
- * the kernel: memory, kernel threads (host threads), waiting, the log.
+ * the kernel: memory, kernel threads (host threads), waiting.
  */
 #ifndef JIFFY_TESTS_UNIT_STUB_BLOCK_H
 #define JIFFY_TESTS_UNIT_STUB_BLOCK_H
@@ -20,9 +20,5 @@ void stub_disk_init(struct stub_disk *d, u64 size);
 void stub_disk_load(struct stub_disk *d, const char *path);
 void stub_disk_save(const struct stub_disk *d, const char *path);
 void stub_disk_fini(struct stub_disk *d);
-
-/* klog() is silent (default), or goes to stderr. */
-extern bool stub_log_is_on;
-extern char stub_log_last[256];
 
 #endif

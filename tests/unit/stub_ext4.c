@@ -39,18 +39,6 @@ size_t user_copy_out_some(uaddr_t dst, const void *src, size_t n)
 	return n;
 }
 
-int user_copy_in(void *dst, uaddr_t src, size_t n)
-{
-	memcpy(dst, (const void *)src, n);
-	return 0;
-}
-
-int user_copy_out(uaddr_t dst, const void *src, size_t n)
-{
-	memcpy((void *)dst, src, n);
-	return 0;
-}
-
 int user_load_u32(u32 *value, uaddr_t src)
 {
 	memcpy(value, (const void *)src, sizeof(*value));

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What tests of kernel/mm need of the rest of the kernel: the log, panics, user
- * copies (of the test's own memory, bad addresses give -EFAULT) and locks.
+ * What tests of kernel/mm need of the rest of the kernel: user copies (of the
+ * test's own memory, bad addresses give -EFAULT) and locks.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -14,29 +11,7 @@
 #include "kernel/kernel.h"
 #include "kernel/plat/plat.h"
 
-struct kernel kernel;
 struct thread *unit_current;
-
-void klog(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
-void kpanic(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	abort();
-}
 
 static size_t copy_some(bool out, void *buf, uaddr_t user, size_t n)
 {
