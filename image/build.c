@@ -156,11 +156,20 @@ static int add_port(struct manifest *m, const char *port, struct err *e)
 	return 0;
 }
 
+/* packages.h has shells hung up, as SIGTERM does not end one at a terminal. */
+static bool runs_shell(const struct manifest *m)
+{
+	return m->cmd.count == 1 && (!strcmp(m->cmd.items[0], "/bin/bash") ||
+				     !strcmp(m->cmd.items[0], "/bin/dash"));
+}
+
 static int apply_changes(struct manifest *m, const struct build_changes *c,
 			 struct err *e)
 {
 	int r;
 
+	if ((c->entrypoint || c->cmd) && runs_shell(m))
+		set_text(&m->stop_signal, "SIGTERM");
 	/* as with Docker, a new entry point makes the old arguments moot */
 	if (c->entrypoint && !c->cmd)
 		strv_fini(&m->cmd);
