@@ -66,7 +66,8 @@ def native_mariadb(base):
     argv = [*prefix, "/usr/sbin/mariadbd", f"--datadir={data}"]
     run([*argv, "--bootstrap", "--skip-grant-tables=0"], input=ACCOUNT)
     return Side([*argv, f"--port={port}", f"--socket={data}/socket",
-                 f"--pid-file={data}/pid", "--bind-address=0.0.0.0"], port)
+                 f"--pid-file={data}/pid", "--bind-address=0.0.0.0",
+                 "--skip-name-resolve"], port)
 
 
 def jiffy_mariadb():

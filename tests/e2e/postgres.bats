@@ -3,6 +3,7 @@
 # The image of examples/postgres on a volume: what was committed is there after
 # any end, a full volume is an error and not a disaster.
 
+# The packages of mariadb.bats, too: they are installed once for both.
 setup_file() {
 	export JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
@@ -10,7 +11,8 @@ setup_file() {
 	timeout 300 "$JIFFY" build -q -t postgres \
 		--copy "$BATS_TEST_DIRNAME/../../examples/postgres/image:/" \
 		--entrypoint /usr/local/bin/start-postgres \
-		--stop-signal SIGINT --expose 5432 "deb:postgresql-15,bash,$(
+		--stop-signal SIGINT --expose 5432 \
+		"deb:mariadb-server,postgresql-15,bash,$(
 		)coreutils,findutils,util-linux,gzip,xz-utils"
 }
 
