@@ -39,9 +39,9 @@ enum broker_op {
 			    * its id; EMFILE */
 	BROKER_CORE_WRITE, /* the payload at offset `addr` of id arg; EFBIG */
 	BROKER_CORE_CLOSE, /* id arg; its size is `addr` */
-	BROKER_STDIO, /* arg: enum broker_stdio << 8 | descriptor of stdio, a
-		       * regular file; two numbers of 8 bytes in addr, up to
-		       * four in the reply's */
+	BROKER_STDIO,  /* arg: enum broker_stdio << 8 | descriptor of stdio, a
+			* regular file; two numbers of 8 bytes in addr, up to
+			* four in the reply's */
 	BROKER_FROZEN, /* all is quiet, the caller too: memory may be copied.
 			* The reply thaws; whoever kills instead sends none.
 			* With an error in arg: the instance cannot be frozen,

@@ -2,7 +2,8 @@
 /*
  * state_dir/control.sock: one JSON line in, one JSON line out. Only the owner
  * can reach it (mode 0700 directory). Requests: {"op":"stop","timeout_s":10},
- * {"op":"kill","signal":15}, {"op":"inspect"}.
+ * {"op":"kill","signal":15}, {"op":"inspect"}, {"op":"quiet"} (stop everybody
+ * at the quiet point and go on: a test of it).
  */
 #include <errno.h>
 #include <signal.h>
@@ -109,6 +110,9 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 			instance_shut_down(in, "killed");
 		else
 			broker_event(in, EVENT_SIGNAL, (uint32_t)n, 0);
+		reply_ok(fd);
+	} else if (strcmp(op, "quiet") == 0) {
+		broker_event(in, EVENT_FREEZE, 0, 0);
 		reply_ok(fd);
 	} else if (strcmp(op, "stop") == 0) {
 		if (json_get_int(req, "stop", "timeout_s", 0, 86400, &n, &e)) {

@@ -47,7 +47,6 @@ struct instance {
 	int broker_fd, event_fd;	     /* our ends */
 	int broker_guest_fd, event_guest_fd; /* the kernel's, closed after */
 	int volume_fds[SPEC_VOLUMES_MAX];    /* locked: volume.c */
-	int direct_fds[SPEC_VOLUMES_MAX];    /* the same files, or -1 */
 	uint64_t image_size;
 
 	pid_t group; /* process group (and first process) of the instance */

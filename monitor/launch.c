@@ -37,7 +37,7 @@ struct launch {
 	struct instance *in;
 	const char *stage; /* what failed */
 	int error;
-	int fds[8 + 2 * SPEC_VOLUMES_MAX]; /* that stay open, besides 0-2 */
+	int fds[8 + SPEC_VOLUMES_MAX]; /* that stay open, besides 0-2 */
 	unsigned int nfds;
 };
 
@@ -214,11 +214,8 @@ static int place_descriptors(struct launch *l, struct err *e)
 		if (all[i] > 2)
 			l->fds[l->nfds++] = all[i];
 	}
-	for (unsigned int i = 0; i < in->spec.nvolumes; i++) {
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++)
 		l->fds[l->nfds++] = in->volume_fds[i];
-		if (in->direct_fds[i] >= 0)
-			l->fds[l->nfds++] = in->direct_fds[i];
-	}
 	volumes_place(in);
 	qsort(l->fds, l->nfds, sizeof(l->fds[0]), compare_fds);
 	return 0;

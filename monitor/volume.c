@@ -7,21 +7,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "monitor/instance.h"
 
 #define VOLUME_SIZE_MIN (64 << 10)
 #define SECTOR 512
-
-/* Of struct statfs; not all are in one header. */
-#define EXT4_TYPE 0xef53
-#define XFS_TYPE 0x58465342
 
 static int check_file(const struct spec_volume *v, const struct stat *st,
 		      struct err *e)
@@ -68,22 +62,6 @@ static int volume_open(const struct spec_volume *v, int *out, uint64_t *size,
 	return 0;
 }
 
-/* The file once more, for large transfers past the host's cache: -1 where that
- * is not known to work. The program may change what is being written, which
- * filesystems with checksums of data do not stand. */
-static int direct_open(const struct spec_volume *v, int fd)
-{
-	int access = v->is_readonly ? O_RDONLY : O_RDWR;
-	char path[32];
-	struct statfs fs;
-
-	if (fstatfs(fd, &fs) ||
-	    (fs.f_type != EXT4_TYPE && fs.f_type != XFS_TYPE))
-		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, access | O_DIRECT | O_CLOEXEC | O_NOCTTY);
-}
-
 int volumes_open(struct instance *in, struct err *e)
 {
 	struct boot_block *b = in->boot;
@@ -94,7 +72,6 @@ int volumes_open(struct instance *in, struct err *e)
 
 		if (volume_open(v, &in->volume_fds[i], &size, e))
 			return -e->code;
-		in->direct_fds[i] = direct_open(v, in->volume_fds[i]);
 		b->volumes[i].size = size;
 		b->volumes[i].flags = v->is_readonly ? BOOT_VOLUME_READONLY : 0;
 	}
@@ -104,8 +81,6 @@ int volumes_open(struct instance *in, struct err *e)
 
 void volumes_place(struct instance *in)
 {
-	for (unsigned int i = 0; i < in->spec.nvolumes; i++) {
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++)
 		in->boot->volumes[i].fd = in->volume_fds[i];
-		in->boot->volumes[i].direct_fd = in->direct_fds[i];
-	}
 }

@@ -284,6 +284,8 @@ static void handle_event(const struct broker_event *e, int n)
 		kill_init();
 		break;
 	case EVENT_FREEZE:
+		(void)plat_freeze();
+		break;
 	case EVENT_ACK:
 		break;
 	}

@@ -162,6 +162,20 @@ switch_to:
 	call *%rdx
 	ud2
 
+	.globl save_and_call
+save_and_call:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, (%rdi)
+	mov %rdx, %rdi
+	and $-16, %rsp
+	call *%rsi
+	ud2
+
 	.globl switch_back
 switch_back:
 	mov %rdi, %rsp

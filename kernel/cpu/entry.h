@@ -83,6 +83,8 @@ _Noreturn void exit_frame(struct frame *f);
  * called. */
 void switch_to(u64 *save_sp, u64 sp, void (*fn)(void *arg), void *arg);
 _Noreturn void switch_back(u64 sp);
+/* The same as switch_to(), but fn runs below on the same stack. */
+void save_and_call(u64 *save_sp, void (*fn)(void *arg), void *arg);
 
 #endif
 #endif

@@ -137,6 +137,17 @@ void *fpu_save_kernel(void)
 	return area;
 }
 
+void fpu_save_area(void *area)
+{
+	memset((u8 *)area + FX_SIZE, 0, XSAVE_HEADER);
+	fpu_xsave_raw((u64)area, fpu.features);
+}
+
+void fpu_restore_area(void *area)
+{
+	fpu_xrstor_raw((u64)area, fpu.features);
+}
+
 u32 fpu_dump_size(void)
 {
 	return fpu.xsave_size;

@@ -27,6 +27,11 @@ void fpu_reset(void);
  * bytes are NT_PRFPREG), into dump_size() bytes of kernel memory. */
 u32 fpu_dump_size(void);
 void fpu_dump(void *buf);
+/* Save into, load from FPU_AREA_MAX bytes of kernel memory, 64-byte aligned;
+ * only where fpu_size() says that they fit. */
+#define FPU_AREA_MAX 4096
+void fpu_save_area(void *area);
+void fpu_restore_area(void *area);
 /* Save into kernel memory; NULL if there is none (then nothing is restored).
  * restore() frees it. */
 void *fpu_save_kernel(void);

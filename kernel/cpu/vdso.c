@@ -19,6 +19,14 @@ void vdso_init(const struct vdso_host *host, u32 ncpus)
 	vdso_data.enter = fast_entry;
 }
 
+void vdso_set_offsets(nsec_t monotonic, nsec_t boottime)
+{
+	vdso_data.monotonic_offset = monotonic;
+	vdso_data.boottime_offset = boottime;
+	if (monotonic || boottime)
+		vdso_data.direct &= ~VDSO_CLOCKS_MONOTONIC;
+}
+
 u64 vdso_base(void)
 {
 	return (u64)vdso_image;

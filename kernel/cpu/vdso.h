@@ -53,14 +53,16 @@ struct vdso_data {
 	 * offset is set for. */
 	u32 direct;
 	u32 ncpus; /* of the instance: the host may have more */
-	/* Added to the host's clocks: what a clone of a snapshot sees. */
+	/* Added to the host's clocks in an instance that slept. */
 	nsec_t monotonic_offset;
-	nsec_t realtime_offset;
+	nsec_t boottime_offset;
 	/* fast_entry (cpu/entry.h), for what has to become a system call. */
 	const void *enter;
 };
 
 void vdso_init(const struct vdso_host *host, u32 ncpus);
+/* Monotonic clocks are the host's plus these; real time is always right. */
+void vdso_set_offsets(nsec_t monotonic, nsec_t boottime);
 /* For AT_SYSINFO_EHDR. */
 u64 vdso_base(void);
 u64 vdso_size(void);

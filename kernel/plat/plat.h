@@ -297,6 +297,18 @@ NORETURN void plat_refuse(int status, const char *why);
 /* End the instance as crashed; reason is one line. */
 NORETURN void plat_crash(const char *reason, struct frame *regs);
 
+/* --- 9. The quiet point (docs/design/007-snapshots.md)
+ * ------------------------
+ */
+
+/* A thread with WORK_QUIET, which the platform sets, stops here until the
+ * freeze is over. The platform's own waits do the same. */
+void plat_quiet_point(void);
+/* Process 0's main thread: stop all others, have the outside copy the memory.
+ * False: the instance goes on. True: this is a copy, just woken; its other
+ * threads go on at the same time. */
+bool plat_freeze(void);
+
 /* --- Upcalls: what the platform calls ----------------------------------------
  */
 
@@ -327,5 +339,8 @@ struct plat_fault {
 void on_fault(struct frame *f, const struct plat_fault *fault);
 /* A kick reached the thread while it ran the program. */
 void on_kick(struct frame *f);
+/* The thread goes on in a copy that was woken: what the machine knew of it by
+ * its own calls, it no longer knows. In any context. */
+void on_wake(void);
 
 #endif

@@ -245,8 +245,10 @@ void thread_work_run(struct frame *f)
 		}
 		if (work & WORK_REMOTE)
 			thread_run_remote();
-		if (work & WORK_QUIET) /* no snapshots yet: nobody waits */
+		if (unlikely(work & WORK_QUIET)) {
 			atomic_fetch_and(&t->work, ~(u32)WORK_QUIET);
+			plat_quiet_point();
+		}
 		if (work & WORK_STOP)
 			signal_stop_wait();
 		if (work & (WORK_SIGNAL | WORK_RESTORE_MASK))

@@ -23,13 +23,12 @@ enum thread_work {
 	WORK_EXIT = 1 << 2,   /* the process is exiting or exec wants us gone */
 	WORK_REMOTE = 1 << 3, /* run mm remote work (done in sleep, too) */
 	WORK_RESTORE_MASK = 1 << 4, /* put saved_mask back (sigsuspend...) */
-	WORK_QUIET = 1 << 5,	    /* reach the quiet point (snapshots) */
+	WORK_QUIET = 1 << 5, /* stop at the quiet point; the platform's */
 	WORK_DUMP =
 		1 << 6, /* hand registers to a core dump, wait for the end */
 };
 /* The bits that make an interruptible sleep return -EINTR. */
-#define WORK_INTERRUPTS \
-	(WORK_SIGNAL | WORK_STOP | WORK_EXIT | WORK_QUIET | WORK_DUMP)
+#define WORK_INTERRUPTS (WORK_SIGNAL | WORK_STOP | WORK_EXIT | WORK_DUMP)
 
 enum thread_state { THREAD_NEW, THREAD_ALIVE, THREAD_DEAD };
 

@@ -64,8 +64,10 @@ static NOINLINE s64 clock_gettime_rest(int clock, struct vdso_timespec *ts)
 	    !is_one_of(clock, VDSO_CLOCKS_REAL | VDSO_CLOCKS_MONOTONIC) ||
 	    d->host.clock_gettime(clock, ts))
 		return syscall2(__NR_clock_gettime, (u64)clock, (u64)ts);
-	add(ts, is_one_of(clock, VDSO_CLOCKS_REAL) ? d->realtime_offset
-						   : d->monotonic_offset);
+	if (clock == CLOCK_BOOTTIME_ID)
+		add(ts, d->boottime_offset);
+	else if (is_one_of(clock, VDSO_CLOCKS_MONOTONIC))
+		add(ts, d->monotonic_offset);
 	return 0;
 }
 

@@ -4,9 +4,11 @@ KERNEL_SRCS += \
 	kernel/plat/process/broker.c \
 	kernel/plat/process/dense.c \
 	kernel/plat/process/filter.c \
+	kernel/plat/process/freeze.c \
 	kernel/plat/process/hfd.c \
 	kernel/plat/process/hostcall.S \
 	kernel/plat/process/memory.c \
+	kernel/plat/process/restore.c \
 	kernel/plat/process/signal.S \
 	kernel/plat/process/spawn.c \
 	kernel/plat/process/head.S \

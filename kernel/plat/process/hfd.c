@@ -40,12 +40,18 @@ s64 plat_hfd_writev(int hfd, const struct plat_iovec *iov, int n)
 
 s64 plat_hfd_readv_blocking(int hfd, const struct plat_iovec *iov, int n)
 {
-	return hostcall_intr(__NR_readv, hfd, iov, n);
+	s64 got = hostcall_intr(__NR_readv, hfd, iov, n);
+
+	freeze_look();
+	return got;
 }
 
 s64 plat_hfd_writev_blocking(int hfd, const struct plat_iovec *iov, int n)
 {
-	return hostcall_intr(__NR_writev, hfd, iov, n);
+	s64 done = hostcall_intr(__NR_writev, hfd, iov, n);
+
+	freeze_look();
+	return done;
 }
 
 int host_send_all(int fd, const void *p, size_t n)
@@ -170,9 +176,11 @@ static struct host_timespec *timeout(struct host_timespec *ts, nsec_t deadline)
 int plat_hfd_poll(struct plat_pollfd *fds, int n, nsec_t deadline)
 {
 	struct host_timespec ts;
-
-	return (int)hostcall_intr(__NR_ppoll, fds, n, timeout(&ts, deadline),
+	s64 ready = hostcall_intr(__NR_ppoll, fds, n, timeout(&ts, deadline),
 				  NULL, 8);
+
+	freeze_look();
+	return (int)ready;
 }
 
 int plat_hset_new(void)
@@ -217,6 +225,7 @@ int plat_hset_wait(int hset, struct plat_event *ev, int max, nsec_t deadline)
 
 	n = hostcall_intr(__NR_epoll_pwait2, hset, batch, MIN(max, HSET_BATCH),
 			  timeout(&ts, deadline), NULL, 8);
+	freeze_look();
 	for (s64 i = 0; i < n; i++) {
 		ev[i].events = batch[i].events;
 		ev[i].data = batch[i].data;

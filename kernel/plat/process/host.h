@@ -13,6 +13,7 @@
 #include "kernel/cpu/vdso.h"
 #include "kernel/linux/errno.h"
 #include "kernel/plat/process/slot.h"
+#include "lib/atomic.h"
 #include "lib/compiler.h"
 
 /* Raw call: the result, or -errno. Signals the host sends make it -EINTR. */
@@ -77,7 +78,6 @@ struct plat_state {
 	bool has_host_cpus; /* the program's CPU numbers are the host's */
 	u32 nvolumes;
 	s32 volume_fd[BOOT_VOLUMES_MAX];
-	s32 direct_fd[BOOT_VOLUMES_MAX]; /* the same files, or -1 */
 };
 extern struct plat_state plat_state;
 
@@ -102,6 +102,9 @@ void slot_setup(struct plat_slot *s);
 void slot_kick(struct plat_slot *s);
 struct plat_slot *slot_new(void);
 void slot_free(struct plat_slot *s);
+u32 slot_count(void); /* slots from here on were never used */
+/* The running host thread is s's, and may be kicked. */
+void thread_take_ids(struct plat_slot *s, bool is_process);
 struct plat_space *space_new(void);
 void space_free(struct plat_space *s);
 s64 thread_clone_process(struct plat_slot *s);
@@ -115,6 +118,36 @@ void dense_start(struct plat_space *space);
 #define DENSE_COPY (((u64)kernel_bss_end + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1))
 /* Does the range of the heap touch a large page that is to stay one? */
 bool dense_overlaps(u64 at, u64 len);
+/* freeze.c: 1 while all are to stop; threads here wait for 0. atomic */
+extern u32 freeze_word;
+/* Host threads but process 0's main one; hostcall_thread_exit() counts down. */
+extern u32 freeze_threads;
+void freeze_stop_here(void);
+/* On the signal stack, after a kick. */
+void freeze_kicked(struct plat_slot *slot);
+/* The thread's kick_tid is 0; on return nobody is about to kick it. */
+void freeze_thread_ends(const struct plat_slot *s);
+/* A copy of the memory is being woken: nobody is frozen in it. */
+void freeze_woken(void);
+/* At the end of every wait: stop here if all are to. */
+static inline void freeze_look(void)
+{
+	if (unlikely(atomic_load(&freeze_word)))
+		freeze_stop_here();
+}
+/* restore.c: a thread or process starts; process 0, before and after the filter
+ * is installed, on a stack from restore_stack(). */
+NORETURN void restore_thread(struct plat_slot *s);
+void restore_forget_host(void);
+NORETURN void restore_run(const struct boot_block *b);
+u64 restore_stack(const struct plat_slot *s);
+/* time.c: clocks of a woken copy: monotonic time goes on from `monotonic`, the
+ * time since boot from `boottime`. */
+void clock_go_on(nsec_t monotonic, nsec_t boottime);
+/* plat_wait() without a deadline, a quiet point or regard to kicks. */
+void host_wait(u32 *addr, u32 value);
+/* A deadline of the instance's monotonic clock on the host's. */
+struct host_timespec host_deadline(nsec_t deadline);
 /* hfd.c */
 int host_send_all(int fd, const void *p, size_t n);
 
@@ -123,6 +156,7 @@ struct plat_space {
 	u32 nthreads; /* host threads in it, atomic */
 	u32 next_free;
 	bool is_dense;	/* dense.c: has the kernel's text in a large page */
+	bool is_woken;	/* restore.c has made it */
 	nsec_t cputime; /* final, once it is gone */
 	struct cpu_split split;
 };

@@ -70,6 +70,7 @@ hostcall_thread_exit:
 	lock cmpxchg %r8, (%rdi)
 	jne 1b
 	movl $1, (%rcx)
+	lock decl freeze_threads(%rip)
 	mov $__NR_exit, %eax
 	mov $BOOT_HOST_EXIT_OK, %edi
 	syscall

@@ -59,6 +59,9 @@ struct plat_slot {
 	struct plat_space *space; /* host process it runs in */
 	bool is_new_process;	  /* first thread of its host process */
 	bool is_shell;		  /* waits in the mailbox before entry */
+	bool is_woken;	/* restore.c made its host thread; it does not know yet
+			 */
+	u64 quiet_sp;	/* at the quiet point: of its saved registers. atomic */
 	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
 	u32 next_free;	/* index + 1 of the next free slot */
 	nsec_t cputime; /* last known */
@@ -89,6 +92,13 @@ static inline struct plat_slot *slot_of_host(void)
 
 	__asm__ volatile("mov %%gs:" STRINGIFY(CPU_SELF) ", %0" : "=r"(self));
 	return (struct plat_slot *)self;
+}
+
+/* The low end of its signal stack: FPU registers at the quiet point. */
+static inline void *slot_quiet_area(const struct plat_slot *s)
+{
+	return (void *)(KERNEL_SLOTS_BASE + slot_index(s) * (u64)SLOT_SIZE +
+			SLOT_SIGSTACK);
 }
 
 /* First value of the stack pointer; 8 off a multiple of 16, so that the frame

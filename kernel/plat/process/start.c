@@ -41,6 +41,7 @@ struct vdso_host host_vdso;
 
 struct start_info { /* of the host's stack */
 	u64 vdso, hwcap2, min_signal_stack, stack_end;
+	s32 boot_fd;
 };
 
 _Noreturn void start_main(u64 *sp);
@@ -64,11 +65,23 @@ static void must(s64 err, const char *what)
 		start_fail(what, err);
 }
 
+static s64 parse_number(const char *p)
+{
+	s64 n = 0;
+
+	while (*p >= '0' && *p <= '9' && n < INT32_MAX / 10)
+		n = n * 10 + *p++ - '0';
+	return n;
+}
+
 static void read_stack(u64 *sp, struct start_info *s)
 {
 	u64 *p = sp + 1 + sp[0] + 1;
 	u64 name = (u64)sp;
 
+	s->boot_fd = BOOT_FD;
+	if (sp[0] > 1)
+		s->boot_fd = (s32)parse_number((const char *)sp[2]);
 	while (*p++)
 		;
 	for (; p[0] != AT_NULL; p += 2) {
@@ -94,11 +107,11 @@ static void map_shared(u64 at, u64 len, s32 fd, u64 offset, u64 prot,
 	     what);
 }
 
-static struct boot_block *map_boot(void)
+static struct boot_block *map_boot(s32 fd)
 {
 	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
 
-	map_shared(KERNEL_BOOT_BASE, BOOT_BLOCK_SIZE, BOOT_FD, 0,
+	map_shared(KERNEL_BOOT_BASE, BOOT_BLOCK_SIZE, fd, 0,
 		   PROT_READ | PROT_WRITE, "boot block");
 	if (b->magic != BOOT_MAGIC || b->version != BOOT_VERSION ||
 	    b->size != BOOT_BLOCK_SIZE)
@@ -106,14 +119,16 @@ static struct boot_block *map_boot(void)
 	return b;
 }
 
-/* Put the initialised data into the shared object and map that over itself. */
-static void map_data(s32 fd)
+/* Put the initialised data into the shared object, unless it holds what is to
+ * be woken, and map that over itself. */
+static void map_data(s32 fd, bool is_new)
 {
 	u64 start = (u64)kernel_data_start;
 	u64 len = (u64)kernel_data_end - start;
 
-	must(hostcall(__NR_pwrite64, fd, start, len, MEMORY_DATA),
-	     "copy of kernel data");
+	if (is_new)
+		must(hostcall(__NR_pwrite64, fd, start, len, MEMORY_DATA),
+		     "copy of kernel data");
 	/* Up to the end of a large page, and one for dense.c. */
 	must(hostcall(__NR_mmap, start, DENSE_COPY + LARGE_PAGE - start,
 		      PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
@@ -149,7 +164,7 @@ static void map_files(const struct boot_block *b)
 		   PROT_READ, "root image");
 }
 
-static void take_descriptors(const struct boot_block *b)
+static void take_descriptors(const struct boot_block *b, s32 boot_fd)
 {
 	plat_state.image_fd = b->image_fd;
 	plat_state.cache_fd = b->cache_fd;
@@ -157,35 +172,35 @@ static void take_descriptors(const struct boot_block *b)
 	plat_state.event_fd = b->event_fd;
 	plat_state.trace_fd = b->trace_fd;
 	plat_state.nvolumes = MIN(b->nvolumes, BOOT_VOLUMES_MAX);
-	for (u32 i = 0; i < plat_state.nvolumes; i++) {
+	for (u32 i = 0; i < plat_state.nvolumes; i++)
 		plat_state.volume_fd[i] = b->volumes[i].fd;
-		plat_state.direct_fd[i] = b->volumes[i].direct_fd;
-	}
 	/* Mapped for ever and inherited: the numbers are not needed again. */
-	hostcall(__NR_close, BOOT_FD);
+	hostcall(__NR_close, boot_fd);
 	hostcall(__NR_close, b->kernel_fd);
 }
 
-/* On process 0's own stack. */
-static void start_on_slot(void *arg)
+/* The same for a new instance and for one that is woken. */
+static void start_here(struct boot_block *b, const struct start_info *s)
 {
-	struct start_info s = *(struct start_info *)arg;
-	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
 	struct plat_slot *slot = slot_by_index(0);
 
-	must(vdso_host_move(s.vdso, s.stack_end), "move of the host's vDSO");
+	must(vdso_host_move(s->vdso, s->stack_end), "move of the host's vDSO");
 	vdso_init(&host_vdso, b->ncpus ? b->ncpus : 1);
 	unmap_rest();
 	map_files(b);
-	take_descriptors(b);
+	take_descriptors(b, s->boot_fd);
+	if (b->flags & BOOT_RESTORE)
+		restore_forget_host();
+	else
+		slot->space = space_new();
 	slot->host_pid = (s32)hostcall(__NR_getpid);
 	slot->host_tid = slot->host_pid;
-	slot->space = space_new();
 	slot->space->host_pid = slot->host_pid;
 	slot->kick_tid = (u32)slot->host_tid;
 	plat_state.has_host_cpus = b->flags & BOOT_HOST_CPUS;
 	plat_state.monitor_pid = (s32)hostcall(__NR_getppid);
 	must(trap_install(), "signal handlers");
+	/* A woken instance is on it already: signals go below. */
 	must(thread_arm_signal_stack(slot), "signal stack");
 	must(hostcall(__NR_prctl, 1, 9, 0, 0, 0), "death signal");
 	/* Registered while there is one thread: that is free, and inherited. */
@@ -196,31 +211,46 @@ static void start_on_slot(void *arg)
 	must(filter_install(), "seccomp filter");
 	plat_state.has_filter = true;
 	b->phase_ns[BOOT_T_MAPPED] = (u64)plat_clock(PLAT_MONOTONIC);
+}
+
+/* On process 0's own stack. */
+static void start_on_slot(void *arg)
+{
+	struct start_info s = *(struct start_info *)arg;
+	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
+
+	start_here(b, &s);
+	if (b->flags & BOOT_RESTORE)
+		restore_run(b);
 	boot_main(b);
 }
 
 void start_main(u64 *sp)
 {
-	struct start_info s = { 0, 0, 0, 0 };
+	struct start_info s = { 0, 0, 0, 0, 0 };
 	struct host_timespec ts = { 0, 0 };
 	struct boot_block *b;
 	struct plat_slot *slot = slot_by_index(0);
+	bool is_new;
 
 	read_stack(sp, &s);
 	if (!s.vdso)
 		start_fail("no vDSO", -ENOSYS);
 	if (!(s.hwcap2 & HWCAP2_FSGSBASE))
 		start_fail("processor or host without FSGSBASE", -ENOSYS);
-	b = map_boot();
+	b = map_boot(s.boot_fd);
+	is_new = !(b->flags & BOOT_RESTORE);
 	hostcall(__NR_clock_gettime, 1, &ts);
 	b->phase_ns[BOOT_T_KERNEL] = (u64)(ts.sec * NSEC_PER_SEC + ts.nsec);
-	map_data(b->kernel_fd);
+	map_data(b->kernel_fd, is_new);
 	map_shared(KERNEL_SLOTS_BASE, KERNEL_SLOTS_MAX * KERNEL_SLOT_SIZE,
 		   b->kernel_fd, MEMORY_SLOTS, PROT_READ | PROT_WRITE,
 		   "thread slots");
 	map_shared(KERNEL_HEAP_BASE, KERNEL_HEAP_SIZE, b->kernel_fd,
 		   MEMORY_HEAP, PROT_READ | PROT_WRITE, "kernel heap");
-	slot_setup(slot);
+	if (is_new)
+		slot_setup(slot);
 	__asm__ volatile("wrgsbase %0" : : "r"(slot));
-	stack_call((u64)slot_frame(slot), start_on_slot, &s);
+	stack_call(is_new ? (u64)slot_frame(slot) : restore_stack(slot),
+		   start_on_slot, &s);
 }

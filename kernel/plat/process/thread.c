@@ -56,6 +56,11 @@ struct plat_slot *slot_new(void)
 	return slot_by_index(i);
 }
 
+u32 slot_count(void)
+{
+	return MIN(atomic_load(&slots_fresh), (u32)KERNEL_SLOTS_MAX);
+}
+
 void slot_free(struct plat_slot *s)
 {
 	u64 head = atomic_load(&slot_free_head);
@@ -156,11 +161,9 @@ static void shell_wait(struct plat_slot *s)
 		plat_wait(&s->mailbox, 0, NSEC_MAX);
 }
 
-void thread_begin(struct plat_slot *s)
+void thread_take_ids(struct plat_slot *s, bool is_process)
 {
-	if (thread_arm_signal_stack(s))
-		plat_crash("host refuses a signal stack", NULL);
-	if (s->is_new_process) {
+	if (is_process) {
 		s->host_pid = s->host_tid;
 		atomic_store(&s->space->host_pid, s->host_pid);
 		follow_monitor();
@@ -173,6 +176,16 @@ void thread_begin(struct plat_slot *s)
 	atomic_store(&s->kick_sent, 0);
 	atomic_store_release(&s->kick_tid, (u32)s->host_tid);
 	smp_mb();
+}
+
+void thread_begin(struct plat_slot *s)
+{
+	if (thread_arm_signal_stack(s))
+		plat_crash("host refuses a signal stack", NULL);
+	if (unlikely(s->quiet_sp))
+		restore_thread(s);
+	thread_take_ids(s, s->is_new_process);
+	freeze_look();
 	if (s->is_shell)
 		shell_wait(s);
 	s->entry(s->cpu.current);
@@ -187,11 +200,14 @@ int plat_thread_start(struct thread *t, void (*entry)(struct thread *))
 	s->entry = entry;
 	s->space = slot_of_host()->space;
 	atomic_fetch_add(&s->space->nthreads, 1);
+	atomic_fetch_add(&freeze_threads, 1);
 	tid = hostcall_clone(HOST_CLONE_THREAD, (u64)slot_frame(s),
 			     &s->host_tid, s);
-	if (tid < 0)
-		atomic_fetch_sub(&s->space->nthreads, 1);
-	return tid < 0 ? (int)tid : 0;
+	if (tid >= 0)
+		return 0;
+	atomic_fetch_sub(&freeze_threads, 1);
+	atomic_fetch_sub(&s->space->nthreads, 1);
+	return (int)tid;
 }
 
 /* A new host process, a copy of the caller's, running slot s; s->space is set
@@ -199,12 +215,17 @@ int plat_thread_start(struct thread *t, void (*entry)(struct thread *))
 s64 thread_clone_process(struct plat_slot *s)
 {
 	struct plat_space *from = slot_of_host()->space;
+	s64 pid;
 
 	dense_start(from);
 	s->space->is_dense = from->is_dense;
 	s->is_new_process = true;
-	return hostcall_clone(HOST_CLONE_PROCESS, (u64)slot_frame(s),
-			      &s->host_tid, s);
+	atomic_fetch_add(&freeze_threads, 1);
+	pid = hostcall_clone(HOST_CLONE_PROCESS, (u64)slot_frame(s),
+			     &s->host_tid, s);
+	if (pid < 0)
+		atomic_fetch_sub(&freeze_threads, 1);
+	return pid;
 }
 
 int plat_thread_fork(struct thread *t, void (*entry)(struct thread *),
@@ -235,6 +256,7 @@ void plat_thread_exit(u32 *done, bool last)
 	kassert(!s->lend);
 	atomic_fetch_sub(&space->nthreads, 1);
 	atomic_store(&s->kick_tid, 0);
+	freeze_thread_ends(s);
 	/* Kicks sent before the caller got here are delivered at the latest
 	 * when this call returns, so none can come once the slot is free. */
 	hostcall(__NR_getppid);
@@ -325,22 +347,30 @@ int plat_rseq(uaddr_t area, u32 len, bool is_register, u32 sig)
 
 int plat_wait(u32 *addr, u32 value, nsec_t deadline)
 {
-	struct host_timespec ts = host_timespec(MAX(deadline, 0));
+	struct host_timespec ts = host_deadline(deadline);
 	s64 err;
 
-	err = hostcall(__NR_futex, addr, FUTEX_WAIT_BITSET, value,
-		       deadline == NSEC_MAX ? NULL : &ts, NULL, ~0U);
+	/* A kick for the quiet point must not be lost: it may end this. */
+	err = hostcall_intr(__NR_futex, addr, FUTEX_WAIT_BITSET, value,
+			    deadline == NSEC_MAX ? NULL : &ts, NULL, ~0U);
+	freeze_look();
 	return err == -ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+void host_wait(u32 *addr, u32 value)
+{
+	hostcall(__NR_futex, addr, FUTEX_WAIT_BITSET, value, NULL, NULL, ~0U);
 }
 
 int plat_wait_own(u32 *addr, u32 value, nsec_t deadline)
 {
-	struct host_timespec ts = host_timespec(MAX(deadline, 0));
+	struct host_timespec ts = host_deadline(deadline);
 	s64 err;
 
 	err = hostcall_intr(__NR_futex, addr, FUTEX_WAIT_BITSET | FUTEX_PRIVATE,
 			    value, deadline == NSEC_MAX ? NULL : &ts, NULL,
 			    ~0U);
+	freeze_look();
 	return err == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 

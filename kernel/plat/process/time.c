@@ -17,6 +17,28 @@ static nsec_t host_clock(s64 id)
 	return ts.sec * NSEC_PER_SEC + ts.nsec;
 }
 
+/* Added to the host's clocks: what a woken copy slept through. */
+static nsec_t clock_offset[] = {
+	[PLAT_MONOTONIC] = 0, [PLAT_REALTIME] = 0, [PLAT_BOOTTIME] = 0
+};
+
+struct host_timespec host_deadline(nsec_t deadline)
+{
+	nsec_t at = deadline == NSEC_MAX
+			    ? 0
+			    : deadline - clock_offset[PLAT_MONOTONIC];
+
+	return host_timespec(MAX(at, 0));
+}
+
+void clock_go_on(nsec_t monotonic, nsec_t boottime)
+{
+	clock_offset[PLAT_MONOTONIC] += monotonic - plat_clock(PLAT_MONOTONIC);
+	clock_offset[PLAT_BOOTTIME] += boottime - plat_clock(PLAT_BOOTTIME);
+	vdso_set_offsets(clock_offset[PLAT_MONOTONIC],
+			 clock_offset[PLAT_BOOTTIME]);
+}
+
 nsec_t plat_clock(enum plat_clock clock)
 {
 	static const u8 ids[] = {
@@ -25,7 +47,7 @@ nsec_t plat_clock(enum plat_clock clock)
 	struct vdso_timespec ts = { 0, 0 };
 
 	host_vdso.clock_gettime(ids[clock], &ts);
-	return ts.sec * NSEC_PER_SEC + ts.nsec;
+	return ts.sec * NSEC_PER_SEC + ts.nsec + clock_offset[clock];
 }
 
 #define SPLIT_STEP NSEC_PER_MSEC

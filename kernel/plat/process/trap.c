@@ -246,8 +246,11 @@ upcall_fn *trap_entry(int sig, const struct host_siginfo *info,
 {
 	struct frame *f;
 
-	if (sig == HOST_SIGKICK)
+	if (sig == HOST_SIGKICK) {
 		(void)atomic_xchg(&slot->kick_sent, 0);
+		if (unlikely(atomic_load(&freeze_word)))
+			freeze_kicked(slot);
+	}
 	if (unlikely(in_kernel(uc->g)))
 		return interrupted_kernel(sig, info, uc, slot);
 	f = (struct frame *)(slot->cpu.kernel_sp - sizeof(*f));

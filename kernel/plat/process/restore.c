@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waking a checkpoint (docs/design/007-snapshots.md): all shared memory is as
+ * it was at the quiet point; this makes the host processes and threads that
+ * were there. Runs on signal stacks, which were empty, since the kernel stacks
+ * hold what is to go on.
+ */
+#include <linux/mman.h>
+
+#include "abi/boot.h"
+#include "abi/checkpoint.h"
+#include "kernel/kernel.h"
+#include "kernel/plat/process/host.h"
+
+/* Where the file's tables are mapped while processes are made. */
+#define TABLES (KERNEL_BOOT_BASE + GIB(2))
+
+static struct {
+	const struct checkpoint_space *spaces;
+	const struct checkpoint_map *maps;
+	u64 nspaces, nmaps, start, len;
+	s32 fd;
+	u32 nleft; /* host processes that still need the tables. atomic */
+} restore;
+
+_Static_assert(TABLES + GIB(1) < KERNEL_SLOTS_BASE, "layout");
+
+u64 restore_stack(const struct plat_slot *s)
+{
+	return KERNEL_SLOTS_BASE + slot_index(s) * (u64)SLOT_SIZE +
+	       SLOT_SIGSTACK + SLOT_SIGSTACK_SIZE;
+}
+
+NORETURN static void fail(const char *what, s64 err)
+{
+	char text[128];
+
+	fmt_format(text, sizeof(text), "cannot wake: %s: error %d", what,
+		   (int)-err);
+	plat_crash(text, NULL);
+}
+
+static int open_tables(const struct boot_block *b)
+{
+	u64 start = MIN(b->checkpoint_spaces, b->checkpoint_maps);
+	u64 end = MAX(b->checkpoint_spaces +
+			      b->checkpoint_nspaces * sizeof(*restore.spaces),
+		      b->checkpoint_maps +
+			      b->checkpoint_nmaps * sizeof(*restore.maps));
+	s64 at;
+
+	start = PAGE_DOWN(start);
+	restore.start = TABLES;
+	restore.len = PAGE_UP(end) - start;
+	at = hostcall(__NR_mmap, TABLES, restore.len, PROT_READ,
+		      MAP_PRIVATE | MAP_FIXED, b->checkpoint_fd, start);
+	if (at < 0)
+		return (int)at;
+	restore.spaces = (void *)(TABLES + b->checkpoint_spaces - start);
+	restore.nspaces = b->checkpoint_nspaces;
+	restore.maps = (void *)(TABLES + b->checkpoint_maps - start);
+	restore.nmaps = b->checkpoint_nmaps;
+	restore.fd = b->checkpoint_fd;
+	return 0;
+}
+
+/* The last one closes the file: descriptors are common to all. */
+static void drop_tables(void)
+{
+	hostcall(__NR_munmap, restore.start, restore.len);
+	if (atomic_fetch_sub(&restore.nleft, 1) == 1)
+		hostcall(__NR_close, restore.fd);
+}
+
+static int make_map(const struct checkpoint_map *m)
+{
+	u64 flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+	s32 fd = -1;
+	s64 at;
+
+	switch ((enum checkpoint_backing)m->backing) {
+	case CHECKPOINT_ANON:
+		flags |= MAP_ANONYMOUS;
+		break;
+	case CHECKPOINT_FILE:
+		fd = restore.fd;
+		break;
+	case CHECKPOINT_IMAGE:
+		fd = plat_state.image_fd;
+		break;
+	case CHECKPOINT_CACHE_SHARED:
+		flags ^= MAP_PRIVATE | MAP_SHARED;
+		fd = plat_state.cache_fd;
+		break;
+	case CHECKPOINT_CACHE_COW:
+		fd = plat_state.cache_fd;
+		break;
+	}
+	if (m->start < USER_START || m->len > USER_END - m->start)
+		return -EINVAL;
+	at = hostcall(__NR_mmap, m->start, m->len, m->prot, flags, fd,
+		      m->offset);
+	return at < 0 ? (int)at : 0;
+}
+
+/* The memory of the host process that had this number. */
+static void make_memory(s32 old_pid)
+{
+	const struct checkpoint_space *s = restore.spaces;
+
+	for (u64 i = 0; i < restore.nspaces; i++, s++) {
+		if (s->host_pid != old_pid)
+			continue;
+		if (s->first_map > restore.nmaps ||
+		    s->nmaps > restore.nmaps - s->first_map)
+			fail("table of mappings", -EINVAL);
+		for (u32 k = 0; k < s->nmaps; k++) {
+			int err = make_map(&restore.maps[s->first_map + k]);
+
+			if (err)
+				fail("memory of a process", err);
+		}
+		return;
+	}
+	/* A shell: it has none. */
+}
+
+static void start_threads(struct plat_slot *first)
+{
+	u32 n = slot_count();
+
+	for (u32 i = slot_index(first) + 1; i < n; i++) {
+		struct plat_slot *s = slot_by_index(i);
+		s64 tid;
+
+		if (!s->quiet_sp || s->space != first->space)
+			continue;
+		tid = hostcall_clone(HOST_CLONE_THREAD, restore_stack(s),
+				     &s->host_tid, s);
+		if (tid < 0)
+			fail("thread", tid);
+	}
+}
+
+void restore_thread(struct plat_slot *s)
+{
+	if (s->is_new_process) {
+		s32 old_pid = s->space->host_pid;
+
+		s->is_new_process = false;
+		make_memory(old_pid);
+		drop_tables();
+		thread_take_ids(s, true);
+		start_threads(s);
+	} else {
+		thread_take_ids(s, false);
+	}
+	s->is_woken = true;
+	switch_back(s->quiet_sp);
+}
+
+/* Slots and spaces know host threads that are no more. */
+void restore_forget_host(void)
+{
+	u32 n = slot_count();
+
+	for (u32 i = 0; i < n; i++) {
+		struct plat_slot *s = slot_by_index(i);
+
+		s->kick_tid = 0;
+		s->kick_sent = 0;
+		s->host_tid = 0;
+		s->host_pid = 0;
+		if (!s->quiet_sp)
+			continue;
+		s->is_new_process = false;
+		s->space->is_dense = false;
+		s->space->is_woken = false;
+	}
+}
+
+/* Each process is started by a thread of its own, the first in the slots. */
+static void start_processes(struct plat_space *own)
+{
+	u32 n = slot_count();
+
+	own->is_woken = true;
+	restore.nleft = 1;
+	for (u32 i = 1; i < n; i++) {
+		struct plat_slot *s = slot_by_index(i);
+		s64 pid;
+
+		if (!s->quiet_sp || s->space->is_woken)
+			continue;
+		s->space->is_woken = true;
+		s->is_new_process = true;
+		atomic_fetch_add(&restore.nleft, 1);
+		pid = hostcall_clone(HOST_CLONE_PROCESS, restore_stack(s),
+				     &s->host_tid, s);
+		if (pid < 0)
+			fail("process", pid);
+	}
+	drop_tables();
+}
+
+void restore_run(const struct boot_block *b)
+{
+	struct plat_slot *s = slot_by_index(0);
+	int err = open_tables(b);
+
+	if (err)
+		fail("tables", err);
+	freeze_woken();
+	start_processes(s->space);
+	start_threads(s);
+	switch_back(s->quiet_sp);
+}
