@@ -91,11 +91,12 @@ nightly: all $(O)/fuzz/fuzz_syscalls ## SUITES in full, NIGHTLY_SECONDS (4 h) at
 	@tools/suite-report $(O)
 	@tools/summary $(O)/check/nightly
 
-soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: starts and stops, mixed stress, 500 power cuts, PostgreSQL's ends
+soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: starts and stops, mixed stress, 500 power cuts, ends of databases
 	@mkdir -p $(O)/check && : >$(O)/check/soak
 	@tools/run-soak $(O)/check/soak $(O)
 	@tools/run-powercut $(O)/check/soak $(O) 500
-	@tools/run-soak-postgres $(O)/check/soak $(O)
+	@tools/run-soak-database $(O)/check/soak $(O) postgres
+	@tools/run-soak-database $(O)/check/soak $(O) mariadb
 	@tools/summary $(O)/check/soak
 
 check-powercut: powercut $(O)/tests/powercut/ledger ## 30 power cuts: nothing that was promised is lost

@@ -132,6 +132,8 @@ class MariaCrash(Crash):
                "-e", "MARIADB_DATABASE=crash")
     ARGUMENTS = ("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=6M")
     SIZE = "384M"
+    TOLD = ("InnoDB: IO Error: ", "sync() returned 5", "Errcode: 5 ",
+            "Errcode: 30 ")
 
     def client(self):
         return Client(self.port, database="crash", password="crash")
