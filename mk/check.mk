@@ -81,13 +81,15 @@ SUITES ?= $(notdir $(patsubst %/suite,%,$(wildcard tests/suites/*/suite)))
 check-suites: all ## the quick part of the suites that others wrote
 	@tools/run-suite -q $(RESULTS) $(O) $(SUITES)
 
-nightly: all $(O)/fuzz/fuzz_syscalls ## SUITES in full, NIGHTLY_SECONDS (4 h) at most, and a table; goes on if run again
+nightly: all $(O)/fuzz/fuzz_syscalls $(O)/fuzz/ext4_image ## SUITES in full, NIGHTLY_SECONDS (4 h) at most, and a table; goes on if run again
 	@tools/install-packages suites
 	@mkdir -p $(O)/check && : >$(O)/check/nightly
 	@tools/run-suite -s $(or $(NIGHTLY_SECONDS),14400) $(O)/check/nightly \
 		$(O) $(SUITES)
 	@tools/run-fuzz-syscalls $(O)/check/nightly $(O) \
 		$(or $(FUZZ_SECONDS),600) $(shell date +%s) || :
+	@tools/run-fuzz $(O)/check/nightly $(or $(FUZZ_SECONDS),600) \
+		$(O)/fuzz/ext4_image
 	@tools/suite-report $(O)
 	@tools/summary $(O)/check/nightly
 

@@ -20,3 +20,7 @@ journal_FUZZ_SRCS := tests/fuzz/fuzz_journal.c $(JOURNAL_SRCS) \
 FUZZ_TARGETS += ext4
 ext4_FUZZ_SRCS := tests/fuzz/fuzz_ext4.c tests/unit/ext4_walk.c \
 	$(EXT4_UNIT_SRCS)
+# Its corpus is made by tests/suites/ext4-images; without, it has little to do.
+FUZZ_TARGETS += ext4_image
+ext4_image_FUZZ_SRCS := tests/fuzz/fuzz_ext4_image.c tests/unit/ext4_walk.c \
+	$(EXT4_UNIT_SRCS)

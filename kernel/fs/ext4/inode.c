@@ -187,7 +187,10 @@ static int take_size(struct ext4_sb *sb, struct inode *i,
 		i->blocks <<= sb->block_bits - 9;
 	if (i->size > max)
 		return ext4_corrupt(sb, "size of inode", i->ino);
-	if (inode_is(i, TYPE_DIR) && (i->size & (sb->block_size - 1)))
+	/* One larger than the device takes for ever to search. */
+	if (inode_is(i, TYPE_DIR) &&
+	    ((i->size & (sb->block_size - 1)) ||
+	     i->size >> sb->block_bits > sb->blocks_count))
 		return ext4_corrupt(sb, "size of directory", i->ino);
 	return 0;
 }

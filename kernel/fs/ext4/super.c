@@ -240,6 +240,39 @@ int ext4_super_check(struct ext4_sb *sb, const struct ext4_disk_sb *raw,
 
 /* --- Writing it ----------------------------------------------------------- */
 
+/* The product of two polynomials modulo that of CRC-32C, bits reflected. */
+static u32 crc_multiply(u32 a, u32 b)
+{
+	u32 product = 0;
+
+	for (u32 bit = 1U << 31; bit; bit >>= 1) {
+		if (a & bit)
+			product ^= b;
+		b = b & 1 ? b >> 1 ^ 0x82f63b78U : b >> 1;
+	}
+	return product;
+}
+
+/* Have the sum fit. It lies in the superblock's second sector, all that changes
+ * in the first: were both written, a power cut between them would leave neither
+ * the old superblock nor the new one. So the sum stays, and a field of the
+ * first sector that nobody uses (before ext4 it was to be for compression)
+ * makes it right: what it adds to the sum of 820 bytes later is its value times
+ * x^6560. */
+static void seal(struct ext4_disk_sb *raw)
+{
+	const u32 x_to_minus_6560 = 0x3f8f7923;
+
+	_Static_assert(offsetof(struct ext4_disk_sb, checksum) -
+				       offsetof(struct ext4_disk_sb,
+						algorithm_usage) ==
+			       820,
+		       "6560 bits");
+	raw->algorithm_usage = 0;
+	raw->algorithm_usage =
+		crc_multiply(raw->checksum ^ super_sum(raw), x_to_minus_6560);
+}
+
 void ext4_super_counts(struct ext4_sb *sb, struct ext4_disk_sb *raw)
 {
 	u64 free_blocks = atomic_load(&sb->free_blocks);
@@ -258,7 +291,7 @@ void ext4_super_counts(struct ext4_sb *sb, struct ext4_disk_sb *raw)
 			raw->first_error_time = (u32)now;
 	}
 	if (sb->has_csum)
-		raw->checksum = super_sum(raw);
+		seal(raw);
 }
 
 int ext4_super_store(struct ext4_sb *sb, struct handle *h,
