@@ -270,6 +270,7 @@ static int write_log(struct journal *j, struct transaction *t, u32 room)
 	int err = 0;
 
 	t->start = j->head;
+	log_ahead(j);
 	/* The log was empty: from now on recovery has to look. */
 	if (!j->is_super_live)
 		err = log_super_write(j, t->start, t->tid);

@@ -104,8 +104,10 @@ struct ext4_node { /* inode->data */
 	u32 pa_block;
 	u32 pa_len;
 	u64 pa_start;
-	u64 goal;      /* where the next block of a file might go */
-	bool is_named; /* directories: a dentry has it; there is one */
+	u64 pa_written; /* held blocks below were written to before */
+	u32 nsyncs;	/* that found the file grown, up to a few */
+	u64 goal;	/* where the next block of a file might go */
+	bool is_named;	/* directories: a dentry has it; there is one */
 };
 
 /* Tokens of blocks freed in a transaction (balloc.c). */
@@ -347,6 +349,13 @@ int ext4_remove_behind(struct inode *i, u64 offset, u64 end);
 u32 ext4_remove_credits(const struct inode *i);
 /* Everything about the inode on stable storage (fsync). */
 int ext4_inode_sync(struct inode *i, bool data_only);
+/* prealloc.c: keep blocks for what follows `block`. map_lock held. */
+#define EXT4_PREALLOC_MAX 2048U
+void ext4_prealloc(struct inode *i, struct handle *h, u32 block, u64 goal);
+/* A file that grows was synced. If that happens often, write to the blocks it
+ * will get next: the first write to a block of the host's sparse file costs the
+ * flush after it a change of the host's own metadata. No handle. */
+void ext4_prealloc_write(struct inode *i);
 /* Give back what was preallocated; the same for all inodes. */
 void ext4_prealloc_drop(struct inode *i);
 void ext4_prealloc_drop_all(struct ext4_sb *sb);

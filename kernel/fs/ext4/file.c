@@ -13,7 +13,6 @@
 #include "kernel/vfs/vfs.h"
 
 #define PREALLOC_FROM KIB(64) /* files of this size preallocate */
-#define PREALLOC_MAX 2048U    /* blocks */
 #define STEPS_PER_HANDLE 16U
 
 static u32 blocks_per_page(const struct ext4_sb *sb)
@@ -191,39 +190,6 @@ static u64 file_goal(struct inode *i, u32 block)
 	return ext4_group_first(sb, (u32)((i->ino - 1) / sb->inodes_per_group));
 }
 
-void ext4_prealloc_drop(struct inode *i)
-{
-	struct ext4_node *n = ext4_node(i);
-
-	if (!atomic_load(&n->pa_len))
-		return;
-	rw_write_lock(&n->map_lock);
-	if (n->pa_len)
-		ext4_unhold(ext4_sb(i), n->pa_start, n->pa_len);
-	n->pa_len = 0;
-	rw_write_unlock(&n->map_lock);
-}
-
-static void prealloc(struct inode *i, struct handle *h, u32 block, u64 goal)
-{
-	struct ext4_sb *sb = ext4_sb(i);
-	struct ext4_node *n = ext4_node(i);
-	u64 size = inode_size(i) >> sb->block_bits;
-	u32 want = 16;
-
-	if (n->pa_len)
-		ext4_unhold(sb, n->pa_start, n->pa_len);
-	n->pa_len = 0;
-	while (want < PREALLOC_MAX && want < size)
-		want *= 2;
-	if (!ext4_has_room(sb, 64UL * want, 0))
-		return;
-	if (ext4_alloc(sb, h, goal, &want, EXT4_ALLOC_HOLD, &n->pa_start))
-		return;
-	n->pa_block = block;
-	n->pa_len = want;
-}
-
 /* Blocks for the hole m: *m is cut to what was found. */
 static int alloc_data(struct inode *i, struct handle *h, struct ext4_map *m)
 {
@@ -236,8 +202,8 @@ static int alloc_data(struct inode *i, struct handle *h, struct ext4_map *m)
 	if (!ext4_has_room(sb, m->len, 0))
 		return -ENOSPC;
 	if (!(n->pa_len && n->pa_block == m->block) && is_append &&
-	    inode_size(i) >= PREALLOC_FROM && m->len < PREALLOC_MAX)
-		prealloc(i, h, m->block, goal);
+	    inode_size(i) >= PREALLOC_FROM && m->len < EXT4_PREALLOC_MAX)
+		ext4_prealloc(i, h, m->block, goal);
 	if (n->pa_len && n->pa_block == m->block) {
 		m->len = MIN(m->len, n->pa_len);
 		m->start = n->pa_start;
@@ -748,6 +714,8 @@ int ext4_inode_sync(struct inode *i, bool data_only)
 			sb->journal,
 			atomic_load(data_only ? &n->data_tid : &n->tid),
 			&flushed);
+	if (flushed)
+		ext4_prealloc_write(i);
 	if (!err && !flushed && inode_is(i, TYPE_REG)) {
 		err = block_flush(sb->device);
 		/* What was lost may be anybody's. */

@@ -186,7 +186,8 @@ struct journal {
 	struct mutex checkpoint_lock; /* one thread writes home */
 	u8 *home;		      /* its blocks, buf_blocks of them */
 	struct home_batch batch;
-	u8 *log; /* the committer's */
+	u8 *log;	       /* the committer's, as are: */
+	u32 ahead, ahead_head; /* log_ahead() */
 	u32 buf_blocks;
 
 	u32 thread_event, thread_gone; /* words the thread sleeps, ends by */
@@ -213,6 +214,11 @@ int log_write(struct journal *j, u32 pos, u32 n, const void *buf);
 /* One more than pos, or n more, wrapped. */
 u32 log_next(const struct journal *j, u32 pos, u32 n);
 int log_flush(struct journal *j);
+/* The first time a block of the host's sparse file is written, the flush after
+ * it has to change the host's own metadata. So the first time round, blocks
+ * that were never written are, with zeroes, a piece before the log gets there.
+ * By the committer, before it uses j->log. */
+void log_ahead(struct journal *j);
 /* Read and check the superblock; write it after a change. */
 int log_super_read(struct journal *j);
 int log_super_write(struct journal *j, u32 start, u32 sequence);

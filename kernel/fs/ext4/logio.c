@@ -123,6 +123,42 @@ int log_flush(struct journal *j)
 	return 0;
 }
 
+/* --- Writing ahead -------------------------------------------------------- */
+
+static bool is_zero(const u8 *block, u32 size)
+{
+	u64 any = 0;
+
+	for (u32 i = 0; i < size; i += 8)
+		any |= *(const u64 *)(block + i);
+	return any == 0;
+}
+
+/* What lies ahead is dead until the log comes round: nothing of it is read by
+ * recovery. A flush comes between these zeroes and the log, as there is a whole
+ * piece between them. */
+void log_ahead(struct journal *j)
+{
+	const u32 piece = j->buf_blocks, size = j->config.block_size;
+	u32 n;
+
+	if (j->head < j->ahead_head)
+		j->ahead = j->last; /* round: never again */
+	else if (j->head >= j->ahead && j->ahead < j->last)
+		j->ahead = j->head + piece;
+	j->ahead_head = j->head;
+	if (j->ahead >= j->last || j->head + piece < j->ahead)
+		return;
+	n = MIN(piece, j->last - j->ahead);
+	/* A piece whose last block was written was written as a whole. */
+	if (log_read(j, j->ahead + n - 1, 1, j->log) == 0 &&
+	    is_zero(j->log, size)) {
+		memset(j->log, 0, (u64)n * size);
+		(void)log_write(j, j->ahead, n, j->log);
+	}
+	j->ahead += n;
+}
+
 /* --- Checksums ----------------------------------------------------------- */
 
 u32 log_tag_bytes(const struct journal *j)
