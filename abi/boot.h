@@ -66,9 +66,11 @@ enum boot_volume_flags { BOOT_VOLUME_READONLY = 1 };
 
 /* A file of the host as a block device, number i in the table. */
 struct boot_volume {
-	int32_t fd;	/* locked by the monitor on this very description */
-	uint32_t flags; /* enum boot_volume_flags */
-	uint64_t size;	/* bytes, a multiple of 512; may grow later */
+	int32_t fd;	   /* locked by the monitor on this very description */
+	int32_t direct_fd; /* the same file past the host's cache, or -1 */
+	uint32_t flags;	   /* enum boot_volume_flags */
+	uint32_t pad;
+	uint64_t size;		 /* bytes, a multiple of 512; may grow later */
 	struct boot_string name; /* for messages */
 	struct boot_string path; /* where it is mounted */
 };

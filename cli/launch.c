@@ -24,25 +24,19 @@ static int keep_across_exec(int fd)
 	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
 }
 
-/* again: NULL for a new instance. */
-static int exec_monitor(int spec_fd, int ready_fd, const char *again,
-			struct err *e)
+static int exec_monitor(int spec_fd, int ready_fd, struct err *e)
 {
 	static char spec_option[] = "--spec";
 	static char ready_option[] = "--ready-fd";
-	static char again_option[] = "--again";
 	char program[] = MONITOR;
 	char spec_text[12];
 	char ready_text[12];
-	char how[16];
 	char *argv[] = { program,    spec_option,
 			 spec_text,  ready_fd >= 0 ? ready_option : NULL,
-			 ready_text, again ? again_option : NULL,
-			 how,	     NULL };
+			 ready_text, NULL };
 
 	snprintf(spec_text, sizeof(spec_text), "%d", spec_fd);
 	snprintf(ready_text, sizeof(ready_text), "%d", ready_fd);
-	snprintf(how, sizeof(how), "%s", again ? again : "");
 	keep_across_exec(spec_fd);
 	if (ready_fd >= 0)
 		keep_across_exec(ready_fd);
@@ -51,11 +45,11 @@ static int exec_monitor(int spec_fd, int ready_fd, const char *again,
 
 int launch_foreground(int spec_fd, struct err *e)
 {
-	return exec_monitor(spec_fd, -1, NULL, e);
+	return exec_monitor(spec_fd, -1, e);
 }
 
 static NORETURN void child(int spec_fd, int ready_fd, int log_fd,
-			   bool keep_stdin, const char *again)
+			   bool keep_stdin)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct err e = ERR_INIT;
@@ -65,7 +59,7 @@ static NORETURN void child(int spec_fd, int ready_fd, int log_fd,
 		dup2(null, STDIN_FILENO);
 	dup2(log_fd, STDOUT_FILENO);
 	dup2(log_fd, STDERR_FILENO);
-	exec_monitor(spec_fd, ready_fd, again, &e);
+	exec_monitor(spec_fd, ready_fd, &e);
 	dprintf(ready_fd, "error: %s\n", e.msg);
 	_exit(EXIT_JIFFY);
 }
@@ -108,8 +102,7 @@ static int await_ready(int fd, pid_t pid, struct err *e)
 	return exit_status(pid);
 }
 
-static int launch_with(int spec_fd, int log_fd, bool keep_stdin,
-		       const char *again, struct err *e)
+int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e)
 {
 	cleanup_close int reader = -1;
 	int ends[2];
@@ -122,22 +115,11 @@ static int launch_with(int spec_fd, int log_fd, bool keep_stdin,
 	reader = ends[0];
 	pid = fork();
 	if (pid == 0)
-		child(spec_fd, ends[1], log_fd, keep_stdin, again);
+		child(spec_fd, ends[1], log_fd, keep_stdin);
 	close(ends[1]);
 	if (pid < 0) {
 		err_sys(e, errno, "fork");
 		return EXIT_JIFFY;
 	}
 	return await_ready(reader, pid, e);
-}
-
-int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e)
-{
-	return launch_with(spec_fd, log_fd, keep_stdin, NULL, e);
-}
-
-int launch_again(int spec_fd, int log_fd, bool from_checkpoint, struct err *e)
-{
-	return launch_with(spec_fd, log_fd, false,
-			   from_checkpoint ? "checkpoint" : "cold", e);
 }

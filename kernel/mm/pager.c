@@ -24,6 +24,7 @@ struct pager_state pagers = {
 	.dirty = LIST_INIT(pagers.dirty),
 	.max = GIB(1) / PAGE_SIZE,
 	.dirty_max = MIB(64) / PAGE_SIZE,
+	.stream_max = MIB(16) / PAGE_SIZE,
 };
 
 /* --- Bits ---------------------------------------------------------------- */
@@ -211,6 +212,8 @@ static void clear_behind_end(struct pager *p, u64 page, u64 n, u8 *data)
 	}
 }
 
+#define POPULATE_MIN 8
+
 /* Read pages that are marked busy; *n is cut to what lies in one piece. */
 static int fill_run(struct pager *p, u64 page, u64 *n, u8 **data)
 {
@@ -224,6 +227,9 @@ static int fill_run(struct pager *p, u64 page, u64 *n, u8 **data)
 	*n = run / PAGE_SIZE;
 	pager_make_room(*n);
 	err = object_touch(p->object, page * PAGE_SIZE, run);
+	/* The platform would make them one by one as they are written to. */
+	if (!err && *n >= POPULATE_MIN)
+		plat_kernel_populate(*data, run);
 	if (!err)
 		err = p->ops->read(p->inode, page, (u32)*n, *data);
 	return err;

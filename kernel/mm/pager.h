@@ -46,6 +46,8 @@ extern const struct file_ops pager_fops;
 
 /* Read in what is not present of the range. 0, -EIO, -ENOMEM. */
 int pager_fill(struct inode *i, u64 offset, u64 len);
+/* The same, in the background. False: it will not be done. */
+bool pager_read_later(struct inode *i, u64 page, u64 n);
 /* Write back dirty pages of the range and wait: 0, or the first error. */
 int pager_write_back(struct inode *i, u64 offset, u64 len);
 /* The pages of the range are gone from the file (truncate, punch, O_DIRECT

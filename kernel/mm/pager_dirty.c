@@ -49,6 +49,19 @@ void pager_update_list(struct pager *p)
 		wake_thread();
 }
 
+/* A file that is written through is on its way to the device long before
+ * somebody waits for it. Under the lock. */
+static void note_stream(struct pager *p, u64 page, u64 n)
+{
+	if (page != p->stream_end)
+		atomic_store(&p->stream_start, page);
+	atomic_store(&p->stream_end, page + n);
+	if (likely(page + n - p->stream_start < pagers.stream_max) ||
+	    atomic_xchg(&pagers.has_stream, true))
+		return;
+	wake_thread();
+}
+
 void pager_set_dirty(struct pager *p, u64 page, u64 n)
 {
 	u64 fresh = pager_set(p, page, n, PAGER_DIRTY);
@@ -58,6 +71,7 @@ void pager_set_dirty(struct pager *p, u64 page, u64 n)
 		return;
 	p->dirty_low = p->ndirty ? MIN(p->dirty_low, page) : page;
 	p->ndirty += fresh;
+	note_stream(p, page, n);
 	total = atomic_fetch_add(&pagers.ndirty, fresh) + fresh;
 	pager_update_list(p);
 	if (unlikely(total > pagers.dirty_max / 2 &&
@@ -294,6 +308,7 @@ int pager_sync_fs(struct fs *fs)
 {
 	int err;
 
+	pager_read_drain();
 	mutex_lock(&pagers.round);
 	err = write_all(fs, NSEC_MAX);
 	mutex_unlock(&pagers.round);
@@ -326,11 +341,47 @@ static bool is_much(void)
 	return atomic_load(&pagers.ndirty) > pagers.dirty_max / 2;
 }
 
+/* A file with a long stream, and where that is; what comes next to it is a new
+ * one. */
+static struct inode *next_stream(u64 *start, u64 *end)
+{
+	struct inode *found = NULL;
+	struct pager *p;
+
+	mutex_lock(&pagers.dirty_lock);
+	list_for_each (p, &pagers.dirty, dirty_node) {
+		*start = atomic_load(&p->stream_start);
+		*end = atomic_load(&p->stream_end);
+		if (*end < *start + pagers.stream_max ||
+		    !ref_tryget(&p->inode->ref))
+			continue;
+		atomic_store(&p->stream_start, *end);
+		found = p->inode;
+		break;
+	}
+	mutex_unlock(&pagers.dirty_lock);
+	return found;
+}
+
+static void write_streams(void)
+{
+	struct inode *i;
+	u64 start, end;
+
+	while (atomic_xchg(&pagers.has_stream, false))
+		while ((i = next_stream(&start, &end)) != NULL) {
+			(void)pager_write_back(i, start * PAGE_SIZE,
+					       (end - start) * PAGE_SIZE);
+			inode_put(i);
+		}
+}
+
 static void round_of_thread(void)
 {
 	nsec_t now = plat_clock(PLAT_MONOTONIC);
 
 	mutex_lock(&pagers.round);
+	write_streams();
 	(void)write_all(NULL, is_much() ? now : now - AGE_MAX);
 	mutex_unlock(&pagers.round);
 }
@@ -348,7 +399,7 @@ static void run(UNUSED void *arg)
 			atomic_store(&pagers.is_idle, false);
 		else
 			deadline = NSEC_MAX;
-		if (!is_much())
+		if (!is_much() && !atomic_load(&pagers.has_stream))
 			(void)plat_wait(&pagers.wanted, wanted, deadline);
 		atomic_store(&pagers.is_idle, false);
 		round_of_thread();
@@ -358,10 +409,13 @@ static void run(UNUSED void *arg)
 int pager_start(u64 memory)
 {
 	u64 pages = memory / PAGE_SIZE;
+	int err;
 
 	if (kernel.memory_limit)
 		pages = MIN(pages, kernel.memory_limit / PAGE_SIZE);
 	pagers.max = kernel.memory_limit ? pages / 2 : pages / 4;
 	pagers.dirty_max = MAX(MIN(pages / 5, GIB(1) / PAGE_SIZE), 64UL);
-	return kernel_thread_start("writeback", run, NULL);
+	pagers.stream_max = MIN(MIB(16) / PAGE_SIZE, pagers.dirty_max / 8);
+	err = readahead_start();
+	return err ? err : kernel_thread_start("writeback", run, NULL);
 }

@@ -51,6 +51,8 @@ struct pager {
 	u64 ndirty, nshared, nwriting; /* pages */
 	u64 dirty_low;		       /* no page below is dirty */
 	nsec_t dirty_since;
+	/* Pages [start, end) became dirty one after the other; atomic. */
+	u64 stream_start, stream_end;
 	struct list node;	/* all pagers with chunks, under pagers.lock */
 	struct list dirty_node; /* those with dirty pages, the oldest first */
 	bool is_listed;		/* in dirty_node, under pagers.dirty_lock */
@@ -71,8 +73,10 @@ struct pager_state {
 	u64 present, ndirty, writing; /* pages, atomic */
 	u64 max;		      /* pages that may be present */
 	u64 dirty_max;		      /* pages; half of it wakes the thread */
-	u32 wanted;		      /* atomic: event of the thread */
-	bool is_idle;		      /* atomic: it waits without a deadline */
+	u64 stream_max;	 /* pages of a stream that wake the thread */
+	bool has_stream; /* atomic: there is one so long */
+	u32 wanted;	 /* atomic: event of the thread */
+	bool is_idle;	 /* atomic: it waits without a deadline */
 };
 extern struct pager_state pagers;
 
@@ -131,6 +135,11 @@ void pager_set_dirty(struct pager *p, u64 page, u64 n);
 void pager_update_list(struct pager *p);
 /* Take it off all lists: it is going away. */
 void pager_forget(struct pager *p);
+
+/* readahead.c: start the threads; forget all requests and wait for those
+ * that are being served. */
+int readahead_start(void);
+void pager_read_drain(void);
 
 /* Have the pages of the range present. 0, -EIO, -ENOMEM. */
 int pager_read_in(struct pager *p, u64 page, u64 n);

@@ -65,6 +65,7 @@ int file_new_owned(const struct path *p, const struct file_ops *ops, u32 flags,
 					 : 0;
 	f->ra_pages = 0;
 	f->ra_next = 0;
+	f->ra_mark = 0;
 	file_set_mode(f, flags);
 	/* Pairs with ref_tryget() of stale lookups in fd.c. */
 	atomic_store_release(&f->ref.count, 1);

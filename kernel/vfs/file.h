@@ -88,6 +88,7 @@ struct file {
 	u32 error_seen;	    /* object_error() */
 	u32 ra_pages;	    /* read ahead so many (paged.c) ... */
 	u64 ra_next;	    /* ... if this is the next page that is missing */
+	u64 ra_mark;	    /* read on when this page is read; 0: none */
 	struct file *pool_next; /* fd.c: free list */
 };
 

@@ -10,26 +10,51 @@
 
 #define PIECE MIB(1) /* moved between looks for a signal */
 #define RA_MIN 4U    /* pages */
-#define RA_MAX 128U
+#define RA_MAX 512U
+#define RA_LATER 32U /* from such a window on in the background */
 #define DIRECT_ALIGN 512
 
 /* --- Reading ------------------------------------------------------------- */
+
+/* The window behind what was read last, which goes on when it is reached. */
+static void read_later(struct file *f)
+{
+	u64 end = PAGE_UP(inode_size(f->inode)) / PAGE_SIZE;
+
+	f->ra_mark = 0;
+	if (f->ra_next >= end)
+		return;
+	f->ra_pages = MIN(f->ra_pages * 2, RA_MAX);
+	if (!pager_read_later(f->inode, f->ra_next, f->ra_pages))
+		return;
+	f->ra_mark = f->ra_next;
+	f->ra_next += f->ra_pages;
+}
 
 /* Pages from `page` on are wanted: read them, and more if the file is being
  * read through. */
 static int read_ahead(struct file *f, struct pager *p, u64 page, u64 n)
 {
 	u64 missing = page, end = page + n, want;
+	int err;
 
 	while (missing < end && pager_all(p, missing, 1, PAGER_PRESENT))
 		missing++;
-	if (missing == f->ra_next && missing)
-		f->ra_pages = MIN(MAX(f->ra_pages * 2, RA_MIN), RA_MAX);
+	if (f->ra_mark && missing >= f->ra_mark && missing < f->ra_next)
+		/* On their way, or forgotten. */
+		return pager_read_in(p, missing, end - missing);
+	f->ra_mark = 0;
+	if (missing == f->ra_next && (missing || n >= RA_LATER))
+		f->ra_pages =
+			MIN(MAX(MAX(f->ra_pages, (u32)n) * 2, RA_MIN), RA_MAX);
 	else
 		f->ra_pages = 0;
 	want = MAX(end - missing, (u64)f->ra_pages);
 	f->ra_next = missing + want;
-	return pager_read_in(p, missing, want);
+	err = pager_read_in(p, missing, want);
+	if (!err && f->ra_pages >= RA_LATER)
+		read_later(f);
+	return err;
 }
 
 static void mark_used(const struct pager *p, u64 page)
@@ -67,6 +92,9 @@ static s64 read_piece(struct file *f, struct pager *p, struct uio *u, u64 pos,
 			continue;
 		}
 		mark_used(p, page);
+		if (unlikely(f->ra_mark && f->ra_mark < page + npages &&
+			     f->ra_mark >= page))
+			read_later(f);
 		u->left = n;
 		moved = object_read(p->object, u, pos);
 		u->left = left - (u64)MAX(moved, 0);

@@ -11,6 +11,9 @@
 
 #define HOST_IOV_MAX 1024
 #define WRITE_PIECE KIB(64)
+#define DIRECT_MIN KIB(256) /* transfers past the host's cache */
+#define DIRECT_ALIGN 4096UL
+#define HOST_RWF_NOWAIT 8
 #define HOST_PUNCH_KEEP 3 /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
 
 /* The shared block, not the copy: the monitor may have grown the volume. */
@@ -73,7 +76,7 @@ static int move_rest(struct plat_block_io *io, s32 fd, long nr, u64 done)
 			rest[n++].len = len - skip;
 			skip = 0;
 		}
-		moved = hostcall(nr, fd, rest, n, io->offset + done, 0);
+		moved = hostcall(nr, fd, rest, n, io->offset + done, 0, 0);
 		if (moved == -EINTR)
 			continue;
 		if (moved <= 0)
@@ -85,7 +88,7 @@ static int move_rest(struct plat_block_io *io, s32 fd, long nr, u64 done)
 
 static int block_move(struct plat_block_io *io, s32 fd, long nr)
 {
-	s64 moved = hostcall(nr, fd, io->iov, io->niov, io->offset, 0);
+	s64 moved = hostcall(nr, fd, io->iov, io->niov, io->offset, 0, 0);
 
 	if (likely(moved == (s64)io->len))
 		return 0;
@@ -114,6 +117,89 @@ static int block_write_pieces(const struct plat_block_io *whole, s32 fd)
 		err = block_move(&io, fd, __NR_pwritev);
 	}
 	return err;
+}
+
+/* --- Past the host's cache ----------------------------------------------- */
+
+static bool is_direct(const struct plat_block_io *io)
+{
+	u64 all = io->offset;
+
+	if (plat_state.direct_fd[io->device] < 0 || io->len < DIRECT_MIN)
+		return false;
+	for (u32 i = 0; i < io->niov; i++)
+		all |= io->iov[i].base | io->iov[i].len;
+	return all % DIRECT_ALIGN == 0;
+}
+
+/* 1: the host would not, or not all of it: by way of its cache, then. */
+static int direct_move(struct plat_block_io *io, long nr)
+{
+	s64 moved = hostcall(nr, plat_state.direct_fd[io->device], io->iov,
+			     io->niov, io->offset, 0, 0);
+
+	if (moved == (s64)io->len)
+		return 0;
+	return moved >= 0 || moved == -EINVAL || moved == -EINTR
+		       ? 1
+		       : block_error(moved);
+}
+
+/* Where the last direct reads ended, as hints: any thread, atomic. */
+#define STREAMS 8U
+static struct {
+	u64 end[STREAMS];
+	u32 next;
+} streams;
+
+static bool goes_on(const struct plat_block_io *io)
+{
+	u64 key = io->offset | io->device; /* the offset is a multiple */
+	bool found = false;
+
+	for (u32 i = 0; i < STREAMS; i++)
+		found |= atomic_load(&streams.end[i]) == key;
+	return found;
+}
+
+static void note_end(const struct plat_block_io *io)
+{
+	u32 at = atomic_fetch_add(&streams.next, 1U) % STREAMS;
+
+	atomic_store(&streams.end[at], (io->offset + io->len) | io->device);
+}
+
+/* What the host has in memory need not be read again. One page tells for all,
+ * and once for all that follows: the host reads ahead when it is asked. */
+static bool is_cached(const struct plat_block_io *io, s32 fd)
+{
+	struct plat_iovec first = { io->iov->base, DIRECT_ALIGN };
+
+	return !goes_on(io) &&
+	       hostcall(__NR_preadv2, fd, &first, 1, io->offset, 0,
+			HOST_RWF_NOWAIT) == (s64)DIRECT_ALIGN;
+}
+
+static int block_read_host(struct plat_block_io *io, s32 fd)
+{
+	int err = 1;
+
+	if (is_direct(io) && !is_cached(io, fd)) {
+		note_end(io);
+		err = direct_move(io, __NR_preadv2);
+	}
+	return err > 0 ? block_move(io, fd, __NR_preadv2) : err;
+}
+
+static int block_write_host(struct plat_block_io *io, s32 fd)
+{
+	int err = is_direct(io) ? direct_move(io, __NR_pwritev) : 1;
+
+	if (err <= 0)
+		return err;
+	if (io->niov == 1 && io->len > WRITE_PIECE)
+		return block_write_pieces(io, fd);
+	return block_move(io, fd, __NR_pwritev);
 }
 
 static s64 uninterrupted(long nr, u64 a, u64 b, u64 c, u64 d)
@@ -146,11 +232,9 @@ static int block_do(struct plat_block_io *io)
 	fd = plat_state.volume_fd[io->device];
 	switch (io->op) {
 	case PLAT_BLOCK_READ:
-		return block_move(io, fd, __NR_preadv);
+		return block_read_host(io, fd);
 	case PLAT_BLOCK_WRITE:
-		if (io->niov == 1 && io->len > WRITE_PIECE)
-			return block_write_pieces(io, fd);
-		return block_move(io, fd, __NR_pwritev);
+		return block_write_host(io, fd);
 	case PLAT_BLOCK_FLUSH:
 		err = uninterrupted(__NR_fdatasync, (u64)fd, 0, 0, 0);
 		return err ? block_error(err) : 0;

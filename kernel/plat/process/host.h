@@ -78,6 +78,7 @@ struct plat_state {
 	bool has_host_cpus; /* the program's CPU numbers are the host's */
 	u32 nvolumes;
 	s32 volume_fd[BOOT_VOLUMES_MAX];
+	s32 direct_fd[BOOT_VOLUMES_MAX]; /* the same files, or -1 */
 };
 extern struct plat_state plat_state;
 

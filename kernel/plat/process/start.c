@@ -172,8 +172,10 @@ static void take_descriptors(const struct boot_block *b, s32 boot_fd)
 	plat_state.event_fd = b->event_fd;
 	plat_state.trace_fd = b->trace_fd;
 	plat_state.nvolumes = MIN(b->nvolumes, BOOT_VOLUMES_MAX);
-	for (u32 i = 0; i < plat_state.nvolumes; i++)
+	for (u32 i = 0; i < plat_state.nvolumes; i++) {
 		plat_state.volume_fd[i] = b->volumes[i].fd;
+		plat_state.direct_fd[i] = b->volumes[i].direct_fd;
+	}
 	/* Mapped for ever and inherited: the numbers are not needed again. */
 	hostcall(__NR_close, boot_fd);
 	hostcall(__NR_close, b->kernel_fd);
