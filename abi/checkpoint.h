@@ -3,7 +3,8 @@
  * A checkpoint: a frozen instance of platform `process` as a file. Written by
  * its monitor, read by the monitor that wakes it and, the tables of mappings,
  * by the kernel. Little endian; all offsets are in the file and the offsets of
- * pages are multiples of the page size. Layout: header, tables, pages.
+ * pages are multiples of the page size. Layout: a page with the header, pages
+ * of shared objects, private pages, tables (the maps and spaces side by side).
  * docs/design/007-snapshots.md tells the whole.
  */
 #ifndef JIFFY_ABI_CHECKPOINT_H
@@ -24,7 +25,8 @@ struct checkpoint_table {
 
 enum checkpoint_flags { CHECKPOINT_TEMPLATE = 1 };
 
-/* Pages of a memory object (kernel_fd, cache_fd, boot block). */
+/* Pages of a memory object (kernel_fd, cache_fd, boot block), a few at once. */
+#define CHECKPOINT_EXTENT_MAX (1u << 20)
 enum checkpoint_object {
 	CHECKPOINT_KERNEL,
 	CHECKPOINT_CACHE,
@@ -73,12 +75,18 @@ enum checkpoint_fd_kind {
 	CHECKPOINT_FD_BROKER,
 	CHECKPOINT_FD_EVENT,
 	CHECKPOINT_FD_TRACE,
-	CHECKPOINT_FD_VOLUME, /* a: its number */
-	CHECKPOINT_FD_SOCKET, /* the keeper has it; a: its place there */
+	CHECKPOINT_FD_VOLUME, /* a: its number; b: 1 for the direct one */
+	CHECKPOINT_FD_SOCKET, /* a: enum checkpoint_socket; b: its port */
 	CHECKPOINT_FD_EPOLL,  /* members: a the first of b in members */
 	CHECKPOINT_FD_BELL,   /* eventfd; a: its count */
 };
-struct checkpoint_fd {
+enum checkpoint_socket {
+	CHECKPOINT_SOCKET_CONNECTED, /* with someone outside; b: nothing */
+	CHECKPOINT_SOCKET_LISTENING, /* b: published port, backlog << 32 */
+	CHECKPOINT_SOCKET_PORT,	     /* bound to published port b */
+	CHECKPOINT_SOCKET_RESOLVER,  /* a client of the monitor's resolver */
+};
+struct checkpoint_fd { /* in the order of their numbers */
 	int32_t number;
 	uint32_t kind; /* enum checkpoint_fd_kind */
 	uint64_t a, b;
@@ -99,21 +107,24 @@ struct checkpoint_volume {
 };
 static_assert(sizeof(struct checkpoint_volume) == 24, "format");
 
+/* What programs may have found that the processor has, by CPUID. */
+#define CHECKPOINT_FEATURES 8
+
 struct checkpoint_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t flags;	     /* enum checkpoint_flags */
 	uint32_t sum;	     /* CRC-32C of the header with this 0 */
-	uint32_t tables_sum; /* of everything between header and pages */
+	uint32_t tables_sum; /* of all from `tables` to the end of the file */
 	uint64_t size;	     /* of the whole file */
-	uint64_t pages;	     /* offset of the first page */
-	uint8_t build[32];   /* SHA-256 of the kernel's file */
+	uint64_t tables;     /* offset of the first byte after the pages */
+	uint8_t build[32];   /* build ID note of the kernel's file, then 0 */
 	uint64_t xcr0;	     /* processor state that the registers have */
-	uint64_t features;   /* of the processor that programs may have found */
+	uint32_t features[CHECKPOINT_FEATURES];
 	uint64_t frozen_monotonic_ns, frozen_realtime_ns; /* of the host */
 	uint64_t image_size;
 	struct checkpoint_table extents, maps, spaces, fds, members, volumes;
-	struct checkpoint_table page_sums; /* u32 each, of every private page
+	struct checkpoint_table page_sums; /* CRC-32C (u32) of each private page
 					    * from `private_pages` on */
 	uint64_t private_pages;
 	struct checkpoint_table spec; /* bytes of the instance's spec, JSON */

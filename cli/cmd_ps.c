@@ -93,6 +93,7 @@ static json_t *row_json(const struct instance *in)
 	static const char *const names[] = {
 		[INSTANCE_STARTING] = "starting",
 		[INSTANCE_RUNNING] = "running",
+		[INSTANCE_SUSPENDED] = "suspended",
 		[INSTANCE_EXITED] = "exited",
 		[INSTANCE_DEAD] = "crashed",
 	};
@@ -138,7 +139,7 @@ static int ps(void *opaque, int argc, char **argv, struct err *e)
 
 		if (instance_load(&s, names.items[i], &in, NULL) < 0)
 			continue; /* removed meanwhile */
-		if (!args->shows_all && in.status > INSTANCE_RUNNING)
+		if (!args->shows_all && in.status > INSTANCE_SUSPENDED)
 			continue;
 		add_row(&in, &cells);
 		json_array_append_new(rows, row_json(&in));

@@ -62,8 +62,9 @@ static int remove_one(const struct store *s, const char *name, bool forces,
 	r = instance_load(s, name, &in, e);
 	if (r < 0)
 		return r;
-	if (forces && in.status <= INSTANCE_RUNNING) {
-		end_instance(&in);
+	if (forces && in.status <= INSTANCE_SUSPENDED) {
+		if (in.status <= INSTANCE_RUNNING)
+			end_instance(&in);
 		in.status = INSTANCE_EXITED; /* the lock has the last word */
 	}
 	r = instance_remove(s, &in, e);

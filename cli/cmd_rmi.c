@@ -35,7 +35,7 @@ static int check_unused(const struct store *s, const char *digest,
 		const json_t *image;
 
 		if (instance_load(s, names.items[i], &in, NULL) < 0 ||
-		    in.status > INSTANCE_RUNNING)
+		    in.status > INSTANCE_SUSPENDED)
 			continue;
 		image = json_object_get(in.spec, "image");
 		if (!strcmp(json_str_or(image, "digest", ""), digest))

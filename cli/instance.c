@@ -24,6 +24,7 @@
 #include "host/xmalloc.h"
 
 #define INSTANCES "instances"
+#define CHECKPOINT "checkpoint"
 #define RECORD_MAX (4 << 20)
 #define STARTING_S 10 /* a record this old without state never started */
 #define NAME_TRIES 100
@@ -44,12 +45,15 @@ static int make_dir(const struct store *s, const char *name)
 static int taken(const struct store *s, const char *name, struct err *e)
 {
 	cleanup_instance struct instance in = INSTANCE_INIT;
-	bool is_live = instance_load(s, name, &in, NULL) == 0 &&
-		       in.status <= INSTANCE_RUNNING;
+	const char *by = "an ended instance (see 'jiffy rm')";
 
-	return err_set(e, EEXIST, "--name: '%s' is taken by %s", name,
-		       is_live ? "a running instance"
-			       : "an ended instance (see 'jiffy rm')");
+	if (instance_load(s, name, &in, NULL) == 0) {
+		if (in.status <= INSTANCE_RUNNING)
+			by = "a running instance";
+		else if (in.status == INSTANCE_SUSPENDED)
+			by = "a suspended instance (see 'jiffy resume')";
+	}
+	return err_set(e, EEXIST, "--name: '%s' is taken by %s", name, by);
 }
 
 int instance_create(const struct store *s, const char *wanted,
@@ -124,14 +128,18 @@ bool instance_is_live(const struct instance *in)
 }
 
 /* When a running record's lock is free its monitor died, or it ended since the
- * record was read: then the new record says so. */
+ * record was read: then the new record says so. That there is a checkpoint, not
+ * what the record says, makes an instance a suspended one. */
 static void find_status(struct instance *in, json_t *state)
 {
 	const char *text = json_str_or(state, "state", "");
 
 	json_decref(in->state);
 	in->state = state;
-	if (!strcmp(text, "exited"))
+	if (faccessat(in->fd, CHECKPOINT, F_OK, 0) == 0 &&
+	    !instance_is_live(in))
+		in->status = INSTANCE_SUSPENDED;
+	else if (!strcmp(text, "exited"))
 		in->status = INSTANCE_EXITED;
 	else if (!*text)
 		in->status = time(NULL) - in->created < STARTING_S ||
@@ -261,6 +269,7 @@ const char *instance_status_text(const struct instance *in, char buf[48])
 	static const char *const names[] = {
 		[INSTANCE_STARTING] = "starting",
 		[INSTANCE_RUNNING] = "running",
+		[INSTANCE_SUSPENDED] = "suspended",
 		[INSTANCE_EXITED] = "exited",
 		[INSTANCE_DEAD] = "crashed",
 	};
@@ -338,6 +347,11 @@ int instance_remove(const struct store *s, const struct instance *in,
 			       in->name,
 			       in->status == INSTANCE_STARTING ? "starting"
 							       : "running");
+	if (in->status == INSTANCE_SUSPENDED)
+		return err_set(e, EBUSY,
+			       "%s is suspended: resume it first, or use "
+			       "--force",
+			       in->name);
 	if (in->status == INSTANCE_DEAD)
 		instance_kill_left(in);
 	snprintf(from, sizeof(from), INSTANCES "/%s", in->name);
@@ -346,4 +360,27 @@ int instance_remove(const struct store *s, const struct instance *in,
 	if (renameat(s->fd, from, s->fd, to) < 0)
 		return err_sys(e, errno, "%s", in->name);
 	return io_remove_tree(s->fd, to, e);
+}
+
+int instance_open_again(const struct instance *in, struct instance_dir *dir,
+			int *log_fd, struct err *e)
+{
+	dir->fd = fcntl(in->fd, F_DUPFD_CLOEXEC, 0);
+	dir->spec_fd = openat(in->fd, "spec.json", O_RDONLY | O_CLOEXEC);
+	*log_fd = openat(in->fd, "log",
+			 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (dir->fd < 0 || dir->spec_fd < 0 || *log_fd < 0)
+		return err_sys(e, errno, "%s", in->name);
+	return 0;
+}
+
+int instance_drop_checkpoint(const struct instance *in, struct err *e)
+{
+	cleanup_close int lock = openat(in->fd, "lock", O_RDWR | O_CLOEXEC);
+
+	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, EBUSY, "%s is running", in->name);
+	if (unlinkat(in->fd, CHECKPOINT, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "%s: checkpoint", in->name);
+	return 0;
 }

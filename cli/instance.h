@@ -6,6 +6,7 @@
  *   state.json     running or exited, and how; written by the monitor
  *   lock           flock()ed by the monitor while it lives
  *   control.sock   the monitor's control socket
+ *   checkpoint     the suspended instance; used up when it goes on
  *   log            output of a detached instance
  */
 #ifndef JIFFY_CLI_INSTANCE_H
@@ -49,6 +50,7 @@ char *instance_path(const struct store *s, const char *name);
 enum instance_status {
 	INSTANCE_STARTING, /* the monitor has not said anything yet */
 	INSTANCE_RUNNING,
+	INSTANCE_SUSPENDED, /* it is a checkpoint */
 	INSTANCE_EXITED,
 	INSTANCE_DEAD, /* its monitor is gone without a word */
 };
@@ -94,6 +96,14 @@ void instance_kill_left(const struct instance *in);
 /* Delete the record; refuses (-EBUSY) while its monitor lives. */
 int instance_remove(const struct store *s, const struct instance *in,
 		    struct err *e);
+
+/* Open its spec.json, and its log to append to. */
+int instance_open_again(const struct instance *in, struct instance_dir *dir,
+			int *log_fd, struct err *e);
+
+/* Give up its checkpoint, so that it can only boot anew. Refuses (-EBUSY) while
+ * its monitor lives. */
+int instance_drop_checkpoint(const struct instance *in, struct err *e);
 
 #define cleanup_instance __attribute__((cleanup(instance_unload)))
 

@@ -24,19 +24,25 @@ static int keep_across_exec(int fd)
 	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
 }
 
-static int exec_monitor(int spec_fd, int ready_fd, struct err *e)
+/* again: NULL for a new instance. */
+static int exec_monitor(int spec_fd, int ready_fd, const char *again,
+			struct err *e)
 {
 	static char spec_option[] = "--spec";
 	static char ready_option[] = "--ready-fd";
+	static char again_option[] = "--again";
 	char program[] = MONITOR;
 	char spec_text[12];
 	char ready_text[12];
+	char how[16];
 	char *argv[] = { program,    spec_option,
 			 spec_text,  ready_fd >= 0 ? ready_option : NULL,
-			 ready_text, NULL };
+			 ready_text, again ? again_option : NULL,
+			 how,	     NULL };
 
 	snprintf(spec_text, sizeof(spec_text), "%d", spec_fd);
 	snprintf(ready_text, sizeof(ready_text), "%d", ready_fd);
+	snprintf(how, sizeof(how), "%s", again ? again : "");
 	keep_across_exec(spec_fd);
 	if (ready_fd >= 0)
 		keep_across_exec(ready_fd);
@@ -45,11 +51,11 @@ static int exec_monitor(int spec_fd, int ready_fd, struct err *e)
 
 int launch_foreground(int spec_fd, struct err *e)
 {
-	return exec_monitor(spec_fd, -1, e);
+	return exec_monitor(spec_fd, -1, NULL, e);
 }
 
 static NORETURN void child(int spec_fd, int ready_fd, int log_fd,
-			   bool keep_stdin)
+			   bool keep_stdin, const char *again)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct err e = ERR_INIT;
@@ -59,7 +65,7 @@ static NORETURN void child(int spec_fd, int ready_fd, int log_fd,
 		dup2(null, STDIN_FILENO);
 	dup2(log_fd, STDOUT_FILENO);
 	dup2(log_fd, STDERR_FILENO);
-	exec_monitor(spec_fd, ready_fd, &e);
+	exec_monitor(spec_fd, ready_fd, again, &e);
 	dprintf(ready_fd, "error: %s\n", e.msg);
 	_exit(EXIT_JIFFY);
 }
@@ -102,7 +108,8 @@ static int await_ready(int fd, pid_t pid, struct err *e)
 	return exit_status(pid);
 }
 
-int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e)
+static int launch_with(int spec_fd, int log_fd, bool keep_stdin,
+		       const char *again, struct err *e)
 {
 	cleanup_close int reader = -1;
 	int ends[2];
@@ -115,11 +122,22 @@ int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e)
 	reader = ends[0];
 	pid = fork();
 	if (pid == 0)
-		child(spec_fd, ends[1], log_fd, keep_stdin);
+		child(spec_fd, ends[1], log_fd, keep_stdin, again);
 	close(ends[1]);
 	if (pid < 0) {
 		err_sys(e, errno, "fork");
 		return EXIT_JIFFY;
 	}
 	return await_ready(reader, pid, e);
+}
+
+int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e)
+{
+	return launch_with(spec_fd, log_fd, keep_stdin, NULL, e);
+}
+
+int launch_again(int spec_fd, int log_fd, bool from_checkpoint, struct err *e)
+{
+	return launch_with(spec_fd, log_fd, false,
+			   from_checkpoint ? "checkpoint" : "cold", e);
 }

@@ -16,4 +16,8 @@ int launch_foreground(int spec_fd, struct err *e);
  * about to run; else the exit status that the failure means, with e filled. */
 int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e);
 
+/* The same for an instance that has a record: from its checkpoint, or from its
+ * image. */
+int launch_again(int spec_fd, int log_fd, bool from_checkpoint, struct err *e);
+
 #endif

@@ -19,12 +19,8 @@
 #include <unistd.h>
 
 #include "host/cleanup.h"
+#include "monitor/checkpoint.h"
 #include "monitor/instance.h"
-
-/* Sparse: only touched pages exist. The kernel's layout.h has the same sizes
- * as address ranges; the static asserts in kernel/boot pair with these. */
-#define KERNEL_MEMORY_SIZE (512ULL << 30)
-#define CACHE_MEMORY_SIZE (1ULL << 40)
 
 /* A shared object that the instance cannot shrink under us. */
 static int shared_object(const char *name, uint64_t size, struct err *e)
@@ -183,7 +179,7 @@ static unsigned int host_cpus_end(void)
 	return (unsigned int)strtoul(line + digits, NULL, 10) + 1;
 }
 
-static int fill_block(struct instance *in, struct err *e)
+int boot_fill(struct instance *in, struct err *e)
 {
 	struct boot_block *b = in->boot;
 	const struct spec *s = &in->spec;
@@ -224,7 +220,7 @@ static int fill_block(struct instance *in, struct err *e)
 	return 0;
 }
 
-int boot_prepare(struct instance *in, struct err *e)
+int boot_prepare_objects(struct instance *in, struct err *e)
 {
 	int pair[2];
 
@@ -248,5 +244,5 @@ int boot_prepare(struct instance *in, struct err *e)
 		return err_sys(e, errno, "event socket");
 	in->event_fd = pair[0];
 	in->event_guest_fd = pair[1];
-	return fill_block(in, e);
+	return 0;
 }

@@ -90,6 +90,20 @@ static int request_port(const struct broker_request *r)
 	return ntohs(port);
 }
 
+int broker_take_port(struct instance *in, unsigned int i, int backlog)
+{
+	int fd = in->port_fds[i] >= 0 ? in->port_fds[i] : bind_port(in, i);
+
+	in->port_fds[i] = -1;
+	if (fd >= 0 && listen(fd, backlog)) {
+		int err = errno;
+
+		close(fd);
+		return -err;
+	}
+	return fd;
+}
+
 static void set_local_address(struct call *c)
 {
 	socklen_t len = sizeof(c->reply.addr);
@@ -109,12 +123,8 @@ static int op_listen(struct instance *in, struct call *c)
 
 	if (i < 0)
 		return ENOENT;
-	c->fd = in->port_fds[i] >= 0 ? in->port_fds[i]
-				     : bind_port(in, (unsigned int)i);
-	in->port_fds[i] = -1;
-	if (c->fd < 0)
-		return -c->fd;
-	return listen(c->fd, backlog) ? errno : 0;
+	c->fd = broker_take_port(in, (unsigned int)i, backlog);
+	return c->fd < 0 ? -c->fd : 0;
 }
 
 static bool is_resolver(const struct broker_request *r)
@@ -336,6 +346,10 @@ static int dispatch(struct instance *in, struct call *c)
 		return core_close(in, c->req.arg, request_number(c));
 	case BROKER_STDIO:
 		return op_stdio(in, c);
+	case BROKER_FROZEN:
+		suspend_frozen(in, c->req.arg, (const char *)c->payload,
+			       c->req.payload_len);
+		return 0;
 	default:
 		return ENOSYS;
 	}
@@ -390,7 +404,9 @@ int broker_serve(struct instance *in)
 		c.reply.error = EBADMSG;
 	else
 		c.reply.error = dispatch(in, &c);
-	send_reply(in, &c);
+	/* It is the reply that would let a suspended instance go on. */
+	if (in->end != END_SUSPENDED)
+		send_reply(in, &c);
 	if (c.fd >= 0)
 		close(c.fd);
 	return 0;

@@ -2,8 +2,8 @@
 /*
  * state_dir/control.sock: one JSON line in, one JSON line out. Only the owner
  * can reach it (mode 0700 directory). Requests: {"op":"stop","timeout_s":10},
- * {"op":"kill","signal":15}, {"op":"inspect"}, {"op":"quiet"} (stop everybody
- * at the quiet point and go on: a test of it).
+ * {"op":"kill","signal":15}, {"op":"inspect"}, {"op":"suspend"}, {"op":"quiet"}
+ * (stop everybody at the quiet point and go on: a test of it).
  */
 #include <errno.h>
 #include <signal.h>
@@ -38,7 +38,7 @@ int control_open(struct instance *in, struct err *e)
 	struct epoll_event ev = { .events = EPOLLIN };
 
 	in->control_fd = -1;
-	in->stop_client = -1;
+	in->stop_client = in->suspend_client = -1;
 	if (!in->spec.state_dir)
 		return 0;
 	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/control.sock",
@@ -91,8 +91,9 @@ static void op_inspect(struct instance *in, int fd)
 	reply(fd, o);
 }
 
-/* True if the client waits for the end of the instance. */
-static bool serve(struct instance *in, int fd, const json_t *req)
+/* Where the connection is kept if the client waits for the end of the instance;
+ * else NULL. */
+static int *serve(struct instance *in, int fd, const json_t *req)
 {
 	const char *op = json_str_or(req, "op", "");
 	struct err e = ERR_INIT;
@@ -103,7 +104,7 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 	} else if (strcmp(op, "kill") == 0) {
 		if (json_get_int(req, "kill", "signal", 1, 64, &n, &e)) {
 			reply_error(fd, e.msg);
-			return false;
+			return NULL;
 		}
 		/* The last resort must not need the kernel's help. */
 		if (n == SIGKILL)
@@ -117,17 +118,29 @@ static bool serve(struct instance *in, int fd, const json_t *req)
 	} else if (strcmp(op, "stop") == 0) {
 		if (json_get_int(req, "stop", "timeout_s", 0, 86400, &n, &e)) {
 			reply_error(fd, e.msg);
-			return false;
+			return NULL;
 		}
 		broker_event(in, EVENT_SIGNAL, (uint32_t)in->spec.stop_signal,
 			     0);
 		in->stop_deadline_ns =
 			clock_now_ns() + (uint64_t)n * 1000000000 + 1;
-		return true;
+		return &in->stop_client;
+	} else if (strcmp(op, "suspend") == 0) {
+		if (!suspend_start(in, &e))
+			return &in->suspend_client;
+		reply_error(fd, e.msg);
 	} else {
 		reply_error(fd, "unknown operation");
 	}
-	return false;
+	return NULL;
+}
+
+void control_suspend_failed(struct instance *in, const char *why)
+{
+	if (in->suspend_client < 0)
+		return;
+	reply_error(in->suspend_client, why);
+	close(take_fd(&in->suspend_client));
 }
 
 void control_accept(struct instance *in)
@@ -138,6 +151,7 @@ void control_accept(struct instance *in)
 	cleanup_json json_t *req = NULL;
 	struct err e = ERR_INIT;
 	char line[1024];
+	int *waiting;
 	size_t n = 0;
 	ssize_t r;
 
@@ -154,10 +168,11 @@ void control_accept(struct instance *in)
 		reply_error(fd, e.msg);
 		return;
 	}
-	if (serve(in, fd, req)) {
-		if (in->stop_client >= 0)
-			close(in->stop_client);
-		in->stop_client = take_fd(&fd);
+	waiting = serve(in, fd, req);
+	if (waiting) {
+		if (*waiting >= 0)
+			close(*waiting);
+		*waiting = take_fd(&fd);
 	}
 }
 
@@ -169,6 +184,10 @@ void control_finish(struct instance *in)
 		reply_ok(in->stop_client);
 		close(in->stop_client);
 	}
+	if (in->suspend_client >= 0 && in->end == END_SUSPENDED)
+		reply_ok(in->suspend_client);
+	else
+		control_suspend_failed(in, "ended while it was suspended");
 	/* Else it went with the directory. */
 	if (in->control_fd >= 0 && !in->spec.is_removed_at_exit) {
 		snprintf(path, sizeof(path), "%s/control.sock",

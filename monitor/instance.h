@@ -18,12 +18,13 @@
 struct dns;
 
 enum instance_end {
-	END_NONE,    /* still running */
-	END_EXIT,    /* the program ended by itself: status */
-	END_REFUSED, /* the program could not be started: status, reason */
-	END_CRASH,   /* the kernel or a host process died */
-	END_OOM,     /* over its memory limit */
-	END_KILLED,  /* stop or kill asked for it */
+	END_NONE,      /* still running */
+	END_EXIT,      /* the program ended by itself: status */
+	END_REFUSED,   /* the program could not be started: status, reason */
+	END_CRASH,     /* the kernel or a host process died */
+	END_OOM,       /* over its memory limit */
+	END_KILLED,    /* stop or kill asked for it */
+	END_SUSPENDED, /* it is a checkpoint now */
 };
 
 #define CORE_OPEN_MAX 8
@@ -49,9 +50,16 @@ struct instance {
 	int volume_fds[SPEC_VOLUMES_MAX];    /* locked: volume.c */
 	int direct_fds[SPEC_VOLUMES_MAX];    /* the same files, or -1 */
 	uint64_t image_size;
+	uint8_t build_id[32]; /* the kernel's */
+	struct { /* the numbers that these have in the instance; -1: none */
+		int broker, event, trace;
+	} guest;
+	struct resume *resume; /* the checkpoint it came from, or NULL */
 
-	pid_t group; /* process group (and first process) of the instance */
-	uid_t uid;   /* host uid it runs as, or (uid_t)-1: ours */
+	pid_t group;	 /* process group (and first process) of the instance */
+	uid_t uid;	 /* host uid it runs as, or (uid_t)-1: ours */
+	bool is_again;	 /* it has run before and has a record */
+	bool is_resumed; /* it goes on from its checkpoint */
 	bool is_started, is_ready;
 	bool is_broker_gone; /* EOF from the kernel */
 
@@ -61,9 +69,11 @@ struct instance {
 
 	/* Loop. */
 	int epoll_fd, signal_fd, control_fd, timer_fd, ready_fd;
-	int stop_client;     /* control connection that waits for the end */
-	uint64_t started_ns; /* main() began, CLOCK_MONOTONIC */
-	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
+	int stop_client;    /* control connection that waits for the end */
+	int suspend_client; /* the same, for the checkpoint */
+	uint64_t freeze_deadline_ns; /* the kernel answers until then */
+	uint64_t started_ns;	     /* main() began, CLOCK_MONOTONIC */
+	uint64_t stop_deadline_ns;   /* SIGKILL then; 0 none */
 	bool is_shut_down; /* the kernel was told to kill all and unmount */
 	uint64_t memory_peak;
 	uint64_t reaped_ns, rest_until_ns; /* main.c; 0: no rest */
@@ -83,15 +93,29 @@ enum { EXIT_JIFFY = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
 uint64_t clock_now_ns(void);
 
-/* boot.c: make the memory objects and fill the boot block. */
-int boot_prepare(struct instance *in, struct err *e);
+/* boot.c: make what is shared with the kernel. */
+/* In two parts: the objects, while descriptor BOOT_FD is the lowest free one;
+ * the block, unless it comes from a checkpoint. */
+int boot_prepare_objects(struct instance *in, struct err *e);
+int boot_fill(struct instance *in, struct err *e);
 
 /* volume.c: open and lock the volumes' files, describe them in the block. */
 int volumes_open(struct instance *in, struct err *e);
 /* Write the volumes' places into the boot block. */
 void volumes_place(struct instance *in);
+/* Their generations. Before the instance runs: a checkpoint that another one
+ * left with them is void. While it is frozen: add them to a checkpoint, which
+ * is not void until the next start. Before a wake: compare. */
+struct checkpoint_out;
+struct checkpoint_volume;
+int volumes_wake(struct instance *in, struct err *e);
+int volumes_sleep(struct instance *in, struct checkpoint_out *out);
+int volumes_match(const struct instance *in, const struct checkpoint_volume *v,
+		  struct err *e);
 
-/* launch.c: start the kernel, confined. On return it is on its way. */
+/* launch.c: open the kernel's file; start it, confined. On return it is on its
+ * way. */
+int launch_open(struct instance *in, struct err *e);
 int launch(struct instance *in, struct err *e);
 /* Kill whatever of the instance lives; launch_end() also reaps all of it. */
 void launch_kill(const struct instance *in);
@@ -101,6 +125,8 @@ void launch_end(struct instance *in);
  * more (-EPIPE: nobody holds the other end). */
 int broker_serve(struct instance *in);
 int broker_bind_ports(struct instance *in, struct err *e);
+/* Published port i as a listening socket; -1 if it cannot be. */
+int broker_take_port(struct instance *in, unsigned int i, int backlog);
 /* Tell process 0. */
 void broker_event(struct instance *in, uint32_t type, uint32_t arg,
 		  uint32_t arg2);
@@ -114,6 +140,28 @@ bool dns_owns(const struct instance *in, int fd);
 int control_open(struct instance *in, struct err *e);
 void control_accept(struct instance *in);
 void control_finish(struct instance *in);
+/* Tell whoever waits for a checkpoint that there is none. */
+void control_suspend_failed(struct instance *in, const char *why);
+
+/* suspend.c: refuse, or ask the kernel to freeze. */
+int suspend_start(struct instance *in, struct err *e);
+/* Milliseconds until it takes too long, -1 never. */
+int suspend_check(struct instance *in);
+/* BROKER_FROZEN: write the checkpoint, which ends the instance, or let it go
+ * on. */
+void suspend_frozen(struct instance *in, uint32_t error, const char *why,
+		    size_t why_len);
+
+/* resume.c: read the checkpoint in the state directory; fill the memory objects
+ * from it; compare the volumes' generations. */
+int resume_open(struct instance *in, struct err *e);
+int resume_memory(struct instance *in, struct err *e);
+int resume_match_volumes(struct instance *in, struct err *e);
+/* Remove the file: from now on the instance runs, or boots cold. */
+int resume_use_up(struct instance *in, struct err *e);
+bool resume_is_used_up(const struct instance *in);
+/* The open checkpoint that memory may be mapped from, or -1. */
+int resume_file(const struct instance *in);
 
 /* core.c: BROKER_CORE_*. 0 or a positive errno. */
 int core_start(struct instance *in, struct err *e);

@@ -20,7 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/checkpoint.h"
 #include "monitor/instance.h"
+#include "monitor/launch.h"
 
 /* Landlock ABI 6: domains that cannot signal outside themselves. */
 #define SCOPE_ABSTRACT_UNIX (1ULL << 0)
@@ -32,14 +34,6 @@
 /* Host uids for instances of a root monitor: one each, by monitor pid, so that
  * no instance can signal or inspect another. Far above any that exist. */
 #define INSTANCE_UID_BASE 0x70000000u
-
-struct launch {
-	struct instance *in;
-	const char *stage; /* what failed */
-	int error;
-	int fds[8 + 2 * SPEC_VOLUMES_MAX]; /* that stay open, besides 0-2 */
-	unsigned int nfds;
-};
 
 static long raw(long nr, long a, long b, long c, long d)
 {
@@ -55,29 +49,6 @@ static int confine_session(struct launch *l)
 	return (int)raw(SYS_setsid, 0, 0, 0, 0);
 }
 
-/* Stage 2: descriptors: those of the boot block, nothing else. */
-static int confine_descriptors(struct launch *l)
-{
-	unsigned int first = 3;
-	int err = 0;
-
-	l->stage = "descriptors";
-	/* fds[] is sorted and starts with BOOT_FD. */
-	for (unsigned int i = 0; i < l->nfds && !err; i++) {
-		unsigned int fd = (unsigned int)l->fds[i];
-
-		err = (int)raw(SYS_fcntl, l->fds[i], F_SETFD, 0, 0);
-		if (!err && fd > first)
-			err = (int)raw(SYS_close_range, first, fd - 1,
-				       CLOSE_RANGE_CLOEXEC, 0);
-		first = fd + 1;
-	}
-	if (!err)
-		err = (int)raw(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC,
-			       0);
-	return err;
-}
-
 /* Set both limits to value, or to the hard limit where we may not raise it. */
 static int set_limit(int which, rlim_t value)
 {
@@ -91,6 +62,44 @@ static int set_limit(int which, rlim_t value)
 	return setrlimit(which, &lim) ? -errno : 0;
 }
 
+/* Put those that a checkpoint names at their numbers; the sources are above. */
+static int place(const struct launch *l)
+{
+	for (unsigned int i = 0; i < l->nfds; i++) {
+		const struct launch_fd *f = &l->fds[i];
+
+		if (f->from != f->to && dup2(f->from, f->to) < 0)
+			return -errno;
+	}
+	return l->in->is_resumed ? resume_fill_sets(l->in) : 0;
+}
+
+/* Stage 2: descriptors: those of the boot block, nothing else. */
+static int confine_descriptors(struct launch *l)
+{
+	unsigned int first = 3;
+	int err;
+
+	l->stage = "descriptors";
+	err = set_limit(RLIMIT_NOFILE, INSTANCE_FILES_MAX);
+	if (!err)
+		err = place(l);
+	/* fds[] is sorted. */
+	for (unsigned int i = 0; i < l->nfds && !err; i++) {
+		unsigned int fd = (unsigned int)l->fds[i].to;
+
+		err = (int)raw(SYS_fcntl, l->fds[i].to, F_SETFD, 0, 0);
+		if (!err && fd > first)
+			err = (int)raw(SYS_close_range, first, fd - 1,
+				       CLOSE_RANGE_CLOEXEC, 0);
+		first = fd + 1;
+	}
+	if (!err)
+		err = (int)raw(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC,
+			       0);
+	return err;
+}
+
 /* Stage 3: bounds on what it can use up. */
 static int confine_limits(struct launch *l)
 {
@@ -98,8 +107,6 @@ static int confine_limits(struct launch *l)
 
 	l->stage = "limits";
 	err = set_limit(RLIMIT_CORE, 0);
-	if (!err)
-		err = set_limit(RLIMIT_NOFILE, INSTANCE_FILES_MAX);
 	/* Counts per uid: only meaningful with a uid of its own. */
 	if (!err && l->in->uid != (uid_t)-1)
 		err = set_limit(RLIMIT_NPROC, INSTANCE_PROCESSES_MAX);
@@ -166,7 +173,8 @@ static int confine(struct launch *l)
 
 static NORETURN void child_main(struct launch *l)
 {
-	char *argv[] = { l->in->spec.name, NULL };
+	char *argv[] = { l->in->spec.name, l->boot_fd[0] ? l->boot_fd : NULL,
+			 NULL };
 	char *envp[] = { NULL };
 	sigset_t none;
 
@@ -186,7 +194,13 @@ static NORETURN void child_main(struct launch *l)
 
 static int compare_fds(const void *a, const void *b)
 {
-	return *(const int *)a - *(const int *)b;
+	return ((const struct launch_fd *)a)->to -
+	       ((const struct launch_fd *)b)->to;
+}
+
+static void add_fd(struct launch *l, int fd)
+{
+	l->fds[l->nfds++] = (struct launch_fd){ fd, fd };
 }
 
 /* The boot block takes its agreed number; the others tell theirs in it. */
@@ -212,26 +226,31 @@ static int place_descriptors(struct launch *l, struct err *e)
 	b->trace_fd = in->trace_fd;
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
 		if (all[i] > 2)
-			l->fds[l->nfds++] = all[i];
+			add_fd(l, all[i]);
 	}
 	for (unsigned int i = 0; i < in->spec.nvolumes; i++) {
-		l->fds[l->nfds++] = in->volume_fds[i];
+		add_fd(l, in->volume_fds[i]);
 		if (in->direct_fds[i] >= 0)
-			l->fds[l->nfds++] = in->direct_fds[i];
+			add_fd(l, in->direct_fds[i]);
 	}
 	volumes_place(in);
-	qsort(l->fds, l->nfds, sizeof(l->fds[0]), compare_fds);
+	in->guest.broker = b->broker_fd;
+	in->guest.event = b->event_fd;
+	in->guest.trace = b->trace_fd;
 	return 0;
 }
 
-static int open_kernel(struct instance *in, struct err *e)
+int launch_open(struct instance *in, struct err *e)
 {
+	struct err none = ERR_INIT;
 	char path[4096 + 32];
 
 	snprintf(path, sizeof(path), "%s/jiffy-kernel", in->self_dir);
 	in->kernel_exe_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (in->kernel_exe_fd < 0)
 		return err_sys(e, errno, "kernel %s", path);
+	/* Only checkpoints need it. */
+	(void)checkpoint_build_id(in->kernel_exe_fd, in->build_id, &none);
 	return 0;
 }
 
@@ -251,13 +270,23 @@ static void drop_stdio(const struct instance *in)
 	close(null);
 }
 
+/* What was put somewhere else is not needed here. */
+static void close_sources(const struct launch *l)
+{
+	for (unsigned int i = 0; i < l->nfds; i++)
+		if (l->fds[i].from != l->fds[i].to)
+			close(l->fds[i].from);
+}
+
 int launch(struct instance *in, struct err *e)
 {
-	struct launch l = { .in = in };
+	struct launch_fd fds[8 + 2 * SPEC_VOLUMES_MAX];
+	struct launch l = { .in = in, .fds = fds };
 	pid_t pid;
 
-	if (open_kernel(in, e) || place_descriptors(&l, e))
+	if (in->is_resumed ? resume_place(&l, e) : place_descriptors(&l, e))
 		return -e->code;
+	qsort(l.fds, l.nfds, sizeof(l.fds[0]), compare_fds);
 	in->uid = geteuid() == 0 ? INSTANCE_UID_BASE + (uid_t)getpid()
 				 : (uid_t)-1;
 	pid = vfork();
@@ -271,6 +300,9 @@ int launch(struct instance *in, struct err *e)
 	}
 	in->group = pid;
 	in->is_started = true;
+	close_sources(&l);
+	if (l.fds != fds)
+		free(l.fds);
 	close(in->broker_guest_fd);
 	close(in->event_guest_fd);
 	close(in->kernel_exe_fd);

@@ -23,6 +23,7 @@
 
 #include "abi/broker.h"
 #include "host/json.h"
+#include "monitor/checkpoint.h"
 #include "monitor/instance.h"
 
 uint64_t clock_now_ns(void)
@@ -105,12 +106,13 @@ static int open_trace(struct instance *in, struct err *e)
 	in->trace_fd = -1;
 	if (!in->spec.trace)
 		return 0;
+	/* What the instance wrote before it was suspended stays. */
 	if (strcmp(in->spec.trace, "-") == 0)
 		in->trace_fd = fcntl(2, F_DUPFD_CLOEXEC, 10);
 	else
 		in->trace_fd = open(in->spec.trace,
-				    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
-					    O_CLOEXEC,
+				    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
+					    (in->is_resumed ? 0 : O_TRUNC),
 				    0644);
 	if (in->trace_fd < 0)
 		return err_sys(e, errno, "trace %s", in->spec.trace);
@@ -307,12 +309,31 @@ static void loop(struct instance *in)
 	while (in->end == END_NONE) {
 		timeout = min_timeout(limit_check(in), check_stop(in));
 		timeout = min_timeout(timeout, check_rest(in));
+		timeout = min_timeout(timeout, suspend_check(in));
 		if (in->end != END_NONE)
 			break;
 		n = epoll_wait(in->epoll_fd, ev, ARRAY_SIZE(ev), timeout);
 		for (int i = 0; i < n && in->end == END_NONE; i++)
 			serve_fd(in, ev[i].data.fd);
 	}
+}
+
+/* Everything in memory that the kernel starts from. */
+static int prepare(struct instance *in, struct err *e)
+{
+	if (!in->is_resumed)
+		return boot_fill(in, e) || volumes_open(in, e) ? -e->code : 0;
+	if (resume_open(in, e) || resume_memory(in, e) || volumes_open(in, e))
+		return -e->code;
+	return resume_match_volumes(in, e);
+}
+
+/* Whoever waits for the start is told, once. */
+static void tell_ready(struct instance *in)
+{
+	if (in->ready_fd >= 0 && write(in->ready_fd, "ok\n", 3) == 3)
+		close(in->ready_fd);
+	in->ready_fd = -1;
 }
 
 static int start(struct instance *in, int spec_fd, struct err *e)
@@ -322,8 +343,9 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 	if (spec_read(spec_fd, &in->spec, e))
 		return -e->code;
 	close(spec_fd);
-	if (boot_prepare(in, e) || volumes_open(in, e) || state_open(in, e) ||
-	    open_loop(in, e) || open_trace(in, e) || core_start(in, e) ||
+	if (boot_prepare_objects(in, e) || state_open(in, e) ||
+	    launch_open(in, e) || prepare(in, e) || open_loop(in, e) ||
+	    open_trace(in, e) || core_start(in, e) ||
 	    broker_bind_ports(in, e) || control_open(in, e) ||
 	    watch(in, in->broker_fd, e))
 		return -e->code;
@@ -331,9 +353,13 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 	in->boot->phase_ns[BOOT_T_CLI] = in->spec.started_ns;
 	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;
 	raw_terminal(in);
-	if (launch(in, e))
+	if ((in->is_resumed && resume_use_up(in, e)) || volumes_wake(in, e) ||
+	    launch(in, e))
 		return -e->code;
+	in->is_ready = in->is_resumed;
 	state_write(in);
+	if (in->is_resumed)
+		tell_ready(in);
 	return 0;
 }
 
@@ -347,6 +373,8 @@ int instance_exit_code(const struct instance *in)
 	case END_OOM:
 	case END_KILLED:
 		return 128 + SIGKILL;
+	case END_SUSPENDED:
+		return 0;
 	case END_NONE:
 	case END_CRASH:
 		break;
@@ -383,7 +411,8 @@ static void report_end(struct instance *in)
 	if (!was_started(in)) {
 		if (in->end != END_CRASH || in->ready_fd >= 0)
 			tell_starter(in, in->reason);
-		in->spec.is_removed_at_exit = true;
+		if (!in->is_again)
+			in->spec.is_removed_at_exit = true;
 	} else if (in->ready_fd >= 0) {
 		dprintf(in->ready_fd, "ok\n");
 	}
@@ -419,8 +448,11 @@ static int fail(struct instance *in, const struct err *e)
 		tcsetattr(0, TCSADRAIN, &in->saved_termios);
 	tell_starter(in, e->msg);
 	instance_end(in, END_CRASH, 0, "%s", e->msg);
-	in->spec.is_removed_at_exit = true;
-	state_close(in);
+	if (!in->is_again)
+		in->spec.is_removed_at_exit = true;
+	/* A checkpoint that is still there is still good. */
+	if (!in->is_resumed || resume_is_used_up(in))
+		state_close(in);
 	return EXIT_JIFFY;
 }
 
@@ -432,6 +464,30 @@ static int parse_fd(const char *text)
 	return *text && !*end && n >= 0 && n < 1 << 20 ? (int)n : -1;
 }
 
+/* An instance that has a record: from its checkpoint, or from its image. */
+static void set_again(struct instance *in, const char *how)
+{
+	in->is_again = true;
+	in->is_resumed = strcmp(how, "checkpoint") == 0;
+}
+
+/* All of a checkpoint, its pages, too. */
+static int verify(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct checkpoint cp = { .fd = fd };
+	struct err e = ERR_INIT;
+
+	if (fd < 0)
+		err_sys(&e, errno, "%s", path);
+	else if (!checkpoint_read(&cp, fd, &e))
+		checkpoint_verify_pages(&cp, &e);
+	if (!e.code)
+		return 0;
+	fprintf(stderr, "jiffy: snapshot: %s\n", e.msg);
+	return EXIT_JIFFY;
+}
+
 int main(int argc, char **argv)
 {
 	static struct instance in;
@@ -441,15 +497,21 @@ int main(int argc, char **argv)
 
 	in.started_ns = clock_now_ns();
 	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
+	in.suspend_client = -1;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--spec") == 0)
 			spec_fd = parse_fd(argv[i + 1]);
 		else if (strcmp(argv[i], "--ready-fd") == 0)
 			in.ready_fd = parse_fd(argv[i + 1]);
+		else if (strcmp(argv[i], "--verify") == 0)
+			return verify(argv[i + 1]);
+		else if (strcmp(argv[i], "--again") == 0)
+			set_again(&in, argv[i + 1]);
 	}
 	if (spec_fd < 0) {
 		fprintf(stderr, "usage: jiffy-monitor --spec FD "
-				"[--ready-fd FD]\n");
+				"[--ready-fd FD] [--again cold|checkpoint]\n"
+				"       jiffy-monitor --verify CHECKPOINT\n");
 		return EXIT_JIFFY;
 	}
 	n = readlink("/proc/self/exe", in.self_dir, sizeof(in.self_dir) - 1);

@@ -53,6 +53,8 @@ static const char *end_name(enum instance_end end)
 		return "out of memory";
 	case END_KILLED:
 		return "killed";
+	case END_SUSPENDED:
+		return "suspend";
 	}
 	return NULL;
 }
@@ -63,7 +65,9 @@ static int write_state(const struct instance *in, int fd)
 	int n = dprintf(fd,
 			"{\"state\":\"%s\",\"pid\":%d,\"host_pid\":%d,"
 			"\"updated\":%lld",
-			in->end == END_NONE ? "running" : "exited",
+			in->end == END_NONE	   ? "running"
+			: in->end == END_SUSPENDED ? "suspended"
+						   : "exited",
 			(int)getpid(), (int)in->group, (long long)time(NULL));
 
 	if (n > 0 && in->end != END_NONE) {

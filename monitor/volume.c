@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "monitor/checkpoint.h"
 #include "monitor/instance.h"
 
 #define VOLUME_SIZE_MIN (64 << 10)
@@ -99,6 +102,111 @@ int volumes_open(struct instance *in, struct err *e)
 		b->volumes[i].flags = v->is_readonly ? BOOT_VOLUME_READONLY : 0;
 	}
 	b->nvolumes = in->spec.nvolumes;
+	return 0;
+}
+
+/* The generation of a volume is a number in an attribute of its file. It is
+ * even while a checkpoint has the volume, and odd while an instance writes to
+ * it or may have written since. Without the attribute there is no checkpoint.
+ */
+#define GENERATION "user.jiffy.generation"
+
+static uint64_t get_generation(int fd)
+{
+	char text[24];
+	ssize_t n = fgetxattr(fd, GENERATION, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strtoull(text, NULL, 10);
+}
+
+static int set_generation(const struct spec_volume *v, int fd, uint64_t value,
+			  struct err *e)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+
+	if (fsetxattr(fd, GENERATION, text, (size_t)n, 0) && errno != ENOTSUP)
+		return err_sys(e, errno, "volume %s: generation", v->name);
+	return 0;
+}
+
+int volumes_wake(struct instance *in, struct err *e)
+{
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++) {
+		const struct spec_volume *v = &in->spec.volumes[i];
+		int fd = in->volume_fds[i];
+		uint64_t generation = v->is_readonly ? 0 : get_generation(fd);
+
+		if (generation == 0 || generation % 2)
+			continue;
+		if (set_generation(v, fd, generation + 1, e))
+			return -e->code;
+		if (fsync(fd))
+			return err_sys(e, errno, "volume %s", v->name);
+	}
+	return 0;
+}
+
+static int describe(const struct spec_volume *v, int fd,
+		    struct checkpoint_volume *to, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "volume %s", v->name);
+	to->generation = get_generation(fd);
+	to->changed_ns = st.st_ctim.tv_sec * NSEC_PER_SEC + st.st_ctim.tv_nsec;
+	to->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int volumes_sleep(struct instance *in, struct checkpoint_out *out)
+{
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++) {
+		const struct spec_volume *v = &in->spec.volumes[i];
+		int fd = in->volume_fds[i];
+		struct checkpoint_volume *to =
+			checkpoint_add(&out->volumes, sizeof(*to), 1);
+
+		if (!to)
+			return err_sys(out->e, ENOMEM, "volumes");
+		if (!v->is_readonly) {
+			uint64_t next = (get_generation(fd) | 1) + 1;
+
+			/* With all that was written: the checkpoint may rely
+			 * on it. */
+			if (set_generation(v, fd, next, out->e))
+				return -out->e->code;
+			if (fsync(fd))
+				return err_sys(out->e, errno, "volume %s",
+					       v->name);
+		}
+		if (describe(v, fd, to, out->e))
+			return -out->e->code;
+	}
+	return 0;
+}
+
+int volumes_match(const struct instance *in, const struct checkpoint_volume *v,
+		  struct err *e)
+{
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++, v++) {
+		const char *name = in->spec.volumes[i].name;
+		struct checkpoint_volume now = { 0 };
+
+		if (describe(&in->spec.volumes[i], in->volume_fds[i], &now, e))
+			return -e->code;
+		if (now.generation != v->generation)
+			return err_set(e, ESTALE,
+				       "checkpoint: volume %s was used since",
+				       name);
+		if (now.changed_ns != v->changed_ns || now.size != v->size)
+			return err_set(e, ESTALE,
+				       "checkpoint: volume %s was changed "
+				       "since",
+				       name);
+	}
 	return 0;
 }
 

@@ -359,6 +359,7 @@ int filter_install(void)
 	struct sock_fprog prog = { 0, f.code };
 	s64 err;
 
+	f.n = 0; /* of a woken kernel: it has been built before */
 	filter_build(&f);
 	prog.len = f.n;
 	err = hostcall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

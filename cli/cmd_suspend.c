@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * jiffy suspend and jiffy resume: an instance becomes a file, and runs again.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cli/cmd.h"
+#include "cli/control.h"
+#include "cli/instance.h"
+#include "cli/launch.h"
+#include "host/cleanup.h"
+#include "host/json.h"
+
+#define ANSWER_SECONDS 60
+#define END_SECONDS 10
+
+struct resume_args {
+	bool or_boots;
+};
+
+static const struct opt resume_options[] = {
+	OPT_FLAG(0, "or-boot", struct resume_args, or_boots,
+		 "boot anew what has no checkpoint that can be used"),
+};
+
+/* One error is returned as it is; those before it have been printed. */
+static int for_each(const char *command, int argc, char **argv,
+		    int (*act)(struct instance *in, const void *args,
+			       struct err *e),
+		    const void *args, struct err *e)
+{
+	cleanup_store struct store s = STORE_INIT;
+	int result = store_open(&s, e);
+
+	for (int i = 0; i < argc && s.fd >= 0; i++) {
+		cleanup_instance struct instance in = INSTANCE_INIT;
+		struct err failed = ERR_INIT;
+		int r;
+
+		r = instance_load(&s, argv[i], &in, &failed);
+		if (!r)
+			r = act(&in, args, &failed);
+		if (!r) {
+			printf("%s\n", argv[i]);
+			continue;
+		}
+		if (result)
+			fprintf(stderr, "jiffy: %s: %s\n", command, e->msg);
+		*e = failed;
+		result = -failed.code;
+	}
+	return result;
+}
+
+static int suspend_one(struct instance *in, const void *args, struct err *e)
+{
+	cleanup_json json_t *request = json_pack("{s:s}", "op", "suspend");
+
+	(void)args;
+	if (in->status == INSTANCE_SUSPENDED)
+		return err_set(e, EALREADY, "%s is suspended already",
+			       in->name);
+	if (control_call(in, request, ANSWER_SECONDS, NULL, e) < 0)
+		return -e->code;
+	/* The next command finds it ended. */
+	if (instance_wait(in, END_SECONDS) < 0)
+		return err_set(e, ETIMEDOUT, "%s: its monitor does not end",
+			       in->name);
+	return 0;
+}
+
+static int start_again(const struct instance *in, bool from_checkpoint,
+		       struct err *e)
+{
+	struct instance_dir dir = INSTANCE_DIR_INIT;
+	cleanup_close int log = -1;
+	int r = instance_open_again(in, &dir, &log, e);
+
+	if (!r && launch_again(dir.spec_fd, log, from_checkpoint, e))
+		r = err_wrap(e, "%s", in->name);
+	instance_dir_close(&dir);
+	return r;
+}
+
+static int boot(const struct instance *in, struct err *e)
+{
+	if (!json_is_true(json_object_get(in->spec, "detach")))
+		return err_set(e, EINVAL, "%s ran in the foreground", in->name);
+	if (instance_drop_checkpoint(in, e))
+		return -e->code;
+	return start_again(in, false, e);
+}
+
+static int resume_one(struct instance *in, const void *opaque, struct err *e)
+{
+	const struct resume_args *args = opaque;
+	int r;
+
+	if (in->status <= INSTANCE_RUNNING)
+		return err_set(e, EALREADY, "%s is running", in->name);
+	if (in->status != INSTANCE_SUSPENDED)
+		return args->or_boots
+			       ? boot(in, e)
+			       : err_set(e, ENOENT, "%s is not suspended",
+					 in->name);
+	r = start_again(in, true, e);
+	if (!r || !args->or_boots)
+		return r;
+	fprintf(stderr, "jiffy: resume: %s: it boots anew\n", e->msg);
+	return boot(in, e);
+}
+
+static int suspend(void *opaque, int argc, char **argv, struct err *e)
+{
+	(void)opaque;
+	return for_each("suspend", argc, argv, suspend_one, NULL, e);
+}
+
+static int resume(void *opaque, int argc, char **argv, struct err *e)
+{
+	return for_each("resume", argc, argv, resume_one, opaque, e);
+}
+
+const struct cmd cmd_suspend = {
+	.args_size = 1,
+	.min_operands = 1,
+	.max_operands = -1,
+	.notes = "All of a suspended instance is a file of its record; its "
+		 "volumes are free for others,\nbut then it cannot go on.\n",
+	.run = suspend,
+};
+
+const struct cmd cmd_resume = {
+	.options = resume_options,
+	.noptions = ARRAY_SIZE(resume_options),
+	.args_size = sizeof(struct resume_args),
+	.min_operands = 1,
+	.max_operands = -1,
+	.notes = "An instance goes on once from its checkpoint, and only with "
+		 "its volumes as they were.\n",
+	.run = resume,
+};

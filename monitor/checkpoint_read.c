@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a checkpoint. The file is hostile: first its sums, so that an
+ * accident is called what it is, then every number in its tables.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/cleanup.h"
+#include "host/crc32c.h"
+#include "host/io.h"
+#include "lib/compiler.h"
+#include "monitor/checkpoint.h"
+#include "monitor/instance.h"
+
+#define TABLES_MAX (256ULL << 20)
+#define FILES_MAX 65536 /* launch.c: what an instance may have open */
+#define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+static int read_at(const struct checkpoint *cp, void *to, size_t n, uint64_t at,
+		   struct err *e)
+{
+	uint8_t *p = to;
+
+	while (n) {
+		ssize_t got = pread(cp->fd, p, n, (off_t)at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return err_sys(e, got < 0 ? errno : EIO,
+				       "checkpoint: read at %llu",
+				       (unsigned long long)at);
+		p += got;
+		at += (size_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+static int read_header(struct checkpoint *cp, struct err *e)
+{
+	struct checkpoint_header *h = &cp->h;
+	struct stat st;
+	uint32_t sum;
+
+	if (fstat(cp->fd, &st))
+		return err_sys(e, errno, "checkpoint");
+	if (!S_ISREG(st.st_mode) || st.st_size < CHECKPOINT_PAGE)
+		return err_set(e, EINVAL, "not a checkpoint: no header");
+	if (read_at(cp, h, sizeof(*h), 0, e))
+		return -e->code;
+	if (h->magic != CHECKPOINT_MAGIC)
+		return err_set(e, EINVAL, "not a checkpoint");
+	if (h->version != CHECKPOINT_VERSION)
+		return err_set(e, EPROTO,
+			       "checkpoint of format %u: this Jiffy knows %u",
+			       h->version, CHECKPOINT_VERSION);
+	sum = h->sum;
+	h->sum = 0;
+	if (crc32c(0, h, sizeof(*h)) != sum)
+		return err_set(e, EBADMSG, "checkpoint: the header is damaged");
+	h->sum = sum;
+	if (h->size != (uint64_t)st.st_size)
+		return err_set(
+			e, EBADMSG, "checkpoint: %lld bytes of %llu: truncated",
+			(long long)st.st_size, (unsigned long long)h->size);
+	return 0;
+}
+
+static int read_tables(struct checkpoint *cp, struct err *e)
+{
+	const struct checkpoint_header *h = &cp->h;
+	uint64_t len = h->size - h->tables;
+
+	if (h->tables > h->size || len > TABLES_MAX ||
+	    !IS_ALIGNED(h->tables, PAGE_SIZE) ||
+	    !IS_ALIGNED(h->private_pages, PAGE_SIZE) ||
+	    h->private_pages < PAGE_SIZE || h->private_pages > h->tables)
+		return err_set(e, EINVAL,
+			       "checkpoint: impossible places in the header");
+	cp->tables = malloc(len + 1);
+	if (!cp->tables)
+		return err_sys(e, ENOMEM, "checkpoint");
+	if (read_at(cp, cp->tables, len, h->tables, e))
+		return -e->code;
+	if (crc32c(0, cp->tables, len) != h->tables_sum)
+		return err_set(e, EBADMSG,
+			       "checkpoint: the tables are damaged");
+	return 0;
+}
+
+/* Where a table is in memory; NULL if not all of it is there. */
+static const void *find_table(const struct checkpoint *cp,
+			      const struct checkpoint_table *t, size_t size)
+{
+	const struct checkpoint_header *h = &cp->h;
+
+	if (t->offset < h->tables || t->offset > h->size ||
+	    !IS_ALIGNED(t->offset, 8) ||
+	    t->count > (h->size - t->offset) / size)
+		return NULL;
+	return cp->tables + (t->offset - h->tables);
+}
+
+static int find_tables(struct checkpoint *cp, struct err *e)
+{
+	struct checkpoint_header *h = &cp->h;
+	const char *bad = NULL;
+
+#define TABLE(name, table)                                           \
+	do {                                                         \
+		cp->name = find_table(cp, table, sizeof(*cp->name)); \
+		if (!cp->name)                                       \
+			bad = #name;                                 \
+	} while (0)
+	TABLE(extents, &h->extents);
+	TABLE(maps, &h->maps);
+	TABLE(spaces, &h->spaces);
+	TABLE(fds, &h->fds);
+	TABLE(members, &h->members);
+	TABLE(volumes, &h->volumes);
+	TABLE(sums, &h->page_sums);
+	TABLE(spec, &h->spec);
+#undef TABLE
+	if (bad)
+		return err_set(e, EINVAL,
+			       "checkpoint: the table of %s is out of bounds",
+			       bad);
+	if (h->page_sums.count != (h->tables - h->private_pages) / PAGE_SIZE)
+		return err_set(
+			e, EINVAL, "checkpoint: %llu sums of %llu pages",
+			(unsigned long long)h->page_sums.count,
+			(unsigned long long)(h->tables - h->private_pages) /
+				PAGE_SIZE);
+	return 0;
+}
+
+/* Is [at, at + len) of whole pages, and within [start, end)? */
+static bool is_range(uint64_t at, uint64_t len, uint64_t start, uint64_t end)
+{
+	return len && IS_ALIGNED(at | len, PAGE_SIZE) && at >= start &&
+	       at <= end && len <= end - at;
+}
+
+static int check_extents(const struct checkpoint *cp, struct err *e)
+{
+	static const uint64_t sizes[] = {
+		[CHECKPOINT_KERNEL] = KERNEL_MEMORY_SIZE,
+		[CHECKPOINT_CACHE] = CACHE_MEMORY_SIZE,
+		[CHECKPOINT_BOOT] = BOOT_BLOCK_SIZE,
+	};
+
+	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
+		const struct checkpoint_extent *x = &cp->extents[i];
+
+		if (x->object >= CHECKPOINT_OBJECTS ||
+		    x->len > CHECKPOINT_EXTENT_MAX ||
+		    !is_range(x->at, x->len, 0, sizes[x->object]) ||
+		    !is_range(x->offset, x->len, PAGE_SIZE,
+			      cp->h.private_pages))
+			return err_set(e, EINVAL,
+				       "checkpoint: extent %llu is out of "
+				       "bounds",
+				       (unsigned long long)i);
+	}
+	return 0;
+}
+
+static bool is_map(const struct checkpoint_header *h,
+		   const struct checkpoint_map *m)
+{
+	if (m->prot & ~(uint32_t)PROT_ALL ||
+	    !is_range(m->start, m->len, CHECKPOINT_USER_START,
+		      CHECKPOINT_USER_END))
+		return false;
+	switch (m->backing) {
+	case CHECKPOINT_ANON:
+		return true;
+	case CHECKPOINT_FILE:
+		return is_range(m->offset, m->len, h->private_pages, h->tables);
+	case CHECKPOINT_IMAGE: /* past its end are pages nobody can read */
+		return is_range(m->offset, m->len, 0, 1ULL << 62);
+	case CHECKPOINT_CACHE_COW:
+	case CHECKPOINT_CACHE_SHARED:
+		return is_range(m->offset, m->len, 0, CACHE_MEMORY_SIZE);
+	}
+	return false;
+}
+
+/* Each map belongs to one space. */
+static int check_spaces(const struct checkpoint *cp, struct err *e)
+{
+	uint64_t next = 0;
+
+	for (uint64_t i = 0; i < cp->h.maps.count; i++) {
+		if (!is_map(&cp->h, &cp->maps[i]))
+			return err_set(e, EINVAL,
+				       "checkpoint: mapping %llu is out of "
+				       "bounds",
+				       (unsigned long long)i);
+	}
+	for (uint64_t i = 0; i < cp->h.spaces.count; i++) {
+		const struct checkpoint_space *s = &cp->spaces[i];
+
+		if (s->host_pid <= 0 || s->first_map != next ||
+		    s->nmaps > cp->h.maps.count - next)
+			return err_set(e, EINVAL,
+				       "checkpoint: process %llu is out of "
+				       "bounds",
+				       (unsigned long long)i);
+		next += s->nmaps;
+	}
+	if (next != cp->h.maps.count)
+		return err_set(e, EINVAL, "checkpoint: mappings of no process");
+	return 0;
+}
+
+const struct checkpoint_fd *checkpoint_find_fd(const struct checkpoint *cp,
+					       int number)
+{
+	uint64_t low = 0, high = cp->h.fds.count;
+
+	while (low < high) {
+		uint64_t mid = (low + high) / 2;
+
+		if (cp->fds[mid].number == number)
+			return &cp->fds[mid];
+		if (cp->fds[mid].number < number)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static bool is_fd(const struct checkpoint *cp, const struct checkpoint_fd *f)
+{
+	uint64_t nmembers = cp->h.members.count;
+
+	switch (f->kind) {
+	case CHECKPOINT_FD_STDIO:
+		return f->number <= 2;
+	case CHECKPOINT_FD_VOLUME:
+		return f->a < cp->h.volumes.count;
+	case CHECKPOINT_FD_SOCKET:
+		return f->a <= CHECKPOINT_SOCKET_RESOLVER;
+	case CHECKPOINT_FD_EPOLL:
+		return f->a <= nmembers && f->b <= nmembers - f->a;
+	case CHECKPOINT_FD_IMAGE:
+	case CHECKPOINT_FD_CACHE:
+	case CHECKPOINT_FD_BROKER:
+	case CHECKPOINT_FD_EVENT:
+	case CHECKPOINT_FD_TRACE:
+	case CHECKPOINT_FD_BELL:
+		return true;
+	}
+	return false;
+}
+
+static int check_fds(const struct checkpoint *cp, struct err *e)
+{
+	unsigned int count[CHECKPOINT_FD_BELL + 1] = { 0 };
+	int last = -1;
+
+	if (cp->h.volumes.count > BOOT_VOLUMES_MAX)
+		return err_set(e, EINVAL, "checkpoint: too many volumes");
+	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
+		const struct checkpoint_fd *f = &cp->fds[i];
+
+		if (f->number <= last || f->number >= FILES_MAX ||
+		    !is_fd(cp, f))
+			return err_set(e, EINVAL,
+				       "checkpoint: descriptor %llu is out of "
+				       "bounds",
+				       (unsigned long long)i);
+		last = f->number;
+		count[f->kind]++;
+	}
+	for (uint64_t i = 0; i < cp->h.members.count; i++) {
+		if (!checkpoint_find_fd(cp, cp->members[i].number))
+			return err_set(e, EINVAL,
+				       "checkpoint: member %llu of an epoll "
+				       "set is not open",
+				       (unsigned long long)i);
+	}
+	if (count[CHECKPOINT_FD_CACHE] != 1 ||
+	    count[CHECKPOINT_FD_BROKER] != 1 || count[CHECKPOINT_FD_EVENT] != 1)
+		return err_set(e, EINVAL,
+			       "checkpoint: a descriptor of the "
+			       "kernel's own is missing");
+	return 0;
+}
+
+int checkpoint_read(struct checkpoint *cp, int fd, struct err *e)
+{
+	memset(cp, 0, sizeof(*cp));
+	cp->fd = fd;
+	if (read_header(cp, e) || read_tables(cp, e) || find_tables(cp, e) ||
+	    check_extents(cp, e) || check_spaces(cp, e) || check_fds(cp, e)) {
+		checkpoint_free(cp);
+		return -e->code;
+	}
+	return 0;
+}
+
+void checkpoint_free(struct checkpoint *cp)
+{
+	free(cp->tables);
+	cp->tables = NULL;
+}
+
+static int copy_extent(const struct checkpoint *cp,
+		       const struct checkpoint_extent *x, int object,
+		       uint8_t *buf, struct err *e)
+{
+	if (read_at(cp, buf, x->len, x->offset, e))
+		return -e->code;
+	if (crc32c(0, buf, x->len) != x->sum)
+		return err_set(e, EBADMSG,
+			       "checkpoint: shared memory at %llu is damaged",
+			       (unsigned long long)x->offset);
+	if (pwrite(object, buf, x->len, (off_t)x->at) != (ssize_t)x->len)
+		return err_sys(e, errno, "shared memory");
+	return 0;
+}
+
+int checkpoint_copy_objects(const struct checkpoint *cp,
+			    const int objects[CHECKPOINT_OBJECTS],
+			    struct err *e)
+{
+	cleanup_free uint8_t *buf = malloc(CHECKPOINT_EXTENT_MAX);
+
+	if (!buf)
+		return err_sys(e, ENOMEM, "checkpoint");
+	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
+		const struct checkpoint_extent *x = &cp->extents[i];
+
+		if (copy_extent(cp, x, objects[x->object], buf, e))
+			return -e->code;
+	}
+	return 0;
+}
+
+int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e)
+{
+	uint8_t page[CHECKPOINT_PAGE];
+
+	for (uint64_t i = 0; i < cp->h.page_sums.count; i++) {
+		uint64_t at = cp->h.private_pages + i * PAGE_SIZE;
+
+		if (read_at(cp, page, sizeof(page), at, e))
+			return -e->code;
+		if (crc32c(0, page, sizeof(page)) != cp->sums[i])
+			return err_set(e, EBADMSG,
+				       "checkpoint: the page at %llu is "
+				       "damaged",
+				       (unsigned long long)at);
+	}
+	return 0;
+}
+
+static int match_processor(const struct checkpoint_header *h, struct err *e)
+{
+	struct checkpoint_header now;
+
+	checkpoint_processor(&now);
+	if (h->xcr0 & ~now.xcr0)
+		return err_set(e, ENOTSUP,
+			       "checkpoint: this processor lacks registers of "
+			       "the one before");
+	for (int i = 0; i < CHECKPOINT_FEATURES; i++) {
+		if (h->features[i] & ~now.features[i])
+			return err_set(e, ENOTSUP,
+				       "checkpoint: this processor lacks "
+				       "features of the one before");
+	}
+	return 0;
+}
+
+int checkpoint_match(const struct checkpoint *cp, const struct instance *in,
+		     const uint8_t build_id[32], const char *spec,
+		     size_t spec_len, struct err *e)
+{
+	const struct checkpoint_header *h = &cp->h;
+
+	if (memcmp(build_id, h->build, sizeof(h->build)) != 0)
+		return err_set(e, ENOEXEC,
+			       "checkpoint: of another build of the kernel");
+	if (match_processor(h, e))
+		return -e->code;
+	if (h->image_size != in->image_size)
+		return err_set(e, ESTALE, "checkpoint: the image is another");
+	if (h->spec.count != spec_len || memcmp(cp->spec, spec, spec_len) != 0)
+		return err_set(e, ESTALE,
+			       "checkpoint: the instance's spec has changed");
+	if (h->volumes.count != in->spec.nvolumes)
+		return err_set(e, ESTALE, "checkpoint: the volumes are others");
+	for (uint64_t i = 0; i < h->fds.count; i++) {
+		if (cp->fds[i].kind == CHECKPOINT_FD_SOCKET &&
+		    (cp->fds[i].a == CHECKPOINT_SOCKET_LISTENING ||
+		     cp->fds[i].a == CHECKPOINT_SOCKET_PORT) &&
+		    (uint32_t)cp->fds[i].b >= in->spec.nports)
+			return err_set(e, EINVAL,
+				       "checkpoint: descriptor %d is of no "
+				       "published port",
+				       cp->fds[i].number);
+	}
+	return 0;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waking: a checkpoint becomes the memory, the boot block and the descriptors
+ * of a new kernel. The file is used up before that starts, so that nothing can
+ * ever run twice from it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/cleanup.h"
+#include "host/io.h"
+#include "monitor/checkpoint.h"
+#include "monitor/instance.h"
+#include "monitor/launch.h"
+
+#define SPEC_MAX (4u << 20)
+
+struct resume {
+	struct checkpoint cp;
+	int fd;
+	int dir_fd;	 /* the state directory */
+	bool is_used_up; /* the file is gone */
+};
+
+int resume_file(const struct instance *in)
+{
+	return in->resume ? in->resume->fd : -1;
+}
+
+bool resume_is_used_up(const struct instance *in)
+{
+	return in->resume && in->resume->is_used_up;
+}
+
+static int match(struct resume *r, const struct instance *in, struct err *e)
+{
+	cleanup_free char *spec = NULL;
+	size_t len;
+
+	if (io_read_file(r->dir_fd, "spec.json", SPEC_MAX, &spec, &len, e))
+		return -e->code;
+	return checkpoint_match(&r->cp, in, in->build_id, spec, len, e);
+}
+
+int resume_open(struct instance *in, struct err *e)
+{
+	struct resume *r = calloc(1, sizeof(*r));
+
+	in->resume = r;
+	if (!r)
+		return err_sys(e, ENOMEM, "checkpoint");
+	r->fd = -1;
+	if (!in->spec.state_dir)
+		return err_set(e, EINVAL, "checkpoint: no state directory");
+	r->dir_fd =
+		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->dir_fd < 0)
+		return err_sys(e, errno, "%s", in->spec.state_dir);
+	r->fd = openat(r->dir_fd, CHECKPOINT_NAME,
+		       O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (r->fd < 0)
+		return err_sys(e, errno, "checkpoint");
+	if (checkpoint_read(&r->cp, r->fd, e))
+		return -e->code;
+	return match(r, in, e);
+}
+
+int resume_memory(struct instance *in, struct err *e)
+{
+	const int objects[CHECKPOINT_OBJECTS] = {
+		[CHECKPOINT_KERNEL] = in->kernel_fd,
+		[CHECKPOINT_CACHE] = in->cache_fd,
+		[CHECKPOINT_BOOT] = in->boot_fd,
+	};
+
+	return checkpoint_copy_objects(&in->resume->cp, objects, e);
+}
+
+int resume_match_volumes(struct instance *in, struct err *e)
+{
+	return volumes_match(in, in->resume->cp.volumes, e);
+}
+
+int resume_use_up(struct instance *in, struct err *e)
+{
+	struct resume *r = in->resume;
+
+	if (unlinkat(r->dir_fd, CHECKPOINT_NAME, 0))
+		return err_sys(e, errno, "checkpoint");
+	r->is_used_up = true;
+	return 0;
+}
+
+/* An end of a connection whose other end is gone. */
+static int closed_socket(void)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		       pair))
+		return -1;
+	close(pair[1]);
+	return pair[0];
+}
+
+static int make_socket(struct instance *in, const struct checkpoint_fd *f)
+{
+	uint32_t port = (uint32_t)f->b;
+	int fd = -1;
+
+	switch (f->a) {
+	case CHECKPOINT_SOCKET_LISTENING:
+		fd = broker_take_port(in, port, (int)(f->b >> 32));
+		break;
+	case CHECKPOINT_SOCKET_PORT:
+		fd = dup(in->port_fds[port]);
+		break;
+	case CHECKPOINT_SOCKET_RESOLVER:
+		fd = dns_open_client(in);
+		break;
+	}
+	return fd >= 0 ? fd : closed_socket();
+}
+
+/* A descriptor for entry f; *is_own: to be closed when it is in place. */
+static int make_fd(struct instance *in, const struct checkpoint_fd *f,
+		   bool *is_own)
+{
+	*is_own = false;
+	switch (f->kind) {
+	case CHECKPOINT_FD_STDIO:
+		return f->number;
+	case CHECKPOINT_FD_IMAGE:
+		return in->image_fd;
+	case CHECKPOINT_FD_CACHE:
+		return in->cache_fd;
+	case CHECKPOINT_FD_BROKER:
+		return in->broker_guest_fd;
+	case CHECKPOINT_FD_EVENT:
+		return in->event_guest_fd;
+	case CHECKPOINT_FD_TRACE:
+		return in->trace_fd;
+	case CHECKPOINT_FD_VOLUME:
+		/* Where the host has none now, the usual one does. */
+		return f->b && in->direct_fds[f->a] >= 0 ? in->direct_fds[f->a]
+							 : in->volume_fds[f->a];
+	}
+	*is_own = true;
+	switch (f->kind) {
+	case CHECKPOINT_FD_SOCKET:
+		return make_socket(in, f);
+	case CHECKPOINT_FD_EPOLL:
+		return epoll_create1(EPOLL_CLOEXEC);
+	case CHECKPOINT_FD_BELL:
+		return eventfd((unsigned int)f->a, EFD_NONBLOCK | EFD_CLOEXEC);
+	}
+	return -1;
+}
+
+/* The lowest number from *next on that is not in the table. */
+static int free_number(const struct checkpoint *cp, int *next)
+{
+	while (checkpoint_find_fd(cp, *next))
+		(*next)++;
+	return (*next)++;
+}
+
+/* Numbers above those of the instance, for the time until they are placed. */
+static void raise_file_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+static int add(struct launch *l, int from, int to, int above, struct err *e)
+{
+	struct launch_fd *f = &l->fds[l->nfds];
+
+	f->to = to;
+	f->from = from == to && to <= 2 ? from
+					: fcntl(from, F_DUPFD_CLOEXEC, above);
+	if (f->from < 0)
+		return err_sys(e, errno, "descriptor %d", to);
+	l->nfds++;
+	return 0;
+}
+
+static int add_table(struct launch *l, int above, struct err *e)
+{
+	const struct checkpoint *cp = &l->in->resume->cp;
+
+	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
+		const struct checkpoint_fd *f = &cp->fds[i];
+		bool is_own;
+		int fd = make_fd(l->in, f, &is_own), r;
+
+		if (fd < 0)
+			return err_sys(e, errno ? errno : EBADF,
+				       "descriptor %d", f->number);
+		r = add(l, fd, f->number, above, e);
+		if (is_own)
+			close(fd);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* What the block says must be what is placed, whatever the file had in it. */
+static void fix_numbers(struct instance *in)
+{
+	const struct checkpoint *cp = &in->resume->cp;
+	struct boot_block *b = in->boot;
+
+	b->image_fd = b->trace_fd = -1;
+	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
+		const struct checkpoint_fd *f = &cp->fds[i];
+
+		if (f->kind == CHECKPOINT_FD_IMAGE && f->number > 2)
+			b->image_fd = f->number;
+		else if (f->kind == CHECKPOINT_FD_CACHE)
+			b->cache_fd = f->number;
+		else if (f->kind == CHECKPOINT_FD_BROKER)
+			b->broker_fd = f->number;
+		else if (f->kind == CHECKPOINT_FD_EVENT)
+			b->event_fd = f->number;
+		else if (f->kind == CHECKPOINT_FD_TRACE)
+			b->trace_fd = f->number;
+		else if (f->kind == CHECKPOINT_FD_VOLUME && f->b)
+			b->volumes[f->a].direct_fd = f->number;
+		else if (f->kind == CHECKPOINT_FD_VOLUME)
+			b->volumes[f->a].fd = f->number;
+	}
+	in->guest.broker = b->broker_fd;
+	in->guest.event = b->event_fd;
+	in->guest.trace = b->trace_fd;
+}
+
+static int fix_block(struct instance *in, struct err *e)
+{
+	const struct checkpoint_header *h = &in->resume->cp.h;
+	struct boot_block *b = in->boot;
+
+	b->magic = BOOT_MAGIC;
+	b->version = BOOT_VERSION;
+	b->size = BOOT_BLOCK_SIZE;
+	b->flags |= BOOT_RESTORE;
+	b->image_size = in->image_size;
+	b->nvolumes = in->spec.nvolumes;
+	b->checkpoint_spaces = h->spaces.offset;
+	b->checkpoint_nspaces = h->spaces.count;
+	b->checkpoint_maps = h->maps.offset;
+	b->checkpoint_nmaps = h->maps.count;
+	b->crash.magic = 0;
+	if (getrandom(b->entropy, sizeof(b->entropy), 0) < 0)
+		return err_sys(e, errno, "entropy");
+	fix_numbers(in);
+	return 0;
+}
+
+int resume_place(struct launch *l, struct err *e)
+{
+	struct instance *in = l->in;
+	const struct checkpoint *cp = &in->resume->cp;
+	int next = 3, boot, above;
+
+	l->fds = calloc(cp->h.fds.count + 3, sizeof(*l->fds));
+	if (!l->fds)
+		return err_sys(e, ENOMEM, "descriptors");
+	if (fix_block(in, e))
+		return -e->code;
+	boot = free_number(cp, &next);
+	in->boot->kernel_fd = free_number(cp, &next);
+	in->boot->checkpoint_fd = free_number(cp, &next);
+	above = next;
+	if (cp->h.fds.count)
+		above = MAX(above, cp->fds[cp->h.fds.count - 1].number + 1);
+	snprintf(l->boot_fd, sizeof(l->boot_fd), "%d", boot);
+	raise_file_limit();
+	if (add(l, in->boot_fd, boot, above, e) ||
+	    add(l, in->kernel_fd, in->boot->kernel_fd, above, e) ||
+	    add(l, in->resume->fd, in->boot->checkpoint_fd, above, e))
+		return -e->code;
+	in->kernel_exe_fd = fcntl(in->kernel_exe_fd, F_DUPFD_CLOEXEC, above);
+	if (in->kernel_exe_fd < 0)
+		return err_sys(e, errno, "kernel");
+	return add_table(l, above, e);
+}
+
+int resume_fill_sets(const struct instance *in)
+{
+	const struct checkpoint *cp = &in->resume->cp;
+
+	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
+		const struct checkpoint_fd *f = &cp->fds[i];
+
+		if (f->kind != CHECKPOINT_FD_EPOLL)
+			continue;
+		for (uint64_t k = f->a; k < f->a + f->b; k++) {
+			const struct checkpoint_member *m = &cp->members[k];
+			struct epoll_event ev = { .events = m->events,
+						  .data.u64 = m->data };
+
+			if (epoll_ctl(f->number, EPOLL_CTL_ADD, m->number, &ev))
+				return -errno;
+		}
+	}
+	return 0;
+}

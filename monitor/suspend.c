@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Suspending: asks the kernel to reach its quiet point, writes the checkpoint
+ * while it waits there, and then never answers. What fails before the file has
+ * its name leaves the instance running.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/broker.h"
+#include "host/cleanup.h"
+#include "host/io.h"
+#include "monitor/checkpoint.h"
+#include "monitor/instance.h"
+
+#define FREEZE_NS 10000000000ULL
+#define SPEC_MAX (4u << 20)
+#define CHILDREN_MAX (64u << 10)
+
+int suspend_start(struct instance *in, struct err *e)
+{
+	const char *why = NULL;
+
+	if (!in->spec.state_dir)
+		why = "it has no record";
+	else if (!in->spec.is_detached)
+		why = "it is in the foreground";
+	else if (in->spec.has_tty || in->spec.has_stdin)
+		why = "its standard input is connected";
+	else if (!in->is_ready)
+		why = "it has not started yet";
+	else if (in->stop_deadline_ns || in->is_shut_down)
+		why = "it is being stopped";
+	else if (in->freeze_deadline_ns)
+		why = "it is being suspended already";
+	if (why)
+		return err_set(e, EBUSY, "cannot be suspended: %s", why);
+	in->freeze_deadline_ns = clock_now_ns() + FREEZE_NS;
+	broker_event(in, EVENT_FREEZE, 0, 0);
+	return 0;
+}
+
+int suspend_check(struct instance *in)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!in->freeze_deadline_ns)
+		return -1;
+	if (now < in->freeze_deadline_ns)
+		return (int)((in->freeze_deadline_ns - now) / 1000000) + 1;
+	in->freeze_deadline_ns = 0;
+	control_suspend_failed(in, "cannot be suspended: not quiet in time");
+	return -1;
+}
+
+static void set_file(struct checkpoint_file *f, int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return;
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+}
+
+static int add_objects(struct checkpoint_out *out, const struct instance *in)
+{
+	if (checkpoint_object(out, CHECKPOINT_KERNEL, in->kernel_fd) ||
+	    checkpoint_object(out, CHECKPOINT_CACHE, in->cache_fd) ||
+	    checkpoint_object(out, CHECKPOINT_BOOT, in->boot_fd))
+		return -out->e->code;
+	out->private_pages = checkpoint_at(out);
+	return 0;
+}
+
+/* Our children are the instance's host processes. */
+static int add_processes(struct checkpoint_out *out, const struct instance *in)
+{
+	cleanup_free char *text = NULL;
+	char path[64], *p, *end;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+		 (int)getpid());
+	if (io_read_file(AT_FDCWD, path, CHILDREN_MAX, &text, &len, out->e))
+		return -out->e->code;
+	if (checkpoint_compare(out))
+		return -out->e->code;
+	for (p = text;; p = end) {
+		pid_t pid = (pid_t)strtol(p, &end, 10);
+
+		if (end == p)
+			return 0;
+		if (pid == in->group || getpgid(pid) != in->group)
+			continue;
+		if (checkpoint_process(out, pid))
+			return -out->e->code;
+	}
+}
+
+static int add_clocks(struct checkpoint_header *h, struct err *e)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_REALTIME, &ts))
+		return err_sys(e, errno, "clock");
+	h->frozen_realtime_ns =
+		(uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	h->frozen_monotonic_ns = clock_now_ns();
+	return 0;
+}
+
+static int fill(struct checkpoint_out *out, struct instance *in, int dir,
+		struct err *e)
+{
+	struct checkpoint_header h = { .image_size = in->image_size };
+	cleanup_free char *spec = NULL;
+	size_t spec_len;
+
+	set_file(&out->image, in->image_fd);
+	set_file(&out->cache, in->cache_fd);
+	set_file(&out->older, resume_file(in));
+	memcpy(h.build, in->build_id, sizeof(h.build));
+	checkpoint_processor(&h);
+	if (add_clocks(&h, e) || add_objects(out, in) ||
+	    add_processes(out, in) || checkpoint_descriptors(out, in) ||
+	    volumes_sleep(in, out) ||
+	    io_read_file(dir, "spec.json", SPEC_MAX, &spec, &spec_len, e))
+		return -e->code;
+	return checkpoint_finish(out, &h, spec, spec_len);
+}
+
+static int write_file(struct instance *in, int dir, int fd, struct err *e)
+{
+	struct checkpoint_out out;
+	int r = checkpoint_out_open(&out, fd, e);
+
+	if (!r)
+		r = fill(&out, in, dir, e);
+	checkpoint_out_close(&out);
+	if (!r && fdatasync(fd))
+		r = err_sys(e, errno, "checkpoint");
+	if (!r && renameat(dir, CHECKPOINT_TEMP, dir, CHECKPOINT_NAME))
+		r = err_sys(e, errno, "checkpoint");
+	return r;
+}
+
+static int write_checkpoint(struct instance *in, struct err *e)
+{
+	cleanup_close int dir = -1, fd = -1;
+
+	for (int i = 0; i < CORE_OPEN_MAX; i++)
+		if (in->core.dir_fd >= 0 && in->core.fds[i] >= 0)
+			return err_set(e, EBUSY,
+				       "a core file is being written");
+	dir = open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, errno, "%s", in->spec.state_dir);
+	unlinkat(dir, CHECKPOINT_TEMP, 0);
+	fd = openat(dir, CHECKPOINT_TEMP,
+		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "checkpoint");
+	if (write_file(in, dir, fd, e)) {
+		unlinkat(dir, CHECKPOINT_TEMP, 0);
+		return -e->code;
+	}
+	return 0;
+}
+
+void suspend_frozen(struct instance *in, uint32_t error, const char *why,
+		    size_t why_len)
+{
+	bool is_wanted = in->freeze_deadline_ns != 0;
+	char text[ERR_MSG_SIZE + 32];
+	struct err e = ERR_INIT;
+
+	in->freeze_deadline_ns = 0;
+	if (!is_wanted || in->end != END_NONE)
+		return;
+	if (error)
+		err_set(&e, EBUSY, "%.*s", (int)why_len, why);
+	else
+		write_checkpoint(in, &e);
+	if (e.code) {
+		snprintf(text, sizeof(text), "cannot be suspended: %s", e.msg);
+		control_suspend_failed(in, text);
+		return;
+	}
+	in->spec.is_removed_at_exit = false;
+	instance_end(in, END_SUSPENDED, 0, "suspended");
+}
