@@ -111,8 +111,8 @@ def cold_start(cluster):
 
 def pgbench_pair(native, jiffy):
     """All clients and both kinds of transaction; the sides take turns."""
-    seconds, rounds = int(os.environ.get("SECONDS", "5")), 3
-    for name, args, bar in (("TPC-B", (), ">= 0.85"),
+    seconds, rounds = int(os.environ.get("SECONDS", "10")), 3
+    for kind, args, bar in (("TPC-B", (), ">= 0.85"),
                             ("select", ("-S",), ">= 0.9"),
                             ("connect", ("-S", "-C"), None)):
         for clients in (1, 8, 32) if bar else (1,):
@@ -129,8 +129,9 @@ def pgbench_pair(native, jiffy):
                                          (rate * seconds))
             med = statistics.median
             if bar:
-                row(f"postgres: {name} {clients} clients", med(rates[jiffy]),
-                    med(rates[native]), "1/s", bar)
+                name = f"postgres: {kind} {clients} clients"
+                row(name, med(rates[jiffy]), med(rates[native]), "1/s", bar)
+                row(name + " cpu", med(cpu[jiffy]), med(cpu[native]), "ns")
             else:
                 row("postgres: connection", 1e6 / med(rates[jiffy]),
                     1e6 / med(rates[native]), "us", "<= 1.3")
