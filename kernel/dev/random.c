@@ -86,7 +86,7 @@ static void rng_take(u32 out[8])
 	nsec_t now = plat_clock(PLAT_MONOTONIC);
 
 	mutex_lock(&rng.lock);
-	if (now >= rng.reseed_at)
+	if (now >= atomic_load(&rng.reseed_at))
 		rng_reseed(now);
 	nonce[0] = rng.reseeds;
 	chacha20_block(rng.key, 0, nonce, block);
@@ -175,9 +175,8 @@ void random_mix(const void *buf, size_t n)
 
 void random_reseed(void)
 {
-	mutex_lock(&rng.lock);
-	rng.reseed_at = 0;
-	mutex_unlock(&rng.lock);
+	/* Without the lock: who holds it may be asleep in a snapshot. */
+	atomic_store(&rng.reseed_at, 0);
 }
 
 void random_uuid(char out[37])

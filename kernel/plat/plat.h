@@ -339,8 +339,11 @@ struct plat_fault {
 void on_fault(struct frame *f, const struct plat_fault *fault);
 /* A kick reached the thread while it ran the program. */
 void on_kick(struct frame *f);
-/* The thread goes on in a copy that was woken: what the machine knew of it by
- * its own calls, it no longer knows. In any context. */
+/* This is a copy of the instance that was woken; none of its threads goes on
+ * yet, and any of them may hold any lock. */
 void on_wake(void);
+/* The current thread goes on there: the machine no longer knows what it was
+ * told of it by calls. In any context. */
+void on_thread_wake(void);
 
 #endif

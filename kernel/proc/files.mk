@@ -17,6 +17,7 @@ KERNEL_SRCS += \
 	kernel/proc/pidfd.c \
 	kernel/proc/posix_timer.c \
 	kernel/proc/process.c \
+	kernel/proc/quiet.c \
 	kernel/proc/rseq.c \
 	kernel/proc/signal.c \
 	kernel/proc/sigqueue.c \

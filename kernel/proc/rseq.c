@@ -81,8 +81,3 @@ void rseq_resume(struct thread *t)
 	if (t->rseq && plat_rseq(t->rseq, RSEQ_SIZE, true, t->rseq_sig))
 		t->rseq = 0;
 }
-
-void on_wake(void)
-{
-	rseq_resume(current());
-}

@@ -61,6 +61,8 @@ void freeze_stop_here(void)
 	if (s == slot_by_index(0))
 		return; /* the one who freezes */
 	fpu_save_area(registers);
+	if (s->cpu.current)
+		(void)plat_thread_cputime(s->cpu.current);
 	save_and_call(&s->quiet_sp, wait_for_end, s);
 	/* Here again: thawed, or in a host thread of a woken copy. */
 	s = slot_of_host();
@@ -69,7 +71,7 @@ void freeze_stop_here(void)
 	plat_set_fs_base(fs_base);
 	if (s->is_woken) {
 		s->is_woken = false;
-		on_wake();
+		on_thread_wake();
 	}
 }
 
@@ -117,6 +119,19 @@ static void wait_until_quiet(void)
 	}
 }
 
+/* As a woken copy has to know them: its host processes are new. */
+static void note_times(void)
+{
+	u32 n = slot_count();
+
+	for (u32 i = 0; i < n; i++) {
+		struct plat_slot *s = slot_by_index(i);
+
+		if (i == 0 || s->quiet_sp)
+			(void)plat_space_cputime(s->space);
+	}
+}
+
 /* The monitor copies memory before it replies, or never does. Not by
  * plat_broker_call(): its lock would be taken in the copy. */
 NORETURN static void tell_frozen(void *arg UNUSED)
@@ -142,6 +157,7 @@ bool plat_freeze(void)
 	atomic_store(&freeze_word, 1);
 	smp_mb();
 	wait_until_quiet();
+	note_times();
 	frozen_monotonic = plat_clock(PLAT_MONOTONIC);
 	frozen_realtime = plat_clock(PLAT_REALTIME);
 	frozen_boottime = plat_clock(PLAT_BOOTTIME);
@@ -161,6 +177,7 @@ void freeze_woken(void)
 	nsec_t slept = plat_clock(PLAT_REALTIME) - frozen_realtime;
 
 	is_woken = true;
+	on_wake();
 	atomic_store(&freeze_word, 0);
 	atomic_store(&nquiet, 0);
 	atomic_store(&kicking, 0);

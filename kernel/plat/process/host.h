@@ -159,6 +159,7 @@ struct plat_space {
 	bool is_dense;	/* dense.c: has the kernel's text in a large page */
 	bool is_woken;	/* restore.c has made it */
 	nsec_t cputime; /* final, once it is gone */
+	nsec_t cputime_base; /* of host processes before it was woken */
 	struct cpu_split split;
 };
 

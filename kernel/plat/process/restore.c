@@ -171,9 +171,11 @@ void restore_forget_host(void)
 		s->kick_sent = 0;
 		s->host_tid = 0;
 		s->host_pid = 0;
-		if (!s->quiet_sp)
+		s->cputime_base = s->cputime;
+		if (i > 0 && !s->quiet_sp)
 			continue;
 		s->is_new_process = false;
+		s->space->cputime_base = s->space->cputime;
 		s->space->is_dense = false;
 		s->space->is_woken = false;
 	}

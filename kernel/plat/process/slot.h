@@ -65,6 +65,7 @@ struct plat_slot {
 	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
 	u32 next_free;	/* index + 1 of the next free slot */
 	nsec_t cputime; /* last known */
+	nsec_t cputime_base; /* of its host threads before it was woken */
 	struct cpu_split split;
 	struct plat_fault fault;      /* of the program, for the upcall */
 	struct plat_fault copy_fault; /* of the last failed user copy */

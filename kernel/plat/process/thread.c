@@ -99,6 +99,7 @@ found:
 	s->nthreads = 1;
 	s->is_dense = false;
 	s->cputime = 0;
+	s->cputime_base = 0;
 	s->split = (struct cpu_split){ .split_at = 0 };
 	return s;
 }

@@ -110,12 +110,12 @@ nsec_t plat_thread_cputime(struct thread *t)
 	else if (s->space && s->space == me->space && s->host_tid)
 		time = host_clock(cpu_clock_id(s->host_tid, true));
 	else if (s->space && s->space->nthreads == 1)
-		time = plat_space_cputime(s->space);
-	/* A thread among several of another process: as last seen. */
-	if (time < 0)
-		return s->cputime;
-	s->cputime = time;
-	return time;
+		return s->cputime = plat_space_cputime(s->space);
+	else
+		return s->cputime; /* among several elsewhere: as last seen */
+	if (time >= 0)
+		s->cputime = s->cputime_base + time;
+	return s->cputime;
 }
 
 nsec_t plat_space_cputime(struct plat_space *space)
@@ -129,7 +129,7 @@ nsec_t plat_space_cputime(struct plat_space *space)
 	if (pid)
 		time = host_clock(cpu_clock_id(pid, false));
 	if (time >= 0)
-		space->cputime = time;
+		space->cputime = space->cputime_base + time;
 	return space->cputime;
 }
 
