@@ -245,6 +245,10 @@ static int resize(void *opaque, int argc, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	fd = volume_open(&s, argv[0], O_RDWR, e);
+	if (fd == -EBUSY)
+		return err_set(e, EBUSY,
+			       "volume %s is in use: stop its instance first",
+			       argv[0]);
 	if (fd < 0)
 		return fd;
 	r = volume_fs_read(fd, argv[0], &fs, e);
