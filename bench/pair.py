@@ -84,9 +84,12 @@ class Server:
 
     def __enter__(self):
         self.start = time.perf_counter()
+        # A session of its own, as an instance is: the host's scheduler gives
+        # each session a share (sched_autogroup), the client's is another.
         self.proc = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.PIPE)
+                                     stderr=subprocess.PIPE,
+                                     start_new_session=True)
         wait_port(self.port, self.proc).close()
         return self
 
