@@ -171,16 +171,43 @@ int block_write(struct block_device *d, u64 offset, const void *buf, u64 len)
 	return block_rw(d, PLAT_BLOCK_WRITE, offset, &iov, 1);
 }
 
-int block_flush(struct block_device *d)
+/* Called and returns with the lock; nobody else is at it. */
+static void flush_one(struct block_device *d)
 {
 	struct plat_block_io io = { .op = PLAT_BLOCK_FLUSH };
 	int err;
 
-	if (d->is_readonly)
-		return 0;
+	d->nflushes_begun++;
+	mutex_unlock(&d->flush_lock);
 	err = submit_and_wait(d, &io);
 	if (err)
 		atomic_store(&d->flush_error, err);
+	mutex_lock(&d->flush_lock);
+	d->nflushes_done++;
+	atomic_fetch_add(&d->flush_event, 1U);
+	plat_wake(&d->flush_event, ~0U);
+}
+
+int block_flush(struct block_device *d)
+{
+	u64 mine;
+
+	if (d->is_readonly)
+		return 0;
+	mutex_lock(&d->flush_lock);
+	mine = d->nflushes_begun + 1;
+	while (d->nflushes_done < mine) {
+		u32 event = atomic_load(&d->flush_event);
+
+		if (d->nflushes_begun == d->nflushes_done) {
+			flush_one(d);
+			continue;
+		}
+		mutex_unlock(&d->flush_lock);
+		(void)plat_wait(&d->flush_event, event, NSEC_MAX);
+		mutex_lock(&d->flush_lock);
+	}
+	mutex_unlock(&d->flush_lock);
 	return atomic_load(&d->flush_error);
 }
 

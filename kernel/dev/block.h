@@ -27,6 +27,9 @@ struct block_device {
 	void *data;	 /* of the ops */
 	bool is_claimed; /* atomic: block_claim() */
 	int flush_error; /* of the first flush that failed; atomic */
+	struct mutex flush_lock;
+	u64 nflushes_begun, nflushes_done;
+	u32 flush_event; /* atomic: one is done */
 	struct mutex reserve_lock;
 	u64 *reserved; /* bit per chunk: block_reserve() was there */
 	u64 nreserved; /* chunks that the bits are for */
@@ -56,7 +59,9 @@ int block_rw(struct block_device *d, enum plat_block_op op, u64 offset,
 	     const struct plat_iovec *iov, u32 niov);
 /* All writes that returned before the call are on stable storage: 0, -EIO. The
  * platform tells of a loss once and forgets what was lost: after one failure
- * all flushes fail, until the device is claimed anew. */
+ * all flushes fail, until the device is claimed anew. One is under way at a
+ * time, so that whose writes it lost learns of it; who comes meanwhile shares
+ * the next. */
 int block_flush(struct block_device *d);
 /* Later writes to the range will not fail for lack of room: 0, -ENOSPC. Cheap
  * when repeated. */

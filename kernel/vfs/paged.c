@@ -334,6 +334,14 @@ static u64 piece_len(u64 pos, u64 left)
 	return MIN(left, PIECE - pos % PAGE_SIZE);
 }
 
+/* About half of a piece: it ends with a page. */
+static u64 half_piece(u64 pos, u64 n)
+{
+	u64 end = PAGE_DOWN(pos + n / 2);
+
+	return end > pos ? end - pos : PAGE_SIZE - pos % PAGE_SIZE;
+}
+
 static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
 {
 	struct pager *p = pager_of(i);
@@ -347,6 +355,11 @@ static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
 	while (u->left > 0) {
 		n = piece_len(*pos, u->left);
 		moved = write_piece(p, u, *pos, n);
+		/* Room for a part of it? */
+		while (moved == -ENOSPC && n > PAGE_SIZE - *pos % PAGE_SIZE) {
+			n = half_piece(*pos, n);
+			moved = write_piece(p, u, *pos, n);
+		}
 		if (moved <= 0)
 			break;
 		total += moved;

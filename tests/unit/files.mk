@@ -89,6 +89,12 @@ elf_UNIT_SRCS := tests/unit/elf_test.c kernel/proc/elf.c
 UNIT_TESTS += filter
 filter_UNIT_SRCS := tests/unit/filter_test.c kernel/plat/process/filter.c
 
+# kernel/dev/: block devices
+UNIT_TESTS += block
+block_UNIT_SRCS := tests/unit/block_test.c tests/unit/stub_alloc.c \
+	tests/unit/stub_block.c tests/unit/stub_log.c kernel/dev/block.c \
+	kernel/dev/wrap.c kernel/proc/lock.c lib/fmt.c lib/str.c
+
 # kernel/fs/ext4/: the journal, on a device that loses power
 UNIT_TESTS += journal journal_tools
 JOURNAL_SRCS := kernel/fs/ext4/buffer.c kernel/fs/ext4/checkpoint.c \

@@ -29,6 +29,7 @@ static struct disk {
 	bool ready[DISK_MAX / PAGE_SIZE]; /* prepared */
 	u64 nreads, nwrites, nprepares;
 	int read_error, write_error, prepare_error; /* once */
+	u64 room; /* bytes that can be prepared; 0: all */
 } disk;
 
 static int take(int *err)
@@ -64,6 +65,8 @@ static int disk_prepare(UNUSED struct inode *i, u64 offset, u64 len)
 	disk.nprepares++;
 	if (disk.prepare_error)
 		return take(&disk.prepare_error);
+	if (disk.room && offset + len > disk.room)
+		return -ENOSPC;
 	for (u64 k = offset / PAGE_SIZE; k <= (offset + len - 1) / PAGE_SIZE;
 	     k++)
 		disk.ready[k] = true;
@@ -229,6 +232,21 @@ static void direct_io_is_aligned(UNUSED void **state)
 	assert_int_equal(disk.data[512], 9);
 	assert_int_equal(disk.data[511], 0);
 	assert_false(pager_is_dirty(i));
+	file_drop(i);
+}
+
+static void what_fits_is_written(UNUSED void **state)
+{
+	static u8 buf[64 * PAGE_SIZE];
+	struct inode *i = file_make(0);
+	struct file f = handle(i, 0);
+
+	disk.room = 11 * PAGE_SIZE;
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(do_write(&f, buf, sizeof(buf), 100),
+			 11 * PAGE_SIZE - 100);
+	assert_int_equal(do_write(&f, buf, 1, disk.room), -ENOSPC);
+	assert_int_equal(inode_size(i), disk.room);
 	file_drop(i);
 }
 
@@ -525,6 +543,7 @@ int main(void)
 		cmocka_unit_test(whole_pages_are_not_read_before),
 		cmocka_unit_test(errors_are_reported),
 		cmocka_unit_test(direct_io_is_aligned),
+		cmocka_unit_test(what_fits_is_written),
 		cmocka_unit_test(reclaim_takes_what_is_clean),
 		cmocka_unit_test(read_ahead_grows),
 		cmocka_unit_test(mappings_survive_holes),

@@ -2,7 +2,8 @@
 /*
  * ext4 in memory, and what its files call of each other.
  *
- * Locks, outermost first: inode.lock of the VFS; a handle of the journal;
+ * Locks, outermost first: inode.lock of the VFS; node->io_lock (read: data is
+ * written to blocks; write: blocks are taken away); a handle of the journal;
  * node->map_lock (the extent tree and disk_size); group->lock (bitmaps and
  * descriptor); sb->orphan_lock; node->lock (link count, the raw inode);
  * sb->table_lock, sb->pending_lock. A handle is never begun under any of the
@@ -83,6 +84,7 @@ struct ext4_node { /* inode->data */
 	struct inode *inode;
 	struct ext4_node *next; /* in the table */
 	struct mutex lock;
+	struct rwlock io_lock;
 	struct rwlock map_lock;
 	u32 flags; /* enum ext4_inode_flags */
 	u32 generation;
@@ -449,6 +451,8 @@ int ext4_xattr_delete(struct handle *h, struct inode *i);
 /* Credits: 4. */
 int ext4_orphan_add(struct handle *h, struct inode *i);
 int ext4_orphan_del(struct handle *h, struct inode *i);
+/* The same after a truncation, unless it has lost its last name meanwhile. */
+int ext4_orphan_done(struct handle *h, struct inode *i);
 /* Delete or truncate what a crash left (mount). */
 int ext4_orphans_process(struct ext4_sb *sb);
 /* The same for those in the orphan file, if it is used. */

@@ -144,7 +144,8 @@ static int write_run(struct inode *i, u32 block, u32 n, const u8 *data,
 	return 0;
 }
 
-static int data_write(struct inode *i, u64 page, u32 npages, const u8 *data)
+/* Under io_lock: what is mapped stays so until it is written. */
+static int write_mapped(struct inode *i, u64 page, u32 npages, const u8 *data)
 {
 	struct ext4_sb *sb = ext4_sb(i);
 	u64 block = page * blocks_per_page(sb), len = npages * PAGE_SIZE;
@@ -172,6 +173,17 @@ static int data_write(struct inode *i, u64 page, u32 npages, const u8 *data)
 			err = -EAGAIN;
 		}
 	} while (err == -EAGAIN);
+	return err;
+}
+
+static int data_write(struct inode *i, u64 page, u32 npages, const u8 *data)
+{
+	struct ext4_node *n = ext4_node(i);
+	int err;
+
+	rw_read_lock(&n->io_lock);
+	err = write_mapped(i, page, npages, data);
+	rw_read_unlock(&n->io_lock);
 	return err;
 }
 
@@ -268,6 +280,10 @@ static int map_range(struct inode *i, u32 block, u32 end)
 		if (err)
 			return -EIO;
 		if (m.state != EXT4_HOLE) {
+			/* The host's file may be a sparse copy. */
+			err = ext4_host_reserve(ext4_sb(i), m.start, m.len);
+			if (err)
+				return err;
 			block += m.len;
 			continue;
 		}
@@ -368,13 +384,12 @@ u32 ext4_remove_credits(const struct inode *i)
 	return inode_is(i, TYPE_REG) ? n + 64 : n + 128;
 }
 
-int ext4_remove_blocks(struct inode *i, u32 from, u32 to)
+/* Under io_lock. */
+static int remove_blocks(struct inode *i, u32 from, u32 to)
 {
 	struct handle h;
 	int err;
 
-	if (!has_blocks(i))
-		return 0;
 	do {
 		err = ext4_start(ext4_sb(i), ext4_remove_credits(i), &h);
 		if (err)
@@ -382,6 +397,19 @@ int ext4_remove_blocks(struct inode *i, u32 from, u32 to)
 		err = remove_steps(&h, i, from, to);
 		journal_stop(&h);
 	} while (err == 1);
+	return err;
+}
+
+int ext4_remove_blocks(struct inode *i, u32 from, u32 to)
+{
+	struct ext4_node *n = ext4_node(i);
+	int err;
+
+	if (!has_blocks(i))
+		return 0;
+	rw_write_lock(&n->io_lock);
+	err = remove_blocks(i, from, to);
+	rw_write_unlock(&n->io_lock);
 	return err;
 }
 
@@ -485,18 +513,16 @@ static int tail_unwritten(struct handle *h, struct inode *i, u32 block, u32 end)
 	return err;
 }
 
-static int truncate_down(struct inode *i, u64 size)
+/* Under io_lock: 1 if the inode is an orphan then, as it took several steps. */
+static int cut_blocks(struct inode *i, u64 size)
 {
 	struct ext4_sb *sb = ext4_sb(i);
 	struct ext4_node *n = ext4_node(i);
 	u32 tail = (u32)(block_up(sb, size) >> sb->block_bits);
 	u32 from = (u32)(PAGE_UP(size) >> sb->block_bits);
 	struct handle h;
-	int err = cut_pages(i, size), ret;
+	int ret, err;
 
-	if (err)
-		return err;
-	ext4_prealloc_drop(i);
 	err = ext4_start(
 		sb, ext4_remove_credits(i) + 3 * ext4_extent_credits(n) + 4,
 		&h);
@@ -512,14 +538,28 @@ static int truncate_down(struct inode *i, u64 size)
 	journal_stop(&h);
 	if (ret <= 0 || err)
 		return ret < 0 ? ret : err;
-	err = ext4_remove_blocks(i, from, EXT4_BLOCK_END);
+	err = remove_blocks(i, from, EXT4_BLOCK_END);
+	return err ? err : 1;
+}
+
+static int truncate_down(struct inode *i, u64 size)
+{
+	struct ext4_node *n = ext4_node(i);
+	struct handle h;
+	int err = cut_pages(i, size);
+
 	if (err)
 		return err;
-	err = ext4_start(sb, 6, &h);
+	ext4_prealloc_drop(i);
+	rw_write_lock(&n->io_lock);
+	err = cut_blocks(i, size);
+	rw_write_unlock(&n->io_lock);
+	if (err <= 0)
+		return err;
+	err = ext4_start(ext4_sb(i), 6, &h);
 	if (err)
 		return err;
-	if (i->nlink)
-		err = ext4_orphan_del(&h, i);
+	err = ext4_orphan_done(&h, i);
 	journal_stop(&h);
 	return err;
 }

@@ -97,6 +97,19 @@ int ext4_orphan_del(struct handle *h, struct inode *i)
 	return err;
 }
 
+int ext4_orphan_done(struct handle *h, struct inode *i)
+{
+	struct ext4_sb *sb = ext4_sb(i);
+	int err = 0;
+
+	/* Who takes the last name away sets the count, then adds it. */
+	mutex_lock(&sb->orphan_lock);
+	if (ext4_node(i)->is_orphan && i->nlink)
+		err = del_locked(sb, h, i);
+	mutex_unlock(&sb->orphan_lock);
+	return err;
+}
+
 /* --- At mount ------------------------------------------------------------- */
 
 /* Put one on the list in memory, with a reference: *next is what follows. */
