@@ -97,6 +97,7 @@ soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: start
 	@mkdir -p $(O)/check && : >$(O)/check/soak
 	@tools/run-soak $(O)/check/soak $(O)
 	@tools/run-powercut $(O)/check/soak $(O) 500
+	@STORM=1 tools/run-guest $(O)/check/soak $(O)
 	@tools/run-soak-database $(O)/check/soak $(O) postgres
 	@tools/run-soak-database $(O)/check/soak $(O) mariadb
 	@tools/summary $(O)/check/soak
@@ -104,8 +105,9 @@ soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: start
 check-powercut: powercut $(O)/tests/powercut/ledger ## 30 power cuts: nothing that was promised is lost
 	@tools/run-powercut $(RESULTS) $(O) $(or $(CUTS),30)
 
-check-soak: all ## a minute of what soak does
+check-soak: all guest-root ## a minute of what soak does
 	@SOAK_INSTANCES=60 SOAK_SECONDS=15 tools/run-soak $(RESULTS) $(O)
+	@STORM=1 tools/run-guest $(RESULTS) $(O) fork thread signal futex
 
 check-fuzz: $(FUZZ_BINARIES) ## a few seconds of every fuzz target
 	@tools/run-fuzz $(RESULTS) 5 $(FUZZ_BINARIES)
