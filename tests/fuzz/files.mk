@@ -24,3 +24,7 @@ ext4_FUZZ_SRCS := tests/fuzz/fuzz_ext4.c tests/unit/ext4_walk.c \
 FUZZ_TARGETS += ext4_image
 ext4_image_FUZZ_SRCS := tests/fuzz/fuzz_ext4_image.c tests/unit/ext4_walk.c \
 	$(EXT4_UNIT_SRCS)
+FUZZ_TARGETS += checkpoint
+checkpoint_FUZZ_SRCS := tests/fuzz/fuzz_checkpoint.c \
+	monitor/checkpoint_host.c monitor/checkpoint_read.c $(HOST_SRCS)
+checkpoint_FUZZ_LIBS := -ljansson

@@ -125,3 +125,9 @@ pager_UNIT_SRCS := tests/unit/pager_test.c $(VFS_UNIT_SRCS) \
 UNIT_TESTS += ext4_broken
 ext4_broken_UNIT_SRCS := tests/unit/ext4_broken_test.c tests/unit/ext4_walk.c \
 	tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)
+
+# monitor/
+UNIT_TESTS += checkpoint
+checkpoint_UNIT_SRCS := tests/unit/checkpoint_test.c \
+	$(filter-out %_maps.c,$(CHECKPOINT_SRCS)) $(HOST_SRCS)
+checkpoint_UNIT_LIBS := -ljansson

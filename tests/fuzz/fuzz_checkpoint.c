@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzz the reader of checkpoints: raw files (even inputs) and such whose header
+ * and sums are made right (odd inputs), so that the checks of the tables are
+ * reached. What is accepted must be within all bounds.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "host/crc32c.h"
+#include "lib/compiler.h"
+#include "monitor/checkpoint.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define FILE_MAX (64 * CHECKPOINT_PAGE)
+
+static void fix(uint8_t *file, size_t size)
+{
+	struct checkpoint_header *h = (void *)file;
+
+	h->magic = CHECKPOINT_MAGIC;
+	h->version = CHECKPOINT_VERSION;
+	h->size = size;
+	h->private_pages = ROUND_DOWN(h->private_pages % size, PAGE_SIZE);
+	h->tables = ROUND_DOWN(h->tables % size, PAGE_SIZE);
+	h->page_sums.count = (h->tables - h->private_pages) / PAGE_SIZE;
+	h->tables_sum = crc32c(0, file + h->tables, size - h->tables);
+	h->sum = 0;
+	h->sum = crc32c(0, h, sizeof(*h));
+}
+
+static void use(const struct checkpoint *cp)
+{
+	static int objects[CHECKPOINT_OBJECTS];
+	struct err e = ERR_INIT;
+
+	for (uint64_t i = 0; i < cp->h.maps.count; i++) {
+		const struct checkpoint_map *m = &cp->maps[i];
+
+		if (m->start + m->len > CHECKPOINT_USER_END ||
+		    m->start + m->len <= m->start ||
+		    (m->backing == CHECKPOINT_FILE &&
+		     m->offset + m->len > cp->h.tables))
+			abort();
+	}
+	for (uint64_t i = 0; i < cp->h.fds.count; i++)
+		if (checkpoint_find_fd(cp, cp->fds[i].number) != &cp->fds[i])
+			abort();
+	for (int i = 0; i < CHECKPOINT_OBJECTS; i++)
+		if (!objects[i])
+			objects[i] = memfd_create("object", MFD_CLOEXEC);
+	(void)checkpoint_copy_objects(cp, objects, &e);
+	(void)checkpoint_verify_pages(cp, &e);
+	for (int i = 0; i < CHECKPOINT_OBJECTS; i++)
+		if (ftruncate(objects[i], 0))
+			abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t file[FILE_MAX];
+	static int fd;
+	struct checkpoint cp;
+	struct err e = ERR_INIT;
+	size_t len = MIN(size, sizeof(file));
+
+	if (!fd)
+		fd = memfd_create("checkpoint", MFD_CLOEXEC);
+	if (size < 1)
+		return 0;
+	/* Short inputs have a header and some tables, too. */
+	memset(file, 0, sizeof(file));
+	memcpy(file, data + 1, len - 1);
+	if (data[0] & 1) {
+		len = MIN(MAX(len, 1024) + 2 * CHECKPOINT_PAGE, sizeof(file));
+		memcpy(file + CHECKPOINT_PAGE, data, MIN(size, PAGE_SIZE));
+		fix(file, len);
+	}
+	if (ftruncate(fd, 0) || pwrite(fd, file, len, 0) != (ssize_t)len)
+		abort();
+	if (!checkpoint_read(&cp, fd, &e)) {
+		use(&cp);
+		checkpoint_free(&cp);
+	} else if (!e.msg[0]) {
+		abort();
+	}
+	return 0;
+}
