@@ -67,6 +67,9 @@ static int remove_one(const struct store *s, const char *name, bool forces,
 			end_instance(&in);
 		in.status = INSTANCE_EXITED; /* the lock has the last word */
 	}
+	/* Its end is on record a moment before its monitor is gone. */
+	if (in.status == INSTANCE_EXITED)
+		instance_wait(&in, END_SECONDS);
 	r = instance_remove(s, &in, e);
 	/* with `run --rm` the monitor removes the record itself */
 	return forces && r == -ENOENT ? 0 : r;

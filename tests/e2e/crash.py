@@ -219,7 +219,16 @@ class Crash:
 
     def ended(self):
         self.gone()
-        self.run("rm", "-f", self.name, check=False)
+        # The last process may be gone a moment before its monitor.
+        end = time.monotonic() + 20
+        while True:
+            done = self.run("rm", "-f", self.name, check=False)
+            if not os.path.exists(self.state):
+                break
+            print(f"not removed yet: {done.stderr}", flush=True)
+            if time.monotonic() > end:
+                raise AssertionError("its record cannot be removed")
+            time.sleep(0.2)
         self.check_disk()
 
     def check_disk(self):

@@ -140,3 +140,12 @@ for text in b"ping", b"x" * 1400:
 	[ "${#lines[@]}" -eq 1 ]
 	[ -z "$(ls -A "$JIFFY_HOME/instances")" ]
 }
+
+@test "rm does not stumble over a monitor that is about to be gone" {
+	for _ in $(seq 15); do
+		"$JIFFY" run -d --name short t true
+		timeout 20 sh -c "until grep -q exited \
+			'$JIFFY_HOME/instances/short/state.json'; do :; done"
+		"$JIFFY" rm short
+	done
+}
