@@ -411,6 +411,17 @@ static void remove_pages(struct pager *p, u64 page, u64 n)
 		object_clear(p->object, page * PAGE_SIZE, n * PAGE_SIZE);
 }
 
+bool pager_give_up(struct pager *p, u64 page, u64 n)
+{
+	smp_mb(); /* as in reclaim_pager() */
+	if (is_mapped(p->object) || pager_any(p, page, n, PAGER_DIRTY) ||
+	    pager_any(p, page, n, PAGER_WRITING) ||
+	    pager_any(p, page, n, PAGER_SHARED))
+		return false;
+	remove_pages(p, page, n);
+	return true;
+}
+
 static void drop_pages(struct pager *p, u64 page, u64 end, bool keep)
 {
 	u64 limit = MIN(end, (u64)p->max * CHUNK_PAGES);

@@ -48,6 +48,11 @@ extern const struct file_ops pager_fops;
 int pager_fill(struct inode *i, u64 offset, u64 len);
 /* The same, in the background. False: it will not be done. */
 bool pager_read_later(struct inode *i, u64 page, u64 n);
+/* Write whole pages from the program's memory (in its own space), which are not
+ * in the cache then. Inode locked for write. 0, or an error after which nothing
+ * is promised about the range; -EFAULT and -EAGAIN (mapped): by way of the
+ * cache, then. */
+int pager_write_direct(struct inode *i, u64 offset, u64 len, const u8 *from);
 /* Write back dirty pages of the range and wait: 0, or the first error. */
 int pager_write_back(struct inode *i, u64 offset, u64 len);
 /* The pages of the range are gone from the file (truncate, punch, O_DIRECT

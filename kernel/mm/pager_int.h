@@ -136,6 +136,10 @@ void pager_update_list(struct pager *p);
 /* Take it off all lists: it is going away. */
 void pager_forget(struct pager *p);
 
+/* Under pager.lock: clean pages of the range are absent then. False: some are
+ * dirty, on their way, or may be mapped. */
+bool pager_give_up(struct pager *p, u64 page, u64 n);
+
 /* readahead.c: start the threads; forget all requests and wait for those
  * that are being served. */
 int readahead_start(void);

@@ -342,7 +342,29 @@ static u64 half_piece(u64 pos, u64 n)
 	return end > pos ? end - pos : PAGE_SIZE - pos % PAGE_SIZE;
 }
 
-static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
+#define DIRECT_MIN KIB(64)
+#define DIRECT_MAX MIB(8)
+
+/* A large part of an O_DIRECT write: bytes written, 0 if it goes by way of the
+ * cache. */
+static s64 write_direct(struct inode *i, struct uio *u, u64 pos)
+{
+	u64 len = MIN(PAGE_DOWN(u->left), DIRECT_MAX), from;
+	int err;
+
+	if (!uio_is_simple(u, len) || len < DIRECT_MIN)
+		return 0;
+	from = u->iov->base + u->done;
+	if ((pos | from) % PAGE_SIZE || !user_range_ok(from, len))
+		return 0;
+	err = pager_write_direct(i, pos, len, (const u8 *)from);
+	if (err)
+		return err == -EIO ? err : 0;
+	uio_advance(u, len);
+	return (s64)len;
+}
+
+static s64 write_locked(struct inode *i, struct uio *u, u64 *pos, bool direct)
 {
 	struct pager *p = pager_of(i);
 	s64 total = 0, moved = 0;
@@ -353,8 +375,10 @@ static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
 		return err;
 	u->left = n;
 	while (u->left > 0) {
-		n = piece_len(*pos, u->left);
-		moved = write_piece(p, u, *pos, n);
+		moved = direct ? write_direct(i, u, *pos) : 0;
+		n = moved ? (u64)moved : piece_len(*pos, u->left);
+		if (moved == 0)
+			moved = write_piece(p, u, *pos, n);
 		/* Room for a part of it? */
 		while (moved == -ENOSPC && n > PAGE_SIZE - *pos % PAGE_SIZE) {
 			n = half_piece(*pos, n);
@@ -416,7 +440,7 @@ static s64 paged_write(struct file *f, struct uio *u, u64 *pos)
 	if ((f->flags & O_APPEND) || u->append)
 		*pos = inode_size(i);
 	start = *pos;
-	n = write_locked(i, u, pos);
+	n = write_locked(i, u, pos, f->flags & O_DIRECT);
 	rw_write_unlock(&i->lock);
 	if (n > 0 && unlikely(sync || (f->flags & O_DIRECT))) {
 		int err = write_through(f, sync, start, (u64)n);

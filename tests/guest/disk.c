@@ -56,6 +56,47 @@ static void check_direct(void)
 	close(fd);
 }
 
+#define LARGE (32 * PAGE)
+
+/* Past the cache, which has some of it. */
+static void check_large_direct(void)
+{
+	int fd = make("large", 0), direct = open("large", O_RDWR | O_DIRECT);
+	char *big = mmap(NULL, 2 * LARGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct stat st;
+	char *map;
+
+	tap_group("large direct I/O");
+	memset(big, 'b', 2 * LARGE);
+	is_int(pwrite(fd, big, 2 * LARGE, 0), 2 * LARGE, "by the cache");
+	memset(big, 'd', LARGE);
+	is_int(pwrite(direct, big, LARGE, PAGE), LARGE, "in the middle");
+	is_int(pread(fd, big, 2 * LARGE, 0), 2 * LARGE, "read");
+	ok(all_are(big, PAGE, 'b') && all_are(big + PAGE, LARGE, 'd') &&
+		   all_are(big + PAGE + LARGE, LARGE - PAGE, 'b'),
+	   "sees both");
+	memset(big, 'e', LARGE);
+	is_int(pwrite(direct, big, LARGE, 2 * LARGE), LARGE, "at the end");
+	ok(!fstat(fd, &st) && st.st_size == 3 * LARGE, "is longer");
+	is_int(pread(fd, big + LARGE, LARGE, 2 * LARGE), LARGE, "read it");
+	ok(all_are(big + LARGE, LARGE, 'e'), "sees it");
+	map = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map[7] = 'm';
+	is_int(pwrite(direct, big, LARGE, LARGE), LARGE, "beside a mapping");
+	ok(map[7] == 'm' && map[PAGE] == 'd', "which is left alone");
+	is_int(pwrite(direct, big, LARGE, 0), LARGE, "below a mapping");
+	ok(all_are(map, LARGE, 'e'), "which sees it");
+	munmap(map, LARGE);
+	mprotect(big, LARGE, PROT_NONE);
+	is_errno(pwrite(direct, big, LARGE, 0), EFAULT, "a bad address");
+	is_int(pread(fd, big + LARGE, LARGE, 0), LARGE, "read");
+	ok(all_are(big + LARGE, LARGE, 'e'), "nothing has changed");
+	munmap(big, 2 * LARGE);
+	close(direct);
+	close(fd);
+}
+
 /* --- Holes --------------------------------------------------------------- */
 
 static void check_holes(void)
@@ -352,6 +393,7 @@ int main(void)
 	aligned = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check_direct();
+	check_large_direct();
 	check_holes();
 	check_truncate();
 	check_sync();

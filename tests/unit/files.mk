@@ -121,7 +121,7 @@ ext4_UNIT_SRCS := tests/unit/ext4_test.c tests/unit/ext4_random.c \
 UNIT_TESTS += pager
 pager_UNIT_SRCS := tests/unit/pager_test.c $(VFS_UNIT_SRCS) \
 	kernel/mm/pager.c kernel/mm/pager_dirty.c \
-	kernel/mm/readahead.c kernel/vfs/paged.c
+	kernel/mm/pager_direct.c kernel/mm/readahead.c kernel/vfs/paged.c
 UNIT_TESTS += ext4_broken
 ext4_broken_UNIT_SRCS := tests/unit/ext4_broken_test.c tests/unit/ext4_walk.c \
 	tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)
