@@ -42,11 +42,10 @@ class Side:
                     "--mysql-db=bench", *TABLES, *args], timeout=900)
 
     def rate(self, test, threads, seconds):
-        """Transactions per second and the 95th percentile in ms."""
+        """Transactions per second and the 95th percentile in ms. Deadlocks
+        are part of the test; other errors end it."""
         out = self.sysbench(test, f"--threads={threads}", f"--time={seconds}",
                             "run")
-        if not re.search(r"errors: +0 ", out):
-            raise RuntimeError(out)
         return (float(re.search(r"transactions: .*\(([0-9.]+) per", out)[1]),
                 float(re.search(r"95th percentile: +([0-9.]+)", out)[1]))
 
