@@ -40,9 +40,14 @@ static int read_ahead(struct file *f, struct pager *p, u64 page, u64 n)
 
 	while (missing < end && pager_all(p, missing, 1, PAGER_PRESENT))
 		missing++;
-	if (f->ra_mark && missing >= f->ra_mark && missing < f->ra_next)
-		/* On their way, or forgotten. */
+	if (f->ra_mark && missing < f->ra_next &&
+	    missing + 2UL * f->ra_pages >= f->ra_mark) {
+		/* On their way, or forgotten. What comes next is, too, before
+		 * this is waited for. */
+		if (f->ra_mark >= page && f->ra_mark < end)
+			read_later(f);
 		return pager_read_in(p, missing, end - missing);
+	}
 	f->ra_mark = 0;
 	if (missing == f->ra_next && (missing || n >= RA_LATER))
 		f->ra_pages =
