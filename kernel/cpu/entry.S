@@ -146,8 +146,8 @@ stack_call:
 	call *%rsi
 	ud2
 
-	.globl switch_to
-switch_to:
+	/* As switch_back takes it off again; the stack pointer to (%rdi). */
+	.macro SAVE_CALLEE_SAVED
 	push %rbp
 	push %rbx
 	push %r12
@@ -155,6 +155,11 @@ switch_to:
 	push %r14
 	push %r15
 	mov %rsp, (%rdi)
+	.endm
+
+	.globl switch_to
+switch_to:
+	SAVE_CALLEE_SAVED
 	mov %rsi, %rsp
 	mov %rcx, %rdi
 	xor %ebp, %ebp
@@ -164,13 +169,7 @@ switch_to:
 
 	.globl save_and_call
 save_and_call:
-	push %rbp
-	push %rbx
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	mov %rsp, (%rdi)
+	SAVE_CALLEE_SAVED
 	mov %rdx, %rdi
 	and $-16, %rsp
 	call *%rsi
