@@ -5,6 +5,7 @@ include $(wildcard tests/powercut/files.mk)
 include kernel/files.mk
 include $(wildcard host/files.mk)
 include $(wildcard monitor/files.mk)
+include $(wildcard keeper/files.mk)
 include $(wildcard image/files.mk)
 include $(wildcard cli/files.mk)
 include $(wildcard tests/unit/files.mk)

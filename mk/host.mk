@@ -67,6 +67,10 @@ ifneq ($(MONITOR_SRCS),)
 $(eval $(call small_program,jiffy-monitor,$(MONITOR_SRCS) $(HOST_SRCS) $(LIB_SRCS)))
 endif
 
+ifneq ($(KEEPER_SRCS),)
+$(eval $(call small_program,jiffy-keeper,$(KEEPER_SRCS)))
+endif
+
 $(O)/gen/syscall_names.c: kernel/sys/table.h
 	@mkdir -p $(@D)
 	$(Q){ echo '#include "monitor/syscall_names.h"'; \

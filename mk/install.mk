@@ -9,6 +9,7 @@ install: all ## into DESTDIR/PREFIX
 		$(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(O)/jiffy $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(O)/jiffy-monitor $(O)/jiffy-image $(O)/jiffy-kernel \
+		$(O)/jiffy-keeper \
 		$(DESTDIR)$(PREFIX)/libexec/jiffy/
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 

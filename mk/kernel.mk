@@ -56,7 +56,8 @@ debug: all ## a debug kernel with the lock order checker in build/debug
 	@mkdir -p $(O)/debug
 	$(Q)$(MAKE) --no-print-directory O=$(O)/debug DEBUG=1 \
 		$(O)/debug/jiffy-kernel
-	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/debug/
+	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/jiffy-keeper \
+		$(O)/debug/
 	$(Q)ln -sfn ../guest-root $(O)/debug/guest-root
 
 .PHONY: powercut
@@ -64,7 +65,8 @@ powercut: all ## a kernel whose volumes lose power, in build/powercut
 	@mkdir -p $(O)/powercut
 	$(Q)$(MAKE) --no-print-directory O=$(O)/powercut POWERCUT=1 \
 		$(O)/powercut/jiffy-kernel
-	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/powercut/
+	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/jiffy-keeper \
+		$(O)/powercut/
 
 .PHONY: kernel-objs
 kernel-objs: $(KERNEL_OBJS) ## compile the kernel's objects without linking

@@ -56,6 +56,8 @@ int broker_bind_ports(struct instance *in, struct err *e)
 	for (unsigned int i = 0; i < in->spec.nports; i++) {
 		const struct spec_port *p = &in->spec.ports[i];
 
+		if (in->ports_out >> i & 1)
+			continue;
 		in->port_fds[i] = bind_port(in, i);
 		if (in->port_fds[i] < 0)
 			return err_sys(e, -in->port_fds[i], "publish %s:%u/%s",

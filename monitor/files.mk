@@ -3,7 +3,8 @@ CHECKPOINT_SRCS := monitor/checkpoint_host.c monitor/checkpoint_maps.c \
 	monitor/checkpoint_pages.c monitor/checkpoint_read.c \
 	monitor/checkpoint_write.c
 MONITOR_SRCS := $(CHECKPOINT_SRCS) monitor/checkpoint_fds.c \
-	monitor/resume.c monitor/suspend.c monitor/boot.c monitor/broker.c monitor/control.c \
+	monitor/keeper.c monitor/resume.c \
+	monitor/suspend.c monitor/boot.c monitor/broker.c monitor/control.c \
 	monitor/core.c monitor/stdio.c \
 	monitor/dns.c monitor/launch.c monitor/limit.c monitor/main.c \
 	monitor/report.c monitor/spec.c monitor/state.c monitor/symbols.c \

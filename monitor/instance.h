@@ -79,6 +79,10 @@ struct instance {
 	uint64_t reaped_ns, rest_until_ns; /* main.c; 0: no rest */
 	uint64_t over_since_ns; /* over the memory limit since; 0: it is not */
 	int port_fds[SPEC_PORTS_MAX]; /* bound, -1 once handed out */
+	uint64_t ports_out;	      /* bits: handed out before a wake */
+	int keeper_fd; /* connection that sockets were given by, or -1 */
+	int *kept_fds; /* what came back: nkept, from kept_at on unused */
+	uint32_t nkept, kept_at;
 	struct dns *dns;
 	int lock_fd; /* state_dir/lock */
 	bool has_raw_terminal;
@@ -152,11 +156,25 @@ int suspend_check(struct instance *in);
 void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 		    size_t why_len);
 
+/* keeper.c: give the sockets of the frozen instance to jiffy-keeper, which is
+ * started if need be; close the connection, after which it watches them if
+ * there is a checkpoint. */
+struct checkpoint_fd;
+bool keeper_has(const struct checkpoint_fd *f);
+int keeper_keep(struct instance *in, const struct checkpoint_fd *table,
+		size_t count, struct err *e);
+void keeper_let_go(struct instance *in);
+/* Get back those that there are; close them. */
+void keeper_take(struct instance *in);
+void keeper_drop(struct instance *in);
+
 /* resume.c: read the checkpoint in the state directory; fill the memory objects
  * from it; compare the volumes' generations. */
 int resume_open(struct instance *in, struct err *e);
 int resume_memory(struct instance *in, struct err *e);
 int resume_match_volumes(struct instance *in, struct err *e);
+/* Get back the sockets that were kept, before ports are bound anew. */
+void resume_sockets(struct instance *in);
 /* Remove the file: from now on the instance runs, or boots cold. */
 int resume_use_up(struct instance *in, struct err *e);
 bool resume_is_used_up(const struct instance *in);

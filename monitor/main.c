@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "abi/broker.h"
+#include "host/cleanup.h"
 #include "host/json.h"
 #include "monitor/checkpoint.h"
 #include "monitor/instance.h"
@@ -321,11 +322,18 @@ static void loop(struct instance *in)
 /* Everything in memory that the kernel starts from. */
 static int prepare(struct instance *in, struct err *e)
 {
+	if (in->is_again && !in->is_resumed) {
+		keeper_take(in);
+		keeper_drop(in);
+	}
 	if (!in->is_resumed)
 		return boot_fill(in, e) || volumes_open(in, e) ? -e->code : 0;
 	if (resume_open(in, e) || resume_memory(in, e) || volumes_open(in, e))
 		return -e->code;
-	return resume_match_volumes(in, e);
+	if (resume_match_volumes(in, e))
+		return -e->code;
+	resume_sockets(in);
+	return 0;
 }
 
 /* Whoever waits for the start is told, once. */
@@ -438,6 +446,11 @@ static int finish(struct instance *in)
 	state_close(in);
 	launch_end(in);
 	control_finish(in);
+	/* The keeper may have it resumed from the moment we let go. */
+	if (in->end == END_SUSPENDED) {
+		close(take_fd(&in->lock_fd));
+		keeper_let_go(in);
+	}
 	return instance_exit_code(in);
 }
 
@@ -497,7 +510,7 @@ int main(int argc, char **argv)
 
 	in.started_ns = clock_now_ns();
 	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
-	in.suspend_client = -1;
+	in.suspend_client = in.keeper_fd = -1;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--spec") == 0)
 			spec_fd = parse_fd(argv[i + 1]);

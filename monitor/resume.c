@@ -113,10 +113,46 @@ static int closed_socket(void)
 	return pair[0];
 }
 
+/* What the keeper had of one entry of the table. */
+static void use_kept(struct instance *in, const struct checkpoint_fd *f, int fd)
+{
+	uint32_t port = (uint32_t)f->b;
+
+	if (f->a != CHECKPOINT_SOCKET_LISTENING &&
+	    f->a != CHECKPOINT_SOCKET_PORT)
+		return;
+	in->ports_out |= 1ULL << port;
+	in->port_fds[port] = f->a == CHECKPOINT_SOCKET_PORT
+				     ? fcntl(fd, F_DUPFD_CLOEXEC, 0)
+				     : -1;
+}
+
+void resume_sockets(struct instance *in)
+{
+	const struct checkpoint *cp = &in->resume->cp;
+	uint32_t n = 0;
+
+	for (uint64_t i = 0; i < cp->h.fds.count; i++)
+		n += keeper_has(&cp->fds[i]);
+	if (n)
+		keeper_take(in);
+	if (n != in->nkept) {
+		keeper_drop(in);
+		return;
+	}
+	n = 0;
+	for (uint64_t i = 0; i < cp->h.fds.count; i++)
+		if (keeper_has(&cp->fds[i]))
+			use_kept(in, &cp->fds[i], in->kept_fds[n++]);
+}
+
 static int make_socket(struct instance *in, const struct checkpoint_fd *f)
 {
 	uint32_t port = (uint32_t)f->b;
 	int fd = -1;
+
+	if (keeper_has(f) && in->kept_at < in->nkept)
+		return in->kept_fds[in->kept_at++];
 
 	switch (f->a) {
 	case CHECKPOINT_SOCKET_LISTENING:

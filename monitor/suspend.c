@@ -130,6 +130,7 @@ static int fill(struct checkpoint_out *out, struct instance *in, int dir,
 	checkpoint_processor(&h);
 	if (add_clocks(&h, e) || add_objects(out, in) ||
 	    add_processes(out, in) || checkpoint_descriptors(out, in) ||
+	    keeper_keep(in, out->fds.items, out->fds.count, e) ||
 	    volumes_sleep(in, out) ||
 	    io_read_file(dir, "spec.json", SPEC_MAX, &spec, &spec_len, e))
 		return -e->code;
@@ -169,6 +170,7 @@ static int write_checkpoint(struct instance *in, struct err *e)
 		return err_sys(e, errno, "checkpoint");
 	if (write_file(in, dir, fd, e)) {
 		unlinkat(dir, CHECKPOINT_TEMP, 0);
+		keeper_let_go(in);
 		return -e->code;
 	}
 	return 0;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between monitors and jiffy-keeper, which holds the sockets of
+ * suspended instances: SOCK_SEQPACKET at keeper.sock in the store, descriptors
+ * attached (SCM_RIGHTS). An instance is known by its state directory.
+ *
+ * KEEPER_KEEP gives `n` sockets, in as many messages as it takes. When that
+ * connection ends, the keeper looks whether the instance has a checkpoint: then
+ * it watches the sockets and has the instance resumed when one has something to
+ * read; else it closes them. KEEPER_TAKE asks for them: messages of the same
+ * kind come back, `total` in each, at least one.
+ */
+#ifndef JIFFY_ABI_KEEPER_H
+#define JIFFY_ABI_KEEPER_H
+
+#include <stdint.h>
+
+#define KEEPER_SOCKET "keeper.sock"
+#define KEEPER_LOCK "keeper.lock" /* held by who starts or ends one */
+#define KEEPER_BATCH 250	  /* the host attaches 253 at most */
+#define KEEPER_LISTEN_FD 3	  /* of the keeper, when it is started */
+
+enum keeper_op { KEEPER_KEEP = 1, KEEPER_TAKE };
+
+struct keeper_message {
+	uint32_t op; /* enum keeper_op */
+	uint32_t n;  /* descriptors attached */
+	uint32_t total;
+	uint32_t pad;
+	char state_dir[1024];
+};
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sleeping instances: their sockets are held, watched, and given back.
+ */
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CHECKPOINT "checkpoint"
+
+static void watch_sockets(struct keeper *k, struct sleeper *s, bool on)
+{
+	if (s->is_watched == on)
+		return;
+	s->is_watched = on;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP,
+					  .data.ptr = s };
+
+		epoll_ctl(k->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+			  s->fds[i], &ev);
+	}
+}
+
+static void forget(struct keeper *k, struct sleeper *s)
+{
+	struct sleeper **p = &k->sleepers;
+
+	while (*p != s)
+		p = &(*p)->next;
+	*p = s->next;
+	watch_sockets(k, s, false);
+	for (uint32_t i = 0; i < s->n; i++)
+		close(s->fds[i]);
+	if (s->watch >= 0)
+		inotify_rm_watch(k->notify_fd, s->watch);
+	free(s->fds);
+	free(s);
+}
+
+static struct sleeper *find(const struct keeper *k, const char *state_dir)
+{
+	struct sleeper *s = k->sleepers;
+
+	while (s && strcmp(s->state_dir, state_dir) != 0)
+		s = s->next;
+	return s;
+}
+
+static void keep(struct keeper *k, int client, const struct keeper_message *m,
+		 const int *fds, uint32_t nfds)
+{
+	struct sleeper *s = find(k, m->state_dir);
+	int *all;
+
+	/* What an earlier suspension left. */
+	if (s && s->client != client) {
+		forget(k, s);
+		s = NULL;
+	}
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return;
+		memcpy(s->state_dir, m->state_dir, sizeof(s->state_dir));
+		s->client = client;
+		s->watch = -1;
+		s->next = k->sleepers;
+		k->sleepers = s;
+	}
+	all = reallocarray(s->fds, s->n + nfds + 1, sizeof(*all));
+	if (!all)
+		return;
+	memcpy(all + s->n, fds, nfds * sizeof(*all));
+	s->fds = all;
+	s->n += nfds;
+}
+
+static bool give(int client, const struct sleeper *s, uint32_t first,
+		 uint32_t n)
+{
+	struct keeper_message m = { .op = KEEPER_TAKE, .n = n };
+	struct iovec iov = { &m, sizeof(m) };
+	union {
+		struct cmsghdr hdr;
+		char space[CMSG_SPACE(KEEPER_BATCH * sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	m.total = s ? s->n : 0;
+	if (n) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		control.hdr.cmsg_level = SOL_SOCKET;
+		control.hdr.cmsg_type = SCM_RIGHTS;
+		control.hdr.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.hdr), s->fds + first,
+		       n * sizeof(int));
+	}
+	return sendmsg(client, &msg, MSG_NOSIGNAL) == sizeof(m);
+}
+
+static void take(struct keeper *k, int client, const struct keeper_message *m)
+{
+	struct sleeper *s = find(k, m->state_dir);
+	uint32_t total = s ? s->n : 0, at = 0;
+
+	do {
+		uint32_t n = total - at < KEEPER_BATCH ? total - at
+						       : KEEPER_BATCH;
+
+		if (!give(client, s, at, n))
+			break;
+		at += n;
+	} while (at < total);
+	if (s)
+		forget(k, s);
+}
+
+static void close_all(const int *fds, uint32_t nfds)
+{
+	for (uint32_t i = 0; i < nfds; i++)
+		close(fds[i]);
+}
+
+void keeper_serve(struct keeper *k, int client, const struct keeper_message *m,
+		  const int *fds, uint32_t nfds)
+{
+	if (!memchr(m->state_dir, '\0', sizeof(m->state_dir)) ||
+	    m->state_dir[0] != '/' || m->n != nfds) {
+		close_all(fds, nfds);
+	} else if (m->op == KEEPER_KEEP) {
+		keep(k, client, m, fds, nfds);
+	} else {
+		close_all(fds, nfds);
+		if (m->op == KEEPER_TAKE)
+			take(k, client, m);
+	}
+}
+
+static bool has_checkpoint(const struct sleeper *s)
+{
+	char path[sizeof(s->state_dir) + 16];
+
+	snprintf(path, sizeof(path), "%s/" CHECKPOINT, s->state_dir);
+	return access(path, F_OK) == 0;
+}
+
+void keeper_hung_up(struct keeper *k, int client)
+{
+	struct sleeper *s, *next;
+
+	for (s = k->sleepers; s; s = next) {
+		next = s->next;
+		if (s->client != client)
+			continue;
+		s->client = -1;
+		s->watch = inotify_add_watch(k->notify_fd, s->state_dir,
+					     IN_DELETE | IN_MOVE_SELF |
+						     IN_DELETE_SELF);
+		if (has_checkpoint(s))
+			watch_sockets(k, s, true);
+		else
+			forget(k, s);
+	}
+}
+
+/* Beside us, or where it is installed. */
+static void exec_jiffy(const struct keeper *k, const char *name)
+{
+	static const char *const places[] = { "", "../../bin/" };
+	static char resume[] = "resume";
+	char path[sizeof(k->self_dir) + 32], program[] = "jiffy", copy[256];
+	char *argv[] = { program, resume, copy, NULL };
+
+	snprintf(copy, sizeof(copy), "%s", name);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%sjiffy", k->self_dir,
+			 places[i]);
+		execv(path, argv);
+	}
+}
+
+void keeper_wake(struct keeper *k, struct sleeper *s)
+{
+	const char *name = strrchr(s->state_dir, '/') + 1;
+
+	/* Once: the new monitor asks for the sockets. */
+	watch_sockets(k, s, false);
+	s->child = fork();
+	if (s->child == 0) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		exec_jiffy(k, name);
+		_exit(127);
+	}
+	if (s->child < 0)
+		forget(k, s);
+}
+
+/* Nobody will ask for the sockets any more: whoever is at their other ends
+ * learns it now. */
+void keeper_resumed(struct keeper *k, pid_t pid)
+{
+	struct sleeper *s = k->sleepers;
+
+	while (s && s->child != pid)
+		s = s->next;
+	if (s)
+		forget(k, s);
+}
+
+void keeper_notified(struct keeper *k)
+{
+	char buf[4096]
+		__attribute__((aligned(__alignof__(struct inotify_event))));
+	struct sleeper *s, *next;
+
+	while (read(k->notify_fd, buf, sizeof(buf)) > 0)
+		;
+	for (s = k->sleepers; s; s = next) {
+		next = s->next;
+		/* A wake has used it up, and asks for the sockets before. */
+		if (s->client < 0 && !has_checkpoint(s))
+			forget(k, s);
+	}
+}
