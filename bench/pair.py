@@ -119,8 +119,11 @@ def cpu_ns(pid):
     have ended comes in the host's ticks."""
     total = 0
     for p in tree(pid):
-        with open(f"/proc/{p}/stat") as f:
-            ended = f.read().rsplit(")", 1)[1].split()[13:15]
+        try:
+            with open(f"/proc/{p}/stat") as f:
+                ended = f.read().rsplit(")", 1)[1].split()[13:15]
+        except OSError:  # it ended just now
+            continue
         total += sum(int(t) for t in ended) * 10**9 // os.sysconf("SC_CLK_TCK")
         for stat in glob.glob(f"/proc/{p}/task/*/schedstat"):
             with open(stat) as f:
