@@ -184,6 +184,9 @@ static NORETURN void child_main(struct launch *l)
 	if (!l->error) {
 		l->stage = "kernel";
 		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+		/* The kernel takes its parent for the monitor. */
+		if (raw(SYS_getppid, 0, 0, 0, 0) != l->monitor)
+			_exit(EXIT_JIFFY);
 		l->in->boot->phase_ns[BOOT_T_SPAWN] = clock_now_ns();
 		l->error = (int)-syscall(SYS_execveat, l->in->kernel_exe_fd, "",
 					 argv, envp, AT_EMPTY_PATH);
@@ -281,7 +284,7 @@ static void close_sources(const struct launch *l)
 int launch(struct instance *in, struct err *e)
 {
 	struct launch_fd fds[8 + 2 * SPEC_VOLUMES_MAX];
-	struct launch l = { .in = in, .fds = fds };
+	struct launch l = { .in = in, .fds = fds, .monitor = getpid() };
 	pid_t pid;
 
 	if (in->is_resumed ? resume_place(&l, e) : place_descriptors(&l, e))

@@ -19,6 +19,7 @@ struct launch {
 	struct instance *in;
 	const char *stage; /* what failed */
 	int error;
+	int monitor;	       /* its process number */
 	struct launch_fd *fds; /* that stay open, besides 0-2 */
 	unsigned int nfds;
 	char boot_fd[12]; /* the boot block's number, if it is not BOOT_FD */

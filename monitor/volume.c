@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "monitor/checkpoint.h"
@@ -87,6 +88,25 @@ static int direct_open(const struct spec_volume *v, int fd)
 	return open(path, access | O_DIRECT | O_CLOEXEC | O_NOCTTY);
 }
 
+#define ENDING_TRIES 200 /* of 10 ms */
+
+/* An instance whose monitor was killed may be started again while its processes
+ * are still coming down, and with them their locks. */
+static int volume_open_again(const struct instance *in, unsigned int i, int *fd,
+			     uint64_t *size, struct err *e)
+{
+	const struct timespec rest = { .tv_nsec = 10000000 };
+	int r = volume_open(&in->spec.volumes[i], fd, size, e);
+
+	for (int n = 0; r == -EBUSY && in->is_again && n < ENDING_TRIES; n++) {
+		close(*fd);
+		nanosleep(&rest, NULL);
+		e->code = 0;
+		r = volume_open(&in->spec.volumes[i], fd, size, e);
+	}
+	return r;
+}
+
 int volumes_open(struct instance *in, struct err *e)
 {
 	struct boot_block *b = in->boot;
@@ -95,7 +115,7 @@ int volumes_open(struct instance *in, struct err *e)
 		const struct spec_volume *v = &in->spec.volumes[i];
 		uint64_t size = 0;
 
-		if (volume_open(v, &in->volume_fds[i], &size, e))
+		if (volume_open_again(in, i, &in->volume_fds[i], &size, e))
 			return -e->code;
 		in->direct_fds[i] = direct_open(v, in->volume_fds[i]);
 		b->volumes[i].size = size;
