@@ -342,6 +342,9 @@ void on_kick(struct frame *f);
 /* This is a copy of the instance that was woken; none of its threads goes on
  * yet, and any of them may hold any lock. */
 void on_wake(void);
+/* The current space was made again there, with its mappings and what they hold;
+ * none of its threads goes on yet. What plat_advise() was told is lost. */
+void on_space_wake(void);
 /* The current thread goes on there: the machine no longer knows what it was
  * told of it by calls. In any context. */
 void on_thread_wake(void);

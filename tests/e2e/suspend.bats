@@ -16,6 +16,8 @@ setup_file() {
 		ln -s busybox "$root/bin/$applet"
 	done
 	echo a page >"$root/www/index.html"
+	"${CC:-cc}" -O2 -Wall -static -o "$root/bin/woken" \
+		"$BATS_TEST_DIRNAME/woken.c"
 	"$JIFFY" build -q -t suspend "dir:$root" >/dev/null
 	mkdir "$BATS_FILE_TMPDIR/alive"
 	cp "$BATS_TEST_DIRNAME/alive.py" "$BATS_FILE_TMPDIR/alive"
@@ -60,6 +62,19 @@ rounds() {
 	# Nothing was said twice, and no random number drawn twice.
 	[ "$(cut -d ' ' -f 2 log | uniq -d)" = "" ]
 	[ "$(awk '{ print $NF }' log | sort | uniq -d)" = "" ]
+}
+
+@test "private memory is as Linux has it: kept, zero when given up, wiped" {
+	"$JIFFY" run -d --name "$name" suspend /bin/woken
+	await round
+	for _ in 1 2 3; do
+		"$JIFFY" suspend "$name"
+		before=$(rounds)
+		"$JIFFY" resume "$name"
+		await "round $((before + 2))"
+	done
+	"$JIFFY" logs "$name" >log
+	! grep -v '^round [0-9]*$' log
 }
 
 @test "a suspended instance has no process, a published port is back" {

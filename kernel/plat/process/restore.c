@@ -72,19 +72,46 @@ static void drop_tables(void)
 		hostcall(__NR_close, restore.fd);
 }
 
+/* A process's own pages. They are read, not mapped from the file: private
+ * memory that is anonymous reads as zero once it is given up (MADV_DONTNEED),
+ * grows by zeros (mremap) and can be wiped on fork; a mapping of a file cannot.
+ */
+static int read_pages(const struct checkpoint_map *m)
+{
+	const u64 flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE |
+			  MAP_ANONYMOUS;
+	s64 n = hostcall(__NR_mmap, m->start, m->len, PROT_READ | PROT_WRITE,
+			 flags, -1, 0);
+
+	for (u64 done = 0; n >= 0 && done < m->len; done += (u64)n) {
+		struct plat_iovec iov = { m->start + done, m->len - done };
+
+		n = hostcall(__NR_preadv2, restore.fd, &iov, 1,
+			     m->offset + done, 0, 0);
+		if (n == 0)
+			n = -EIO;
+		if (n == -EINTR)
+			n = 0;
+	}
+	if (n >= 0 && m->prot != (PROT_READ | PROT_WRITE))
+		n = hostcall(__NR_mprotect, m->start, m->len, m->prot);
+	return n < 0 ? (int)n : 0;
+}
+
 static int make_map(const struct checkpoint_map *m)
 {
 	u64 flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
 	s32 fd = -1;
 	s64 at;
 
+	if (m->start < USER_START || m->len > USER_END - m->start)
+		return -EINVAL;
 	switch ((enum checkpoint_backing)m->backing) {
 	case CHECKPOINT_ANON:
 		flags |= MAP_ANONYMOUS;
 		break;
 	case CHECKPOINT_FILE:
-		fd = restore.fd;
-		break;
+		return read_pages(m);
 	case CHECKPOINT_IMAGE:
 		fd = plat_state.image_fd;
 		break;
@@ -96,8 +123,6 @@ static int make_map(const struct checkpoint_map *m)
 		fd = plat_state.cache_fd;
 		break;
 	}
-	if (m->start < USER_START || m->len > USER_END - m->start)
-		return -EINVAL;
 	at = hostcall(__NR_mmap, m->start, m->len, m->prot, flags, fd,
 		      m->offset);
 	return at < 0 ? (int)at : 0;
@@ -149,6 +174,7 @@ void restore_thread(struct plat_slot *s)
 
 		s->is_new_process = false;
 		make_memory(old_pid);
+		on_space_wake();
 		drop_tables();
 		thread_take_ids(s, true);
 		start_threads(s);
