@@ -12,7 +12,7 @@ setup_file() {
 	local root=$BATS_FILE_TMPDIR/root applet
 	mkdir -p "$JIFFY_HOME" "$root/bin" "$root/www" "$root/tmp"
 	cp -L /bin/busybox "$root/bin/busybox"
-	for applet in sh echo sleep cat httpd true sync; do
+	for applet in sh echo sleep cat httpd nc true sync; do
 		ln -s busybox "$root/bin/$applet"
 	done
 	echo a page >"$root/www/index.html"
@@ -100,6 +100,46 @@ s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	[ ! -e "$JIFFY_HOME/instances/$name/checkpoint" ]
 	run -125 --separate-stderr "$JIFFY" resume "$name"
 	[[ "$stderr" == *running* ]]
+}
+
+@test "connections outlive the sleep, a byte or a new one wakes" {
+	port=$(python3 -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	"$JIFFY" run -d --name "$name" -p "127.0.0.1:$port:80" suspend \
+		nc -ll -p 80 -e cat
+	timeout 60 python3 - "$port" "$JIFFY" "$name" <<-'PYTHON'
+		import socket, subprocess, sys, time
+		port, jiffy, name = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+		def connect():
+		    end = time.monotonic() + 20
+		    while True:
+		        try:
+		            s = socket.create_connection(("127.0.0.1", port), 20)
+		            say(s, b"hello")
+		            return s
+		        except OSError:
+		            if time.monotonic() > end:
+		                raise
+
+		def say(s, text):
+		    s.sendall(text)
+		    got = b""
+		    while len(got) < len(text):
+		        more = s.recv(100)
+		        if not more:
+		            raise OSError("closed")
+		        got += more
+		    assert got == text, got
+
+		old = connect()
+		for i in range(3):
+		    subprocess.run([jiffy, "suspend", name], check=True)
+		    say(old, b"round %d" % i)  # nobody resumes it by hand
+		subprocess.run([jiffy, "suspend", name], check=True)
+		new = connect()
+		say(old, b"still here")
+	PYTHON
 }
 
 @test "a volume: dirty data is kept, and another writer ends the checkpoint" {
