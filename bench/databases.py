@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from pair import (JIFFY, OUT, Server, cpu_ns, free_port, image, pss, row, run,
-                  save, tree)
+from pair import (JIFFY, OUT, Server, cold_start, cpu_ns, free_port, image,
+                  pss, row, run, save, tree)
 
 POSTGRES_DEBS = ("deb:postgresql-15,bash,coreutils,findutils,util-linux,gzip,"
                  "xz-utils")
@@ -95,20 +95,6 @@ def first_answer(port, proc):
     raise RuntimeError("the server ended")
 
 
-def cold_start(cluster):
-    """Milliseconds from the start of the command to the first answer."""
-    start = time.perf_counter()
-    proc = subprocess.Popen(cluster.argv, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
-    try:
-        first_answer(cluster.port, proc)
-        return (time.perf_counter() - start) * 1e3
-    finally:
-        proc.send_signal(signal.SIGINT)
-        proc.wait(30)
-
-
 def pgbench_pair(native, jiffy):
     """All clients and both kinds of transaction; the sides take turns."""
     seconds, rounds = int(os.environ.get("SECONDS", "10")), 3
@@ -151,7 +137,8 @@ def bench_postgres():
                 side.pgbench("-i", "-q", "-s", "10")
                 init[side] = (time.perf_counter() - start) * 1e3
         row("postgres: pgbench -i -s 10", init[jiffy], init[native], "ms")
-        starts = [[cold_start(s) for s in (jiffy, native)] for _ in range(10)]
+        starts = [[cold_start(s.serve(), first_answer) for s in (jiffy, native)]
+                  for _ in range(10)]
         j, n = [statistics.median(side) for side in zip(*starts)]
         row("postgres: start to answer", j, n, "ms", "<= 80 ms")
         memory = []

@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from pair import (JIFFY, OUT, Server, cpu_ns, free_port, image, pss, row, run,
-                  save, tree)
+from pair import (JIFFY, OUT, Server, cold_start, cpu_ns, free_port, image,
+                  pss, row, run, save, tree)
 
 DEBS = ("deb:mariadb-server,mariadb-client,bash,coreutils,findutils,"
         "util-linux,gzip,xz-utils")
@@ -95,20 +95,6 @@ def first_answer(port, proc):
     raise RuntimeError("the server ended")
 
 
-def cold_start(side):
-    """Milliseconds from the start of the command to the first greeting."""
-    start = time.perf_counter()
-    proc = subprocess.Popen(side.argv, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
-    try:
-        first_answer(side.port, proc)
-        return (time.perf_counter() - start) * 1e3
-    finally:
-        proc.send_signal(signal.SIGTERM)
-        proc.wait(30)
-
-
 def turns(sides, test, threads):
     """Rows of one kind of load; the sides take turns."""
     seconds = int(os.environ.get("SECONDS", "5"))
@@ -148,7 +134,8 @@ def bench_mariadb():
                 side.sysbench("oltp_read_write", "prepare")
                 made.append((time.perf_counter() - start) * 1e3)
         row("mariadb: sysbench prepare", *made, "ms")
-        starts = [[cold_start(s) for s in sides] for _ in range(5)]
+        starts = [[cold_start(s.serve(), first_answer) for s in sides]
+                  for _ in range(5)]
         row("mariadb: start to greeting",
             *(statistics.median(t) for t in zip(*starts)), "ms")
         memory = []

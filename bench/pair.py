@@ -103,6 +103,21 @@ class Server:
         self.proc.stderr.close()
 
 
+def cold_start(server, first_answer):
+    """Milliseconds from the start of a Server's command to first_answer(port,
+    process)."""
+    start = time.perf_counter()
+    proc = subprocess.Popen(server.argv, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    try:
+        first_answer(server.port, proc)
+        return (time.perf_counter() - start) * 1e3
+    finally:
+        proc.send_signal(server.stop)
+        proc.wait(30)
+
+
 def tree(pid):
     pids = [pid]
     for p in pids:
