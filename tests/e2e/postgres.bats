@@ -113,7 +113,9 @@ clean() {
 		FROM generate_series(1, 100000) n"
 	echo "$output"
 	[ "$status" -ne 0 ]
-	[[ "$output" == *53100*"No space left on device"* ]]
+	# disk_full; the last write may have had room for a part of its block
+	[[ "$output" == *53100*"could not "*"No space left on device"* ||
+		"$output" == *53100*"wrote only "* ]]
 	[ "$(sql 'SELECT n FROM kept')" = 42 ]
 	sql 'DROP TABLE big'
 	sql "CREATE TABLE small AS SELECT n, repeat('x', 1000) AS t
