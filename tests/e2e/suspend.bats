@@ -28,6 +28,7 @@ setup_file() {
 
 setup() {
 	PATH=$PATH:/usr/sbin:/sbin
+	cd "$BATS_TEST_TMPDIR"
 	name=s$BATS_TEST_NUMBER
 }
 
