@@ -55,7 +55,7 @@ void freeze_stop_here(void)
 {
 	struct plat_slot *s = slot_of_host();
 	/* The far end of the signal stack, which nobody is on. */
-	void *registers = slot_quiet_area(s);
+	void *registers = (void *)slot_signal_stack(s);
 	u64 fs_base = plat_get_fs_base();
 
 	if (s == slot_by_index(0))
@@ -77,19 +77,14 @@ void freeze_stop_here(void)
 
 void plat_quiet_point(void)
 {
-	if (atomic_load(&freeze_word))
-		freeze_stop_here();
+	freeze_look();
 }
 
 static void kick_one(struct plat_slot *s)
 {
-	u32 tid;
-
+	/* slot_kick() looks at kick_tid, after a barrier. */
 	atomic_store(&kicking, slot_index(s));
-	smp_mb();
-	tid = atomic_load_acquire(&s->kick_tid);
-	if (tid)
-		slot_kick(s);
+	slot_kick(s);
 	atomic_store_release(&kicking, 0);
 }
 
@@ -138,11 +133,10 @@ NORETURN static void tell_frozen(void *arg UNUSED)
 {
 	struct broker_request request = { .op = BROKER_FROZEN };
 	struct broker_reply reply;
-	struct plat_iovec iov = { (u64)&request, sizeof(request) };
+	struct plat_iovec iov = { (u64)&reply, sizeof(reply) };
 
 	if (host_send_all(plat_state.broker_fd, &request, sizeof(request)))
 		plat_crash("the monitor cannot be told of the freeze", NULL);
-	iov = (struct plat_iovec){ (u64)&reply, sizeof(reply) };
 	while (hostcall(__NR_readv, plat_state.broker_fd, &iov, 1) == -EINTR)
 		;
 	switch_back(slot_by_index(0)->quiet_sp);

@@ -18,7 +18,7 @@
 static struct {
 	const struct checkpoint_space *spaces;
 	const struct checkpoint_map *maps;
-	u64 nspaces, nmaps, start, len;
+	u64 nspaces, nmaps, len;
 	s32 fd;
 	u32 nleft; /* host processes that still need the tables. atomic */
 } restore;
@@ -27,8 +27,7 @@ _Static_assert(TABLES + GIB(1) < KERNEL_SLOTS_BASE, "layout");
 
 u64 restore_stack(const struct plat_slot *s)
 {
-	return KERNEL_SLOTS_BASE + slot_index(s) * (u64)SLOT_SIZE +
-	       SLOT_SIGSTACK + SLOT_SIGSTACK_SIZE;
+	return slot_signal_stack(s) + SLOT_SIGSTACK_SIZE;
 }
 
 NORETURN static void fail(const char *what, s64 err)
@@ -50,7 +49,6 @@ static int open_tables(const struct boot_block *b)
 	s64 at;
 
 	start = PAGE_DOWN(start);
-	restore.start = TABLES;
 	restore.len = PAGE_UP(end) - start;
 	at = hostcall(__NR_mmap, TABLES, restore.len, PROT_READ,
 		      MAP_PRIVATE | MAP_FIXED, b->checkpoint_fd, start);
@@ -67,7 +65,7 @@ static int open_tables(const struct boot_block *b)
 /* The last one closes the file: descriptors are common to all. */
 static void drop_tables(void)
 {
-	hostcall(__NR_munmap, restore.start, restore.len);
+	hostcall(__NR_munmap, TABLES, restore.len);
 	if (atomic_fetch_sub(&restore.nleft, 1) == 1)
 		hostcall(__NR_close, restore.fd);
 }

@@ -95,11 +95,11 @@ static inline struct plat_slot *slot_of_host(void)
 	return (struct plat_slot *)self;
 }
 
-/* The low end of its signal stack: FPU registers at the quiet point. */
-static inline void *slot_quiet_area(const struct plat_slot *s)
+/* The low end of its signal stack. */
+static inline u64 slot_signal_stack(const struct plat_slot *s)
 {
-	return (void *)(KERNEL_SLOTS_BASE + slot_index(s) * (u64)SLOT_SIZE +
-			SLOT_SIGSTACK);
+	return KERNEL_SLOTS_BASE + slot_index(s) * (u64)SLOT_SIZE +
+	       SLOT_SIGSTACK;
 }
 
 /* First value of the stack pointer; 8 off a multiple of 16, so that the frame

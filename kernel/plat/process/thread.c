@@ -140,9 +140,7 @@ int thread_arm_signal_stack(struct plat_slot *s)
 		s32 flags;
 		s32 pad;
 		u64 size;
-	} stack = { KERNEL_SLOTS_BASE + slot_index(s) * (u64)SLOT_SIZE +
-			    SLOT_SIGSTACK,
-		    0, 0, SLOT_SIGSTACK_SIZE };
+	} stack = { slot_signal_stack(s), 0, 0, SLOT_SIGSTACK_SIZE };
 
 	return (int)hostcall(__NR_sigaltstack, &stack, 0);
 }
