@@ -2,7 +2,6 @@
 """PostgreSQL on a volume beside the same binaries on the host, whose data is
 in the directory next to the volume's file: the same disk below both."""
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -13,8 +12,8 @@ import subprocess
 import tempfile
 import time
 
-from pair import (JIFFY, OUT, Server, cold_start, cpu_ns, free_port, image,
-                  pss, row, run, save, tree)
+from pair import (JIFFY, OUT, Server, as_user, cold_start, cpu_ns, free_port,
+                  image, pss, row, run, save, tree)
 
 POSTGRES_DEBS = ("deb:postgresql-15,bash,coreutils,findutils,util-linux,gzip,"
                  "xz-utils")
@@ -45,14 +44,8 @@ class Cluster:
 
 def native_postgres(base):
     server = run(["pg_config", "--bindir"]).strip()
-    user = pwd.getpwnam("postgres")
     data = os.path.join(base, "native")
-    os.makedirs(data)
-    prefix = []
-    if os.geteuid() == 0:
-        os.chown(data, user.pw_uid, user.pw_gid)
-        prefix = ["setpriv", "--reuid", "postgres", "--regid", "postgres",
-                  "--init-groups"]
+    prefix = as_user("postgres", data)
     run([*prefix, f"{server}/initdb", "-D", data, "-U", "postgres", "-A",
          "trust", *INITDB.split()])
     port = free_port()

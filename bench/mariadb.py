@@ -3,7 +3,6 @@
 the directory next to the volume's file: the same disk below both. Settings
 are Debian's: every commit is flushed. SECONDS is the length of one run."""
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -13,8 +12,8 @@ import subprocess
 import tempfile
 import time
 
-from pair import (JIFFY, OUT, Server, cold_start, cpu_ns, free_port, image,
-                  pss, row, run, save, tree)
+from pair import (JIFFY, OUT, Server, as_user, cold_start, cpu_ns, free_port,
+                  image, pss, row, run, save, tree)
 
 DEBS = ("deb:mariadb-server,mariadb-client,bash,coreutils,findutils,"
         "util-linux,gzip,xz-utils")
@@ -51,14 +50,8 @@ class Side:
 
 
 def native_mariadb(base):
-    user = pwd.getpwnam("mysql")
     data = os.path.join(base, "native")
-    os.makedirs(data)
-    prefix = []
-    if os.geteuid() == 0:
-        os.chown(data, user.pw_uid, user.pw_gid)
-        prefix = ["setpriv", "--reuid", "mysql", "--regid", "mysql",
-                  "--init-groups"]
+    prefix = as_user("mysql", data)
     port = free_port()
     run([*prefix, "mariadb-install-db", f"--datadir={data}",
          "--auth-root-authentication-method=normal", "--skip-test-db"])

@@ -4,6 +4,7 @@ commands, servers that are stopped at the end, processor time and memory."""
 import glob
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -101,6 +102,17 @@ class Server:
             self.proc.kill()
             self.proc.wait()
         self.proc.stderr.close()
+
+
+def as_user(name, data):
+    """Make the directory `data` the user's; what to put before a command that
+    root runs as that user."""
+    os.makedirs(data)
+    if os.geteuid() != 0:
+        return []
+    user = pwd.getpwnam(name)
+    os.chown(data, user.pw_uid, user.pw_gid)
+    return ["setpriv", "--reuid", name, "--regid", name, "--init-groups"]
 
 
 def cold_start(server, first_answer):

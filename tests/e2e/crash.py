@@ -14,6 +14,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -287,3 +288,17 @@ def crash(server, jiffy, home, kind, points, seconds):
     c.run("volume", "rm", c.name)
     print(f"{done} points, {c.total} commits acknowledged, 0 lost",
           *(f"; {n} x {what}" for what, n in c.said.items()))
+
+
+def main(server, connect):
+    """The command line of a server's client: ends of it, or a query."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    if sys.argv[1] == "crash":
+        crash(server, *sys.argv[2:])
+        return
+    keys = dict(a.split("=", 1) for a in sys.argv[4:])
+    try:
+        for cells in connect(int(sys.argv[2]), **keys).query(sys.argv[3]):
+            print("\t".join("" if c is None else c for c in cells))
+    except SqlError as e:
+        sys.exit(str(e))

@@ -6,13 +6,11 @@ mariadb.py sql PORT QUERY [NAME=VALUE...]: print the rows; user, database and
 password may be given. mariadb.py crash JIFFY HOME KIND POINTS SECONDS: see
 crash.py; the image is "mariadb"."""
 import hashlib
-import os
 import socket
 import struct
-import sys
 import time
 
-from crash import ACCOUNTS, SCHEMA, Crash, SqlError, crash
+from crash import ACCOUNTS, SCHEMA, Crash, SqlError, main
 
 # LONG_PASSWORD, CONNECT_WITH_DB, PROTOCOL_41, TRANSACTIONS,
 # SECURE_CONNECTION, PLUGIN_AUTH
@@ -160,18 +158,5 @@ class MariaCrash(Crash):
             raise AssertionError(f"CHECK TABLE: {len(tables)}, {bad[:9]}")
 
 
-def main():
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    if sys.argv[1] == "crash":
-        crash(MariaCrash, *sys.argv[2:])
-        return
-    keys = dict(a.split("=", 1) for a in sys.argv[4:])
-    try:
-        for row in connect(int(sys.argv[2]), **keys).query(sys.argv[3]):
-            print("\t".join("" if c is None else c for c in row))
-    except SqlError as e:
-        sys.exit(str(e))
-
-
 if __name__ == "__main__":
-    main()
+    main(MariaCrash, connect)

@@ -5,13 +5,11 @@
 postgres.py sql PORT QUERY [NAME=VALUE...]: print the rows; user, database and
 password may be given. postgres.py crash JIFFY HOME KIND POINTS SECONDS: see
 crash.py; the image is "postgres"."""
-import os
 import socket
 import struct
-import sys
 import time
 
-from crash import ACCOUNTS, SCHEMA, Crash, SqlError, crash
+from crash import ACCOUNTS, SCHEMA, Crash, SqlError, main
 
 
 class Client:
@@ -136,18 +134,5 @@ class PostgresCrash(Crash):
             raise AssertionError(f"pg_amcheck: {said[:9]}")
 
 
-def main():
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    if sys.argv[1] == "crash":
-        crash(PostgresCrash, *sys.argv[2:])
-        return
-    keys = dict(a.split("=", 1) for a in sys.argv[4:])
-    try:
-        for cells in connect(int(sys.argv[2]), **keys).query(sys.argv[3]):
-            print("\t".join("" if c is None else c for c in cells))
-    except SqlError as e:
-        sys.exit(str(e))
-
-
 if __name__ == "__main__":
-    main()
+    main(PostgresCrash, connect)
