@@ -75,17 +75,25 @@ struct boot_volume {
 	struct boot_string path; /* where it is mounted */
 };
 
-enum boot_phase {	      /* boot.phase_ns[]: CLOCK_MONOTONIC of the host */
-		  BOOT_T_CLI, /* the command started (from the spec; 0 unknown)
-			       */
-		  BOOT_T_MONITOR, /* the monitor's main() */
-		  BOOT_T_SPAWN,	  /* before the kernel's exec */
-		  BOOT_T_KERNEL,  /* kernel's first instruction in C */
-		  BOOT_T_MAPPED,  /* regions mapped, filter installed */
-		  BOOT_T_INIT,	  /* kernel subsystems ready, root mounted */
-		  BOOT_T_EXEC,	  /* program loaded */
-		  BOOT_T_USER,	  /* about to run its first instruction */
-		  BOOT_T_COUNT
+/* boot.phase_ns[]: CLOCK_MONOTONIC of the host; those of the last start or wake
+ * of the instance, 0: not reached. */
+enum boot_phase {
+	BOOT_T_CLI,	/* the command started (from the spec; 0 unknown); a
+			 * wake: it was asked for */
+	BOOT_T_MONITOR, /* the monitor's main(), or it has the request */
+	BOOT_T_SPAWN,	/* before the kernel's exec */
+	BOOT_T_KERNEL,	/* kernel's first instruction in C */
+	BOOT_T_MAPPED,	/* regions mapped, filter installed */
+	BOOT_T_INIT,	/* kernel subsystems ready, root mounted */
+	BOOT_T_EXEC,	/* program loaded */
+	BOOT_T_USER,	/* about to run its first instruction; a wake: the
+			 * first thread goes on */
+	/* Only of a wake: */
+	BOOT_T_READ,	  /* the checkpoint is read and matches */
+	BOOT_T_COPIED,	  /* the shared part is in memory */
+	BOOT_T_PROCESSES, /* process 0 has started all others */
+	BOOT_T_THREADS,	  /* the last of them has its memory and threads */
+	BOOT_T_COUNT
 };
 
 #define CRASH_MAGIC 0x48534152434a0a7fULL

@@ -72,8 +72,9 @@ struct instance {
 	int stop_client;    /* control connection that waits for the end */
 	int suspend_client; /* the same, for the checkpoint */
 	uint64_t freeze_deadline_ns; /* the kernel answers until then */
-	uint64_t started_ns;	     /* main() began, CLOCK_MONOTONIC */
-	uint64_t stop_deadline_ns;   /* SIGKILL then; 0 none */
+	uint64_t asked_ns;	   /* CLOCK_MONOTONIC: BOOT_T_CLI, 0 unknown */
+	uint64_t started_ns;	   /* BOOT_T_MONITOR */
+	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
 	bool is_shut_down; /* the kernel was told to kill all and unmount */
 	uint64_t memory_peak;
 	uint64_t reaped_ns, rest_until_ns; /* main.c; 0: no rest */

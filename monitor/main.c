@@ -358,7 +358,8 @@ static int start(struct instance *in, int spec_fd, struct err *e)
 	    watch(in, in->broker_fd, e))
 		return -e->code;
 	stdio_look(in);
-	in->boot->phase_ns[BOOT_T_CLI] = in->spec.started_ns;
+	in->boot->phase_ns[BOOT_T_CLI] = in->is_again ? in->asked_ns
+						      : in->spec.started_ns;
 	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;
 	raw_terminal(in);
 	if ((in->is_resumed && resume_use_up(in, e)) || volumes_wake(in, e) ||

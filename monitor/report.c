@@ -100,6 +100,33 @@ static json_t *stats_phases(const uint64_t *t)
 			 phase_us(t, first, BOOT_T_USER));
 }
 
+/* When each step of the last wake was done. Some run side by side. */
+static json_t *wake_steps(const uint64_t *t)
+{
+	static const struct {
+		const char *name;
+		int phase;
+	} steps[] = {
+		{ "monitor_us", BOOT_T_MONITOR },
+		{ "read_us", BOOT_T_READ },
+		{ "copied_us", BOOT_T_COPIED },
+		{ "spawn_us", BOOT_T_SPAWN },
+		{ "kernel_us", BOOT_T_KERNEL },
+		{ "mapped_us", BOOT_T_MAPPED },
+		{ "first_us", BOOT_T_USER },
+		{ "processes_us", BOOT_T_PROCESSES },
+		{ "threads_us", BOOT_T_THREADS },
+	};
+	int first = t[BOOT_T_CLI] ? BOOT_T_CLI : BOOT_T_MONITOR;
+	json_t *o = json_pack("{s:I}", "asked_ns", (json_int_t)t[first]);
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		json_object_set_new(
+			o, steps[i].name,
+			json_integer(phase_us(t, first, steps[i].phase)));
+	return o;
+}
+
 static json_t *stats_syscalls(const struct boot_stats *st)
 {
 	json_t *o = json_object();
@@ -143,9 +170,10 @@ static json_t *stats_object(const struct instance *in)
 	return json_pack(
 		"{s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:I, s:I, "
 		"s:o, s:o}",
-		"startup", stats_phases(phases), "memory", "heap_bytes",
-		(json_int_t)st.heap_bytes, "heap_objects",
-		(json_int_t)st.heap_objects, "cache_bytes",
+		in->is_resumed ? "wake" : "startup",
+		in->is_resumed ? wake_steps(phases) : stats_phases(phases),
+		"memory", "heap_bytes", (json_int_t)st.heap_bytes,
+		"heap_objects", (json_int_t)st.heap_objects, "cache_bytes",
 		(json_int_t)(st.cache_pages * 4096), "peak_bytes",
 		(json_int_t)in->memory_peak, "counts", "processes",
 		(json_int_t)st.nprocesses, "threads", (json_int_t)st.nthreads,

@@ -30,6 +30,7 @@ struct resume {
 	int fd;
 	int dir_fd;	 /* the state directory */
 	bool is_used_up; /* the file is gone */
+	uint64_t read_ns;
 };
 
 int resume_file(const struct instance *in)
@@ -72,7 +73,10 @@ int resume_open(struct instance *in, struct err *e)
 		return err_sys(e, errno, "checkpoint");
 	if (checkpoint_read(&r->cp, r->fd, e))
 		return -e->code;
-	return match(r, in, e);
+	if (match(r, in, e))
+		return -e->code;
+	r->read_ns = clock_now_ns();
+	return 0;
 }
 
 int resume_memory(struct instance *in, struct err *e)
@@ -83,7 +87,12 @@ int resume_memory(struct instance *in, struct err *e)
 		[CHECKPOINT_BOOT] = in->boot_fd,
 	};
 
-	return checkpoint_copy_objects(&in->resume->cp, objects, e);
+	if (checkpoint_copy_objects(&in->resume->cp, objects, e))
+		return -e->code;
+	memset(in->boot->phase_ns, 0, sizeof(in->boot->phase_ns));
+	in->boot->phase_ns[BOOT_T_READ] = in->resume->read_ns;
+	in->boot->phase_ns[BOOT_T_COPIED] = clock_now_ns();
+	return 0;
 }
 
 int resume_match_volumes(struct instance *in, struct err *e)

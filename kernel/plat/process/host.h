@@ -145,6 +145,8 @@ u64 restore_stack(const struct plat_slot *s);
 /* time.c: clocks of a woken copy: monotonic time goes on from `monotonic`, the
  * time since boot from `boottime`. */
 void clock_go_on(nsec_t monotonic, nsec_t boottime);
+/* For --stats: a step of the start or wake is done now. */
+void phase_note(enum boot_phase phase);
 /* plat_wait() without a deadline, a quiet point or regard to kicks. */
 void host_wait(u32 *addr, u32 value);
 /* A deadline of the instance's monotonic clock on the host's. */

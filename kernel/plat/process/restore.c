@@ -167,6 +167,8 @@ static void start_threads(struct plat_slot *first)
 
 void restore_thread(struct plat_slot *s)
 {
+	struct boot_block *block = (struct boot_block *)KERNEL_BOOT_BASE;
+
 	if (s->is_new_process) {
 		s32 old_pid = s->space->host_pid;
 
@@ -176,10 +178,13 @@ void restore_thread(struct plat_slot *s)
 		drop_tables();
 		thread_take_ids(s, true);
 		start_threads(s);
+		phase_note(BOOT_T_THREADS);
 	} else {
 		thread_take_ids(s, false);
 	}
 	s->is_woken = true;
+	if (!block->phase_ns[BOOT_T_USER])
+		phase_note(BOOT_T_USER);
 	switch_back(s->quiet_sp);
 }
 
@@ -239,5 +244,6 @@ void restore_run(const struct boot_block *b)
 	freeze_woken();
 	start_processes(s->space);
 	start_threads(s);
+	phase_note(BOOT_T_PROCESSES);
 	switch_back(s->quiet_sp);
 }

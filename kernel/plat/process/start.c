@@ -212,7 +212,7 @@ static void start_here(struct boot_block *b, const struct start_info *s)
 	     "membarrier");
 	must(filter_install(), "seccomp filter");
 	plat_state.has_filter = true;
-	b->phase_ns[BOOT_T_MAPPED] = (u64)plat_clock(PLAT_MONOTONIC);
+	phase_note(BOOT_T_MAPPED);
 }
 
 /* On process 0's own stack. */

@@ -166,6 +166,14 @@ void plat_space_times(struct plat_space *space, struct plat_times *times)
 	*times = space->split.times;
 }
 
+void phase_note(enum boot_phase phase)
+{
+	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
+
+	b->phase_ns[phase] = (u64)(plat_clock(PLAT_MONOTONIC) -
+				   clock_offset[PLAT_MONOTONIC]);
+}
+
 void plat_entropy(void *buf, size_t n)
 {
 	u8 *p = buf;

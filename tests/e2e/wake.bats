@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The path of a wake: a request on a port of a suspended instance has it go on,
+# once, by whatever way is there.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
+	export JIFFY=$JIFFY_BUILD/jiffy
+	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
+	local root=$BATS_FILE_TMPDIR/root
+	mkdir -p "$JIFFY_HOME" "$root/bin" "$root/tmp"
+	"${CC:-cc}" -O2 -Wall -static -o "$root/bin/server" \
+		"$BATS_TEST_DIRNAME/../../bench/wake.c"
+	"$JIFFY" build -q -t wake "dir:$root" >/dev/null
+}
+
+setup() {
+	PATH=$PATH:/usr/sbin:/sbin
+	cd "$BATS_TEST_TMPDIR"
+	name=w$BATS_TEST_NUMBER
+	port=$(python3 -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+}
+
+teardown() {
+	"$JIFFY" rm -f "$name" >/dev/null || true
+}
+
+# ask: the answer of the instance's server.
+ask() {
+	curl -s --max-time 20 --retry 100 --retry-delay 0 \
+		--retry-max-time 20 --retry-all-errors "http://127.0.0.1:$port/"
+}
+
+# serve [OPTION...]: run the server, until it answers.
+serve() {
+	"$JIFFY" run -d --name "$name" -p "127.0.0.1:$port:80" "$@" wake \
+		/bin/server >/dev/null
+	[ "$(ask)" = hello ]
+}
+
+@test "--stats has the steps of the last wake, each after the one it needs" {
+	serve --stats="$PWD/stats"
+	"$JIFFY" suspend "$name"
+	jq -e '.startup.total_us > 0 and .wake == null' stats
+	[ "$(ask)" = hello ]
+	"$JIFFY" suspend "$name"
+	jq . stats
+	jq -e '.startup == null and (.wake | .read_us > .monitor_us and
+		.copied_us > .read_us and .kernel_us > .spawn_us and
+		.mapped_us > .kernel_us and .processes_us > .mapped_us and
+		.threads_us > .mapped_us and .first_us > .mapped_us)' stats
+}
