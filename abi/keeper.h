@@ -9,6 +9,11 @@
  * it watches the sockets and has the instance resumed when one has something to
  * read; else it closes them. KEEPER_TAKE asks for them: messages of the same
  * kind come back, `total` in each, at least one.
+ *
+ * While someone sleeps, the keeper holds a spare monitor (--wait FD), which is
+ * told on a socketpair of its own whom to wake: KEEPER_WAKE, with the sockets
+ * as in the answer to KEEPER_TAKE. The monitor closes its end when the instance
+ * runs, or at its own end.
  */
 #ifndef JIFFY_ABI_KEEPER_H
 #define JIFFY_ABI_KEEPER_H
@@ -20,13 +25,14 @@
 #define KEEPER_BATCH 250	  /* the host attaches 253 at most */
 #define KEEPER_LISTEN_FD 3	  /* of the keeper, when it is started */
 
-enum keeper_op { KEEPER_KEEP = 1, KEEPER_TAKE };
+enum keeper_op { KEEPER_KEEP = 1, KEEPER_TAKE, KEEPER_WAKE };
 
 struct keeper_message {
 	uint32_t op; /* enum keeper_op */
 	uint32_t n;  /* descriptors attached */
 	uint32_t total;
 	uint32_t pad;
+	uint64_t asked_ns; /* KEEPER_WAKE: when, CLOCK_MONOTONIC */
 	char state_dir[1024];
 };
 

@@ -244,7 +244,10 @@ int instance_names(const struct store *s, struct strv *names, struct err *e)
 
 int instance_wait(const struct instance *in, int timeout_s)
 {
-	long pid = (long)json_integer_value(json_object_get(in->state, "pid"));
+	/* As it is now: of one that was just woken, the record that was loaded
+	 * may still be that of the monitor before. */
+	cleanup_json json_t *state = read_object(in, "state.json");
+	long pid = (long)json_integer_value(json_object_get(state, "pid"));
 	struct pollfd p = { .fd = -1, .events = POLLIN };
 	int r;
 

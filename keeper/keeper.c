@@ -5,6 +5,7 @@
 #include "keeper/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,18 +85,17 @@ static void keep(struct keeper *k, int client, const struct keeper_message *m,
 	s->n += nfds;
 }
 
-static bool give(int client, const struct sleeper *s, uint32_t first,
-		 uint32_t n)
+static bool send_batch(int to, struct keeper_message *m, const int *fds,
+		       uint32_t n)
 {
-	struct keeper_message m = { .op = KEEPER_TAKE, .n = n };
-	struct iovec iov = { &m, sizeof(m) };
+	struct iovec iov = { m, sizeof(*m) };
 	union {
 		struct cmsghdr hdr;
 		char space[CMSG_SPACE(KEEPER_BATCH * sizeof(int))];
 	} control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	m.total = s ? s->n : 0;
+	m->n = n;
 	if (n) {
 		memset(&control, 0, sizeof(control));
 		msg.msg_control = &control;
@@ -103,25 +103,33 @@ static bool give(int client, const struct sleeper *s, uint32_t first,
 		control.hdr.cmsg_level = SOL_SOCKET;
 		control.hdr.cmsg_type = SCM_RIGHTS;
 		control.hdr.cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(&control.hdr), s->fds + first,
-		       n * sizeof(int));
+		memcpy(CMSG_DATA(&control.hdr), fds, n * sizeof(int));
 	}
-	return sendmsg(client, &msg, MSG_NOSIGNAL) == sizeof(m);
+	return sendmsg(to, &msg, MSG_NOSIGNAL) == sizeof(*m);
+}
+
+bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s)
+{
+	uint32_t total = s ? s->n : 0, at = 0;
+
+	m->total = total;
+	do {
+		uint32_t n = total - at < KEEPER_BATCH ? total - at
+						       : KEEPER_BATCH;
+
+		if (!send_batch(to, m, n ? s->fds + at : NULL, n))
+			return false;
+		at += n;
+	} while (at < total);
+	return true;
 }
 
 static void take(struct keeper *k, int client, const struct keeper_message *m)
 {
 	struct sleeper *s = find(k, m->state_dir);
-	uint32_t total = s ? s->n : 0, at = 0;
+	struct keeper_message answer = { .op = KEEPER_TAKE };
 
-	do {
-		uint32_t n = total - at < KEEPER_BATCH ? total - at
-						       : KEEPER_BATCH;
-
-		if (!give(client, s, at, n))
-			break;
-		at += n;
-	} while (at < total);
+	keeper_send(client, &answer, s);
 	if (s)
 		forget(k, s);
 }
@@ -167,10 +175,12 @@ void keeper_hung_up(struct keeper *k, int client)
 		s->watch = inotify_add_watch(k->notify_fd, s->state_dir,
 					     IN_DELETE | IN_MOVE_SELF |
 						     IN_DELETE_SELF);
-		if (has_checkpoint(s))
-			watch_sockets(k, s, true);
-		else
+		if (!has_checkpoint(s)) {
 			forget(k, s);
+			continue;
+		}
+		spare_start(k);
+		watch_sockets(k, s, true);
 	}
 }
 
@@ -190,16 +200,33 @@ static void exec_jiffy(const struct keeper *k, const char *name)
 	}
 }
 
-void keeper_wake(struct keeper *k, struct sleeper *s)
+/* Why it fails is in the instance's log. */
+static void open_log(const struct sleeper *s)
+{
+	char path[sizeof(s->state_dir) + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/log", s->state_dir);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd >= 0)
+		dup2(fd, STDERR_FILENO);
+}
+
+void keeper_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
 {
 	const char *name = strrchr(s->state_dir, '/') + 1;
 
+	if (spare_wake(k, s, now_ns)) {
+		forget(k, s);
+		return;
+	}
 	/* Once: the new monitor asks for the sockets. */
 	watch_sockets(k, s, false);
 	s->child = fork();
 	if (s->child == 0) {
 		sigset_t none;
 
+		open_log(s);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		exec_jiffy(k, name);

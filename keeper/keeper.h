@@ -26,6 +26,8 @@ struct keeper {
 	int epoll_fd, listen_fd, notify_fd, signal_fd;
 	unsigned int nclients;
 	struct sleeper *sleepers;
+	int spare_fd;	    /* to the spare monitor, -1: there is none */
+	bool is_spare_used; /* it wakes somebody, and lives on with that */
 	char self_dir[4096];
 };
 
@@ -34,11 +36,25 @@ void keeper_serve(struct keeper *k, int client, const struct keeper_message *m,
 		  const int *fds, uint32_t nfds);
 /* A monitor has hung up: its instance sleeps now, or goes on. */
 void keeper_hung_up(struct keeper *k, int client);
+/* Have an event for a descriptor of our own. 0, or -1. */
+int keeper_watch(struct keeper *k, int fd);
+/* Close it: no more events, even while a child that was just forked has it. */
+void keeper_close(struct keeper *k, int fd);
+/* All sockets of s (NULL: none), in as many copies of m as it takes, at least
+ * one. False if the other end is gone. */
+bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s);
 /* A socket has something to read. */
-void keeper_wake(struct keeper *k, struct sleeper *s);
+void keeper_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns);
 /* A process that resumed an instance has ended. */
 void keeper_resumed(struct keeper *k, pid_t pid);
 /* Something happened to the directories. */
 void keeper_notified(struct keeper *k);
+
+/* spare.c: start a monitor that waits, if there is none. */
+void spare_start(struct keeper *k);
+/* Let it wake s, whose sockets it gets. False: nobody does. */
+bool spare_wake(struct keeper *k, const struct sleeper *s, uint64_t now_ns);
+/* Its end of the socket is closed: the instance runs, or it failed or died. */
+void spare_ended(struct keeper *k);
 
 #endif

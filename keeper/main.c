@@ -18,17 +18,24 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "keeper/keeper.h"
 #include "lib/compiler.h"
 
 /* Events of our own descriptors have a number, those of sockets a sleeper. */
-static int watch(struct keeper *k, int fd)
+int keeper_watch(struct keeper *k, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = (uint64_t)fd };
 
 	return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+void keeper_close(struct keeper *k, int fd)
+{
+	epoll_ctl(k->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	close(fd);
 }
 
 static void accept_client(struct keeper *k)
@@ -40,7 +47,7 @@ static void accept_client(struct keeper *k)
 	if (fd < 0)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ||
-	    peer.uid != geteuid() || watch(k, fd)) {
+	    peer.uid != geteuid() || keeper_watch(k, fd)) {
 		close(fd);
 		return;
 	}
@@ -67,7 +74,7 @@ static void serve_client(struct keeper *k, int client)
 		return;
 	if (n <= 0) {
 		keeper_hung_up(k, client);
-		close(client);
+		keeper_close(k, client);
 		k->nclients--;
 		return;
 	}
@@ -96,18 +103,28 @@ static void reap(struct keeper *k)
 		keeper_resumed(k, pid);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static void serve(struct keeper *k, const struct epoll_event *ev)
 {
 	int fd = (int)ev->data.u64;
 
 	if (ev->data.u64 >= 1 << 20)
-		keeper_wake(k, ev->data.ptr);
+		keeper_wake(k, ev->data.ptr, now_ns());
 	else if (fd == k->listen_fd)
 		accept_client(k);
 	else if (fd == k->notify_fd)
 		keeper_notified(k);
 	else if (fd == k->signal_fd)
 		reap(k);
+	else if (fd == k->spare_fd)
+		spare_ended(k);
 	else
 		serve_client(k, fd);
 }
@@ -144,6 +161,7 @@ static int open_all(struct keeper *k)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	k->spare_fd = -1;
 	k->listen_fd = KEEPER_LISTEN_FD;
 	fcntl(k->listen_fd, F_SETFD, FD_CLOEXEC);
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -151,8 +169,8 @@ static int open_all(struct keeper *k)
 	k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (k->epoll_fd < 0 || k->notify_fd < 0 || k->signal_fd < 0)
 		return -errno;
-	return watch(k, k->listen_fd) || watch(k, k->notify_fd) ||
-			       watch(k, k->signal_fd)
+	return keeper_watch(k, k->listen_fd) || keeper_watch(k, k->notify_fd) ||
+			       keeper_watch(k, k->signal_fd)
 		       ? -errno
 		       : 0;
 }

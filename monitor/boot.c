@@ -39,7 +39,7 @@ static int shared_object(const char *name, uint64_t size, struct err *e)
 	return fd;
 }
 
-static int open_image(struct instance *in, struct err *e)
+int boot_open_image(struct instance *in, struct err *e)
 {
 	struct stat st;
 
@@ -226,7 +226,7 @@ int boot_prepare_objects(struct instance *in, struct err *e)
 
 	/* First, while descriptor BOOT_FD is the lowest free one. */
 	in->boot_fd = shared_object("boot", BOOT_BLOCK_SIZE, e);
-	if (in->boot_fd < 0 || open_image(in, e))
+	if (in->boot_fd < 0)
 		return -e->code;
 	in->kernel_fd = shared_object("kernel", KERNEL_MEMORY_SIZE, e);
 	in->cache_fd = shared_object("cache", CACHE_MEMORY_SIZE, e);

@@ -60,6 +60,7 @@ struct instance {
 	uid_t uid;	 /* host uid it runs as, or (uid_t)-1: ours */
 	bool is_again;	 /* it has run before and has a record */
 	bool is_resumed; /* it goes on from its checkpoint */
+	bool has_kept;	 /* its sockets came with the request to wake it */
 	bool is_started, is_ready;
 	bool is_broker_gone; /* EOF from the kernel */
 
@@ -69,6 +70,8 @@ struct instance {
 
 	/* Loop. */
 	int epoll_fd, signal_fd, control_fd, timer_fd, ready_fd;
+	int spec_fd;	    /* until it is read */
+	int wait_fd;	    /* of a spare monitor, to the keeper; else -1 */
 	int stop_client;    /* control connection that waits for the end */
 	int suspend_client; /* the same, for the checkpoint */
 	uint64_t freeze_deadline_ns; /* the kernel answers until then */
@@ -99,9 +102,10 @@ enum { EXIT_JIFFY = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 uint64_t clock_now_ns(void);
 
 /* boot.c: make what is shared with the kernel. */
-/* In two parts: the objects, while descriptor BOOT_FD is the lowest free one;
- * the block, unless it comes from a checkpoint. */
+/* In parts: the objects, while descriptor BOOT_FD is the lowest free one; the
+ * image's file; the block, unless it comes from a checkpoint. */
 int boot_prepare_objects(struct instance *in, struct err *e);
+int boot_open_image(struct instance *in, struct err *e);
 int boot_fill(struct instance *in, struct err *e);
 
 /* volume.c: open and lock the volumes' files, describe them in the block. */
@@ -121,6 +125,8 @@ int volumes_match(const struct instance *in, const struct checkpoint_volume *v,
 /* launch.c: open the kernel's file; start it, confined. On return it is on its
  * way. */
 int launch_open(struct instance *in, struct err *e);
+/* Open it again if another one is installed since. */
+int launch_open_newer(struct instance *in, struct err *e);
 int launch(struct instance *in, struct err *e);
 /* Kill whatever of the instance lives; launch_end() also reaps all of it. */
 void launch_kill(const struct instance *in);
@@ -168,6 +174,9 @@ void keeper_let_go(struct instance *in);
 /* Get back those that there are; close them. */
 void keeper_take(struct instance *in);
 void keeper_drop(struct instance *in);
+/* A spare monitor: wait for whom to wake. Fills asked_ns and the sockets, opens
+ * the log; the descriptor of the spec, or -errno: -EPIPE if there is nobody. */
+int keeper_wait(struct instance *in, int keeper, struct err *e);
 
 /* resume.c: read the checkpoint in the state directory; fill the memory objects
  * from it; compare the volumes' generations. */

@@ -211,11 +211,10 @@ void keeper_let_go(struct instance *in)
 		close(take_fd(&in->keeper_fd));
 }
 
-/* Room for what a message says there is; false at the end or on nonsense. */
-static bool receive(struct instance *in, int keeper)
+/* A message and its sockets. True if there are more of them. */
+static bool receive(struct instance *in, int keeper, struct keeper_message *m)
 {
-	struct keeper_message m;
-	struct iovec iov = { &m, sizeof(m) };
+	struct iovec iov = { m, sizeof(*m) };
 	union fds_control control;
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
@@ -224,8 +223,10 @@ static bool receive(struct instance *in, int keeper)
 	uint32_t n = 0;
 	int *all;
 
-	if (recvmsg(keeper, &msg, MSG_CMSG_CLOEXEC) != sizeof(m))
+	if (recvmsg(keeper, &msg, MSG_CMSG_CLOEXEC) != sizeof(*m)) {
+		m->op = 0;
 		return false;
+	}
 	if (msg.msg_controllen >= sizeof(control.hdr))
 		n = (uint32_t)((control.hdr.cmsg_len - CMSG_LEN(0)) /
 			       sizeof(int));
@@ -235,7 +236,7 @@ static bool receive(struct instance *in, int keeper)
 	memcpy(all + in->nkept, CMSG_DATA(&control.hdr), n * sizeof(int));
 	in->kept_fds = all;
 	in->nkept += n;
-	return n && in->nkept < m.total;
+	return n && in->nkept < m->total;
 }
 
 void keeper_take(struct instance *in)
@@ -250,8 +251,45 @@ void keeper_take(struct instance *in)
 	fill_message(&m, in, KEEPER_TAKE);
 	if (send(keeper, &m, sizeof(m), MSG_NOSIGNAL) != sizeof(m))
 		return;
-	while (receive(in, keeper))
+	while (receive(in, keeper, &m))
 		;
+}
+
+/* What the command line does for an instance that has a record. */
+static int open_record(const char *state_dir, struct err *e)
+{
+	cleanup_close int dir =
+		open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int log = -1, spec = -1;
+
+	if (dir < 0)
+		return err_sys(e, errno, "%s", state_dir);
+	log = openat(dir, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+		     0600);
+	spec = openat(dir, "spec.json", O_RDONLY | O_CLOEXEC);
+	if (log < 0 || dup2(log, STDOUT_FILENO) < 0 ||
+	    dup2(log, STDERR_FILENO) < 0 || spec < 0)
+		return err_sys(e, errno, "%s", state_dir);
+	return take_fd(&spec);
+}
+
+int keeper_wait(struct instance *in, int keeper, struct err *e)
+{
+	struct keeper_message m;
+	bool more;
+
+	/* It is told that we are done by our end of it. */
+	fcntl(keeper, F_SETFD, FD_CLOEXEC);
+	do
+		more = receive(in, keeper, &m);
+	while (more && m.op == KEEPER_WAKE);
+	in->started_ns = clock_now_ns();
+	if (m.op != KEEPER_WAKE || in->nkept != m.total ||
+	    !memchr(m.state_dir, '\0', sizeof(m.state_dir)))
+		return err_set(e, EPIPE, "nobody to wake");
+	in->asked_ns = m.asked_ns;
+	in->has_kept = true;
+	return open_record(m.state_dir, e);
 }
 
 void keeper_drop(struct instance *in)

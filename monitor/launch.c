@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -243,18 +244,39 @@ static int place_descriptors(struct launch *l, struct err *e)
 	return 0;
 }
 
+#define KERNEL_PATH_SIZE (4096 + 32)
+
+static void kernel_path(const struct instance *in, char path[KERNEL_PATH_SIZE])
+{
+	snprintf(path, KERNEL_PATH_SIZE, "%s/jiffy-kernel", in->self_dir);
+}
+
 int launch_open(struct instance *in, struct err *e)
 {
 	struct err none = ERR_INIT;
-	char path[4096 + 32];
+	char path[KERNEL_PATH_SIZE];
 
-	snprintf(path, sizeof(path), "%s/jiffy-kernel", in->self_dir);
+	kernel_path(in, path);
 	in->kernel_exe_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (in->kernel_exe_fd < 0)
 		return err_sys(e, errno, "kernel %s", path);
 	/* Only checkpoints need it. */
 	(void)checkpoint_build_id(in->kernel_exe_fd, in->build_id, &none);
 	return 0;
+}
+
+int launch_open_newer(struct instance *in, struct err *e)
+{
+	char path[KERNEL_PATH_SIZE];
+	struct stat now, ours;
+
+	kernel_path(in, path);
+	if (stat(path, &now) == 0 && fstat(in->kernel_exe_fd, &ours) == 0 &&
+	    now.st_dev == ours.st_dev && now.st_ino == ours.st_ino &&
+	    now.st_ctim.tv_sec == ours.st_ctim.tv_sec)
+		return 0;
+	close(in->kernel_exe_fd);
+	return launch_open(in, e);
 }
 
 /* The kernel has its own copies: without ours, the other ends learn when the

@@ -92,14 +92,14 @@ static int open_loop(struct instance *in, struct err *e)
 }
 
 /* Descriptor 3 must be free for the boot block: park what the CLI left. */
-static int open_boot_descriptor(struct instance *in, int *spec_fd)
+static void open_boot_descriptor(struct instance *in)
 {
-	if (*spec_fd == BOOT_FD)
-		*spec_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 10);
-	if (in->ready_fd == BOOT_FD)
-		in->ready_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 10);
+	int *all[] = { &in->spec_fd, &in->ready_fd, &in->wait_fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (*all[i] == BOOT_FD)
+			*all[i] = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 10);
 	close(BOOT_FD);
-	return *spec_fd;
 }
 
 static int open_trace(struct instance *in, struct err *e)
@@ -342,17 +342,30 @@ static void tell_ready(struct instance *in)
 	if (in->ready_fd >= 0 && write(in->ready_fd, "ok\n", 3) == 3)
 		close(in->ready_fd);
 	in->ready_fd = -1;
+	if (in->wait_fd >= 0)
+		close(take_fd(&in->wait_fd));
 }
 
-static int start(struct instance *in, int spec_fd, struct err *e)
+/* What is the same for all instances; a spare monitor has done it when it is
+ * told which one it is for. */
+static int start_any(struct instance *in, struct err *e)
 {
-	if (open_boot_descriptor(in, &spec_fd) < 0)
-		return err_sys(e, EBADF, "spec descriptor");
-	if (spec_read(spec_fd, &in->spec, e))
+	open_boot_descriptor(in);
+	if (boot_prepare_objects(in, e) || launch_open(in, e) ||
+	    open_loop(in, e))
 		return -e->code;
-	close(spec_fd);
-	if (boot_prepare_objects(in, e) || state_open(in, e) ||
-	    launch_open(in, e) || prepare(in, e) || open_loop(in, e) ||
+	if (in->wait_fd < 0)
+		return 0;
+	in->spec_fd = keeper_wait(in, in->wait_fd, e);
+	return in->spec_fd < 0 || launch_open_newer(in, e) ? -e->code : 0;
+}
+
+static int start(struct instance *in, struct err *e)
+{
+	if (start_any(in, e) || spec_read(in->spec_fd, &in->spec, e))
+		return -e->code;
+	close(take_fd(&in->spec_fd));
+	if (boot_open_image(in, e) || state_open(in, e) || prepare(in, e) ||
 	    open_trace(in, e) || core_start(in, e) ||
 	    broker_bind_ports(in, e) || control_open(in, e) ||
 	    watch(in, in->broker_fd, e))
@@ -412,7 +425,8 @@ static void tell_starter(const struct instance *in, const char *reason)
 	if (in->ready_fd >= 0)
 		dprintf(in->ready_fd, "error: %s\n", line);
 	else
-		fprintf(stderr, "jiffy: run: %s\n", line);
+		fprintf(stderr, "jiffy: %s: %s\n",
+			in->is_again ? "resume" : "run", line);
 }
 
 static void report_end(struct instance *in)
@@ -506,25 +520,29 @@ int main(int argc, char **argv)
 {
 	static struct instance in;
 	struct err e = ERR_INIT;
-	int spec_fd = -1;
 	ssize_t n;
 
 	in.started_ns = clock_now_ns();
 	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
-	in.suspend_client = in.keeper_fd = -1;
+	in.suspend_client = in.keeper_fd = in.spec_fd = in.wait_fd = -1;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--spec") == 0)
-			spec_fd = parse_fd(argv[i + 1]);
+			in.spec_fd = parse_fd(argv[i + 1]);
 		else if (strcmp(argv[i], "--ready-fd") == 0)
 			in.ready_fd = parse_fd(argv[i + 1]);
 		else if (strcmp(argv[i], "--verify") == 0)
 			return verify(argv[i + 1]);
 		else if (strcmp(argv[i], "--again") == 0)
 			set_again(&in, argv[i + 1]);
+		else if (strcmp(argv[i], "--wait") == 0)
+			in.wait_fd = parse_fd(argv[i + 1]);
 	}
-	if (spec_fd < 0) {
+	if (in.wait_fd >= 0)
+		set_again(&in, "checkpoint");
+	else if (in.spec_fd < 0) {
 		fprintf(stderr, "usage: jiffy-monitor --spec FD "
 				"[--ready-fd FD] [--again cold|checkpoint]\n"
+				"       jiffy-monitor --wait FD\n"
 				"       jiffy-monitor --verify CHECKPOINT\n");
 		return EXIT_JIFFY;
 	}
@@ -532,8 +550,8 @@ int main(int argc, char **argv)
 	if (n > 0)
 		*strrchr(in.self_dir, '/') = '\0';
 	json_init_seed();
-	if (start(&in, spec_fd, &e))
-		return fail(&in, &e);
+	if (start(&in, &e))
+		return in.wait_fd >= 0 && !in.has_kept ? 0 : fail(&in, &e);
 	loop(&in);
 	return finish(&in);
 }

@@ -143,7 +143,7 @@ void resume_sockets(struct instance *in)
 
 	for (uint64_t i = 0; i < cp->h.fds.count; i++)
 		n += keeper_has(&cp->fds[i]);
-	if (n)
+	if (n && !in->has_kept)
 		keeper_take(in);
 	if (n != in->nkept) {
 		keeper_drop(in);

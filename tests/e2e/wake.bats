@@ -53,3 +53,55 @@ serve() {
 		.mapped_us > .kernel_us and .processes_us > .mapped_us and
 		.threads_us > .mapped_us and .first_us > .mapped_us)' stats
 }
+
+# spare: the process number of the monitor that waits in this store, once it is
+# there.
+spare() {
+	local pid end=$((SECONDS + 20))
+	while [ $SECONDS -lt $end ]; do
+		for pid in $(pgrep -f '^jiffy-monitor --wait'); do
+			[ "$(readlink "/proc/$pid/cwd")" = "$JIFFY_HOME" ] &&
+				grep -q '^47 ' "/proc/$pid/syscall" &&
+				echo "$pid" && return
+		done
+	done
+	return 1
+}
+
+# was_by PID: it was the monitor of the instance, when that was suspended.
+was_by() {
+	grep "\"pid\":$1," "$JIFFY_HOME/instances/$name/state.json"
+}
+
+@test "the spare monitor wakes; without one the command does" {
+	serve
+	for _ in 1 2 3; do
+		"$JIFFY" suspend "$name"
+		waiting=$(spare)
+		[ "$(ask)" = hello ]
+		"$JIFFY" suspend "$name"
+		was_by "$waiting"
+		waiting=$(spare)
+		kill -KILL "$waiting"
+		[ "$(ask)" = hello ]
+		"$JIFFY" suspend "$name"
+		run ! was_by "$waiting"
+		"$JIFFY" resume "$name"
+	done
+}
+
+@test "a wake that fails: its reason is in the log, the sockets are closed" {
+	serve
+	"$JIFFY" suspend "$name"
+	spare >/dev/null
+	cp "$JIFFY_HOME/instances/$name/checkpoint" good
+	truncate -s 5000 "$JIFFY_HOME/instances/$name/checkpoint"
+	run curl -s --max-time 20 "http://127.0.0.1:$port/"
+	[ "$status" -ne 0 ]
+	run -7 curl -s --max-time 20 "http://127.0.0.1:$port/" # nobody listens
+	[ "$("$JIFFY" logs "$name" 2>&1 | grep -c '^jiffy: resume: checkpoint')" \
+		-eq 1 ]
+	cp good "$JIFFY_HOME/instances/$name/checkpoint"
+	"$JIFFY" resume "$name"
+	[ "$(ask)" = hello ]
+}
