@@ -7,8 +7,9 @@
  * KEEPER_KEEP gives `n` sockets, in as many messages as it takes. When that
  * connection ends, the keeper looks whether the instance has a checkpoint: then
  * it watches the sockets and has the instance resumed when one has something to
- * read; else it closes them. KEEPER_TAKE asks for them: messages of the same
- * kind come back, `total` in each, at least one.
+ * read, or room again where there was none; else it closes them. KEEPER_TAKE
+ * asks for them: messages of the same kind come back, `total` in each, at least
+ * one.
  *
  * While someone sleeps, the keeper holds a spare monitor (--wait FD), which is
  * told on a socketpair of its own whom to wake: KEEPER_WAKE, with the sockets

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static void watch_sockets(struct keeper *k, struct sleeper *s, bool on)
 		return;
 	s->is_watched = on;
 	for (uint32_t i = 0; i < s->n; i++) {
-		struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP,
+		struct epoll_event ev = { .events = s->events[i],
 					  .data.ptr = s };
 
 		epoll_ctl(k->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
@@ -44,6 +45,7 @@ static void forget(struct keeper *k, struct sleeper *s)
 	if (s->watch >= 0)
 		inotify_rm_watch(k->notify_fd, s->watch);
 	free(s->fds);
+	free(s->events);
 	free(s);
 }
 
@@ -56,10 +58,20 @@ static struct sleeper *find(const struct keeper *k, const char *state_dir)
 	return s;
 }
 
+/* What wakes: something to read; where there is no room for more to send, room.
+ */
+static uint32_t wanted_events(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return EPOLLIN | EPOLLRDHUP | (poll(&p, 1, 0) == 0 ? EPOLLOUT : 0u);
+}
+
 static void keep(struct keeper *k, int client, const struct keeper_message *m,
 		 const int *fds, uint32_t nfds)
 {
 	struct sleeper *s = find(k, m->state_dir);
+	uint32_t *events;
 	int *all;
 
 	/* What an earlier suspension left. */
@@ -80,9 +92,15 @@ static void keep(struct keeper *k, int client, const struct keeper_message *m,
 	all = reallocarray(s->fds, s->n + nfds + 1, sizeof(*all));
 	if (!all)
 		return;
-	memcpy(all + s->n, fds, nfds * sizeof(*all));
 	s->fds = all;
-	s->n += nfds;
+	events = reallocarray(s->events, s->n + nfds + 1, sizeof(*events));
+	if (!events)
+		return;
+	s->events = events;
+	for (uint32_t i = 0; i < nfds; i++, s->n++) {
+		all[s->n] = fds[i];
+		events[s->n] = wanted_events(fds[i]);
+	}
 }
 
 static bool send_batch(int to, struct keeper_message *m, const int *fds,

@@ -15,6 +15,7 @@ struct sleeper {
 	struct sleeper *next;
 	char state_dir[1024];
 	int *fds;
+	uint32_t *events; /* of each: EPOLL*, what wakes */
 	uint32_t n;
 	int client; /* connection that gives the sockets; -1: it is over */
 	int watch;  /* of the directory; -1: none */
@@ -43,7 +44,7 @@ void keeper_close(struct keeper *k, int fd);
 /* All sockets of s (NULL: none), in as many copies of m as it takes, at least
  * one. False if the other end is gone. */
 bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s);
-/* A socket has something to read. */
+/* A socket has something to read, or room to send. */
 void keeper_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns);
 /* A process that resumed an instance has ended. */
 void keeper_resumed(struct keeper *k, pid_t pid);
