@@ -412,6 +412,16 @@ long flock_set(struct file *f, int type, bool wait)
 
 /* --- Closing ------------------------------------------------------------- */
 
+static bool has_record(const struct inode_locks *locks, const void *owner)
+{
+	struct lock *l;
+
+	list_for_each (l, &locks->posix, node)
+		if (l->owner == owner)
+			return true;
+	return false;
+}
+
 void lockf_close(struct file *f, void *owner)
 {
 	struct inode_locks *locks;
@@ -419,8 +429,10 @@ void lockf_close(struct file *f, void *owner)
 
 	mutex_lock(&lockf.lock);
 	locks = f->inode->locks;
-	(void)cut_range(locks, owner, 0, LOCK_END, &unused);
-	waitq_wake(&locks->changed);
+	if (has_record(locks, owner)) {
+		(void)cut_range(locks, owner, 0, LOCK_END, &unused);
+		waitq_wake(&locks->changed);
+	}
 	mutex_unlock(&lockf.lock);
 }
 

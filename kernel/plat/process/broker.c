@@ -90,20 +90,25 @@ int plat_broker_call(const void *request, size_t n, void *reply, size_t size,
 
 int plat_broker_event(void *event, size_t size, nsec_t deadline)
 {
-	struct plat_pollfd p = { plat_state.event_fd, 1 /* POLLIN */, 0 };
+	struct plat_pollfd p[] = { { plat_state.event_fd, 1 /* POLLIN */, 0 },
+				   { park_set(), 1, 0 } };
 	int n;
 
 	/* One kick may stand for several: the caller looks at its timers,
 	 * too, before it waits again. */
-	if (spawn_serve())
+	if (spawn_serve() || park_serve(false))
 		return -EINTR;
-	n = plat_hfd_poll(&p, 1, deadline);
+	n = plat_hfd_poll(p, 2, MIN(deadline, park_deadline()));
 	if (n <= 0)
 		return n;
-	if (p.revents & 1) {
+	if (p[1].revents) {
+		park_serve(true);
+		return -EINTR;
+	}
+	if (p[0].revents & 1) {
 		struct plat_iovec iov = { (u64)event, size };
 
-		n = (int)hostcall(__NR_readv, p.hfd, &iov, 1);
+		n = (int)hostcall(__NR_readv, p[0].hfd, &iov, 1);
 		if (n != 0)
 			return n == -EAGAIN ? -EINTR : n;
 	}

@@ -8,6 +8,7 @@ KERNEL_SRCS += \
 	kernel/plat/process/hfd.c \
 	kernel/plat/process/hostcall.S \
 	kernel/plat/process/memory.c \
+	kernel/plat/process/park.c \
 	kernel/plat/process/restore.c \
 	kernel/plat/process/signal.S \
 	kernel/plat/process/spawn.c \

@@ -75,6 +75,14 @@ void freeze_stop_here(void)
 	}
 }
 
+void freeze_stop_waiting(s64 err, const struct park_wait *w)
+{
+	if (err == -EINTR)
+		slot_of_host()->wait = *w;
+	freeze_stop_here();
+	slot_of_host()->wait.kind = PARK_NONE;
+}
+
 void plat_quiet_point(void)
 {
 	freeze_look();
@@ -148,6 +156,7 @@ bool plat_freeze(void)
 
 	if (fpu_size() > FPU_AREA_MAX)
 		return false;
+	park_end();
 	atomic_store(&freeze_word, 1);
 	smp_mb();
 	wait_until_quiet();

@@ -42,7 +42,7 @@ s64 plat_hfd_readv_blocking(int hfd, const struct plat_iovec *iov, int n)
 {
 	s64 got = hostcall_intr(__NR_readv, hfd, iov, n);
 
-	freeze_look();
+	freeze_look_waiting(got, PARK_READ, (u32)hfd, NULL, NSEC_MAX);
 	return got;
 }
 
@@ -50,7 +50,7 @@ s64 plat_hfd_writev_blocking(int hfd, const struct plat_iovec *iov, int n)
 {
 	s64 done = hostcall_intr(__NR_writev, hfd, iov, n);
 
-	freeze_look();
+	freeze_look_waiting(done, PARK_WRITE, (u32)hfd, NULL, NSEC_MAX);
 	return done;
 }
 
@@ -179,7 +179,7 @@ int plat_hfd_poll(struct plat_pollfd *fds, int n, nsec_t deadline)
 	s64 ready = hostcall_intr(__NR_ppoll, fds, n, timeout(&ts, deadline),
 				  NULL, 8);
 
-	freeze_look();
+	freeze_look_waiting(ready, PARK_FDS, (u32)n, fds, deadline);
 	return (int)ready;
 }
 
@@ -225,7 +225,7 @@ int plat_hset_wait(int hset, struct plat_event *ev, int max, nsec_t deadline)
 
 	n = hostcall_intr(__NR_epoll_pwait2, hset, batch, MIN(max, HSET_BATCH),
 			  timeout(&ts, deadline), NULL, 8);
-	freeze_look();
+	freeze_look_waiting(n, PARK_READ, (u32)hset, NULL, deadline);
 	for (s64 i = 0; i < n; i++) {
 		ev[i].events = batch[i].events;
 		ev[i].data = batch[i].data;

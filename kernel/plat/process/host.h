@@ -124,6 +124,8 @@ extern u32 freeze_word;
 /* Host threads but process 0's main one; hostcall_thread_exit() counts down. */
 extern u32 freeze_threads;
 void freeze_stop_here(void);
+/* The same out of a wait; `err` is what it gave. */
+void freeze_stop_waiting(s64 err, const struct park_wait *w);
 /* On the signal stack, after a kick. */
 void freeze_kicked(struct plat_slot *slot);
 /* The thread's kick_tid is 0; on return nobody is about to kick it. */
@@ -135,6 +137,16 @@ static inline void freeze_look(void)
 {
 	if (unlikely(atomic_load(&freeze_word)))
 		freeze_stop_here();
+}
+/* The same at the end of a wait that others may do for the thread (park.c). */
+static inline void freeze_look_waiting(s64 err, enum park_kind kind, u32 value,
+				       const void *on, nsec_t deadline)
+{
+	if (unlikely(atomic_load(&freeze_word))) {
+		struct park_wait w = { kind, value, on, deadline };
+
+		freeze_stop_waiting(err, &w);
+	}
 }
 /* restore.c: a thread or process starts; process 0, before and after the filter
  * is installed, on a stack from restore_stack(). */
@@ -149,15 +161,58 @@ void clock_go_on(nsec_t monotonic, nsec_t boottime);
 void phase_note(enum boot_phase phase);
 /* plat_wait() without a deadline, a quiet point or regard to kicks. */
 void host_wait(u32 *addr, u32 value);
+/* plat_wait() but for the quiet point: 0, -ETIMEDOUT, -EINTR, -EAGAIN. */
+s64 host_wait_until(u32 *addr, u32 value, nsec_t deadline);
 /* A deadline of the instance's monotonic clock on the host's. */
 struct host_timespec host_deadline(nsec_t deadline);
+/* restore.c: start the host process of a space, by its first thread. Process
+ * 0's main thread only. */
+void restore_start(struct plat_space *space);
+/* park.c: spaces without a host process. All but the next four are for process
+ * 0's main thread. */
+extern u32 nparked; /* spaces; changed by process 0's main thread. atomic */
+/* Whoever is parked in a wait for this word is needed. */
+void park_wake_slow(const u32 *word);
+static inline void park_wake(const u32 *word)
+{
+	if (unlikely(atomic_load(&nparked)))
+		park_wake_slow(word);
+}
+/* So is the space of this thread, which has no host thread to kick. */
+void park_kicked(struct plat_slot *s);
+/* plat_wait() of process 0's main thread while some are parked: whoever has
+ * what it waits for may be one of them. */
+int park_wait_word(u32 *word, u32 value, nsec_t deadline);
+/* Of a woken copy in which nobody runs yet: park what can be. */
+void park_all(const struct plat_space *own);
+/* The first deadline of those parked. */
+nsec_t park_deadline(void);
+/* To be polled: it is readable when descriptors are ready. -1: there is none */
+int park_set(void);
+/* Start what is needed; true if there was any. */
+bool park_serve(bool is_set_ready);
+/* Start all. */
+void park_end(void);
 /* hfd.c */
 int host_send_all(int fd, const void *p, size_t n);
 
+enum space_state {
+	SPACE_LIVE,
+	SPACE_PARKED, /* has no host process */
+	SPACE_WANTED  /* is about to get one */
+};
+
 struct plat_space {
-	s32 host_pid; /* 0: free */
+	s32 host_pid; /* 0: none (now) */
 	u32 nthreads; /* host threads in it, atomic */
 	u32 next_free;
+	u32 state; /* enum space_state, atomic */
+	/* In a woken copy, for restore.c and park.c. */
+	s32 key;    /* what the checkpoint calls it */
+	u32 entry;  /* its place there, or ~0 */
+	u32 first;  /* slot */
+	u32 nready; /* threads that may stay parked */
+	struct plat_space *next_wanted;
 	bool is_dense;	/* dense.c: has the kernel's text in a large page */
 	bool is_woken;	/* restore.c has made it */
 	nsec_t cputime; /* final, once it is gone */

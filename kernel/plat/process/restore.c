@@ -18,9 +18,10 @@
 static struct {
 	const struct checkpoint_space *spaces;
 	const struct checkpoint_map *maps;
-	u64 nspaces, nmaps, len;
+	u64 nspaces, nmaps;
+	u64 offset, len; /* of both in the file */
 	s32 fd;
-	u32 nleft; /* host processes that still need the tables. atomic */
+	u32 nleft; /* host processes that still need the file. atomic */
 } restore;
 
 _Static_assert(TABLES + GIB(1) < KERNEL_SLOTS_BASE, "layout");
@@ -39,33 +40,41 @@ NORETURN static void fail(const char *what, s64 err)
 	plat_crash(text, NULL);
 }
 
-static int open_tables(const struct boot_block *b)
+static void find_tables(const struct boot_block *b)
 {
 	u64 start = MIN(b->checkpoint_spaces, b->checkpoint_maps);
 	u64 end = MAX(b->checkpoint_spaces +
 			      b->checkpoint_nspaces * sizeof(*restore.spaces),
 		      b->checkpoint_maps +
 			      b->checkpoint_nmaps * sizeof(*restore.maps));
-	s64 at;
 
 	start = PAGE_DOWN(start);
+	restore.offset = start;
 	restore.len = PAGE_UP(end) - start;
-	at = hostcall(__NR_mmap, TABLES, restore.len, PROT_READ,
-		      MAP_PRIVATE | MAP_FIXED, b->checkpoint_fd, start);
-	if (at < 0)
-		return (int)at;
 	restore.spaces = (void *)(TABLES + b->checkpoint_spaces - start);
 	restore.nspaces = b->checkpoint_nspaces;
 	restore.maps = (void *)(TABLES + b->checkpoint_maps - start);
 	restore.nmaps = b->checkpoint_nmaps;
 	restore.fd = b->checkpoint_fd;
-	return 0;
+}
+
+static void map_tables(void)
+{
+	s64 at = hostcall(__NR_mmap, TABLES, restore.len, PROT_READ,
+			  MAP_PRIVATE | MAP_FIXED, restore.fd, restore.offset);
+
+	if (at < 0)
+		fail("tables", at);
+}
+
+static void unmap_tables(void)
+{
+	hostcall(__NR_munmap, TABLES, restore.len);
 }
 
 /* The last one closes the file: descriptors are common to all. */
-static void drop_tables(void)
+static void drop_file(void)
 {
-	hostcall(__NR_munmap, TABLES, restore.len);
 	if (atomic_fetch_sub(&restore.nleft, 1) == 1)
 		hostcall(__NR_close, restore.fd);
 }
@@ -126,38 +135,50 @@ static int make_map(const struct checkpoint_map *m)
 	return at < 0 ? (int)at : 0;
 }
 
-/* The memory of the host process that had this number. */
-static void make_memory(s32 old_pid)
+/* The place of a host process in the table, looked for from *next on: most come
+ * in that order. ~0: it is not there. */
+static u32 find_entry(s32 key, u32 *next)
 {
-	const struct checkpoint_space *s = restore.spaces;
+	u32 n = (u32)restore.nspaces;
 
-	for (u64 i = 0; i < restore.nspaces; i++, s++) {
-		if (s->host_pid != old_pid)
-			continue;
-		if (s->first_map > restore.nmaps ||
-		    s->nmaps > restore.nmaps - s->first_map)
-			fail("table of mappings", -EINVAL);
-		for (u32 k = 0; k < s->nmaps; k++) {
-			int err = make_map(&restore.maps[s->first_map + k]);
+	for (u32 k = 0; k < n; k++) {
+		u32 i = *next < n ? *next : 0;
 
-			if (err)
-				fail("memory of a process", err);
-		}
-		return;
+		*next = i + 1;
+		if (restore.spaces[i].host_pid == key)
+			return i;
 	}
-	/* A shell: it has none. */
+	return ~0U;
+}
+
+static void make_memory(u32 entry)
+{
+	const struct checkpoint_space *s = &restore.spaces[entry];
+
+	if (entry == ~0U)
+		return; /* a shell */
+	if (s->first_map > restore.nmaps ||
+	    s->nmaps > restore.nmaps - s->first_map)
+		fail("table of mappings", -EINVAL);
+	for (u32 k = 0; k < s->nmaps; k++) {
+		int err = make_map(&restore.maps[s->first_map + k]);
+
+		if (err)
+			fail("memory of a process", err);
+	}
 }
 
 static void start_threads(struct plat_slot *first)
 {
-	u32 n = slot_count();
+	u32 n = slot_count(), left = first->space->nthreads - 1;
 
-	for (u32 i = slot_index(first) + 1; i < n; i++) {
+	for (u32 i = slot_index(first) + 1; left && i < n; i++) {
 		struct plat_slot *s = slot_by_index(i);
 		s64 tid;
 
 		if (!s->quiet_sp || s->space != first->space)
 			continue;
+		left--;
 		tid = hostcall_clone(HOST_CLONE_THREAD, restore_stack(s),
 				     &s->host_tid, s);
 		if (tid < 0)
@@ -170,12 +191,13 @@ void restore_thread(struct plat_slot *s)
 	struct boot_block *block = (struct boot_block *)KERNEL_BOOT_BASE;
 
 	if (s->is_new_process) {
-		s32 old_pid = s->space->host_pid;
-
 		s->is_new_process = false;
-		make_memory(old_pid);
-		on_space_wake();
-		drop_tables();
+		map_tables();
+		make_memory(s->space->entry);
+		unmap_tables();
+		drop_file();
+		if (!s->is_shell) /* even if it has been given a thread */
+			on_space_wake();
 		thread_take_ids(s, true);
 		start_threads(s);
 		phase_note(BOOT_T_THREADS);
@@ -207,42 +229,75 @@ void restore_forget_host(void)
 		s->space->cputime_base = s->space->cputime;
 		s->space->is_dense = false;
 		s->space->is_woken = false;
+		if (s->space->host_pid)
+			s->space->key = s->space->host_pid;
+		s->space->host_pid = 0;
 	}
 }
 
-/* Each process is started by a thread of its own, the first in the slots. */
-static void start_processes(struct plat_space *own)
+/* Every space but process 0's, once. */
+static u32 find_entries(const struct plat_space *own)
+{
+	u32 n = slot_count(), next = 0, count = 0;
+
+	map_tables();
+	for (u32 i = 1; i < n; i++) {
+		struct plat_slot *s = slot_by_index(i);
+
+		if (!s->quiet_sp || s->space == own || s->space->is_woken)
+			continue;
+		s->space->is_woken = true;
+		s->space->entry = find_entry(s->space->key, &next);
+		count++;
+	}
+	unmap_tables();
+	return count;
+}
+
+void restore_start(struct plat_space *space)
+{
+	struct plat_slot *s = slot_by_index(space->first);
+	s64 pid;
+
+	s->is_new_process = true;
+	space->is_dense = slot_of_host()->space->is_dense;
+	atomic_fetch_add(&freeze_threads, space->nthreads);
+	pid = hostcall_clone(HOST_CLONE_PROCESS, restore_stack(s), &s->host_tid,
+			     s);
+	if (pid < 0)
+		fail("process", pid);
+}
+
+/* Each is started by a thread of its own, the first in the slots. The others
+ * have begun to run meanwhile. */
+static void start_processes(const struct plat_space *own)
 {
 	u32 n = slot_count();
 
-	own->is_woken = true;
-	restore.nleft = 1;
 	for (u32 i = 1; i < n; i++) {
 		struct plat_slot *s = slot_by_index(i);
-		s64 pid;
+		struct plat_space *space = s->space;
 
-		if (!s->quiet_sp || s->space->is_woken)
+		if (!space || !space->is_woken || space == own ||
+		    space->first != i)
 			continue;
-		s->space->is_woken = true;
-		s->is_new_process = true;
-		atomic_fetch_add(&restore.nleft, 1);
-		pid = hostcall_clone(HOST_CLONE_PROCESS, restore_stack(s),
-				     &s->host_tid, s);
-		if (pid < 0)
-			fail("process", pid);
+		space->is_woken = false;
+		if (atomic_load(&space->state) == SPACE_LIVE)
+			restore_start(space);
 	}
-	drop_tables();
 }
 
 void restore_run(const struct boot_block *b)
 {
 	struct plat_slot *s = slot_by_index(0);
-	int err = open_tables(b);
 
-	if (err)
-		fail("tables", err);
+	find_tables(b);
 	freeze_woken();
+	restore.nleft = find_entries(s->space) + 1;
+	park_all(s->space);
+	freeze_threads = s->space->nthreads - 1;
 	start_processes(s->space);
+	drop_file();
 	start_threads(s);
 	phase_note(BOOT_T_PROCESSES);
 	switch_back(s->quiet_sp);

@@ -44,6 +44,22 @@ struct cpu_split {
 	nsec_t split_at; /* their sum when the host was last asked */
 };
 
+/* The wait of the platform's that a thread came out of for the freeze alone:
+ * nothing had ended it. */
+enum park_kind {
+	PARK_NONE, /* it was not in one, or the wait was over */
+	PARK_WORD, /* while the word at `on` is `value` */
+	PARK_FDS,  /* for `value` struct plat_pollfd at `on` */
+	PARK_READ, /* for descriptor `value` */
+	PARK_WRITE
+};
+struct park_wait {
+	u32 kind; /* enum park_kind */
+	u32 value;
+	const void *on;	 /* in memory that all spaces have */
+	nsec_t deadline; /* on the instance's monotonic clock */
+};
+
 struct plat_slot {
 	struct cpu_block cpu; /* GS:0 */
 	u32 kicked;	      /* CPU_KICKED: a kick came since the last exit */
@@ -59,9 +75,12 @@ struct plat_slot {
 	struct plat_space *space; /* host process it runs in */
 	bool is_new_process;	  /* first thread of its host process */
 	bool is_shell;		  /* waits in the mailbox before entry */
-	bool is_woken;	/* restore.c made its host thread; it does not know yet
-			 */
-	u64 quiet_sp;	/* at the quiet point: of its saved registers. atomic */
+	bool is_woken; /* restore.c made its host thread; it does not know yet
+			*/
+	u64 quiet_sp;  /* at the quiet point: of its saved registers. atomic */
+	struct park_wait wait; /* with quiet_sp */
+	u32 park_next;	/* park.c: index of the next in its bucket; outlives
+			 * the slot */
 	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
 	u32 next_free;	/* index + 1 of the next free slot */
 	nsec_t cputime; /* last known */

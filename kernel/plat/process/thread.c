@@ -24,9 +24,11 @@ static struct plat_space spaces[SPACES_MAX];
 void slot_setup(struct plat_slot *s)
 {
 	u32 next_free = s->next_free;
+	u32 park_next = s->park_next;
 
 	memset(s, 0, sizeof(*s));
 	s->next_free = next_free;
+	s->park_next = park_next;
 	s->cpu.self = (u64)s;
 	s->cpu.kernel_sp = slot_kernel_sp(s);
 	s->host = s;
@@ -98,6 +100,7 @@ found:
 	s->host_pid = 0;
 	s->nthreads = 1;
 	s->is_dense = false;
+	s->state = SPACE_LIVE;
 	s->cputime = 0;
 	s->cputime_base = 0;
 	s->split = (struct cpu_split){ .split_at = 0 };
@@ -158,6 +161,7 @@ static void shell_wait(struct plat_slot *s)
 {
 	while (!atomic_load_acquire(&s->mailbox))
 		plat_wait(&s->mailbox, 0, NSEC_MAX);
+	s->is_shell = false;
 }
 
 void thread_take_ids(struct plat_slot *s, bool is_process)
@@ -302,6 +306,8 @@ void slot_kick(struct plat_slot *s)
 	tid = atomic_load_acquire(&s->kick_tid);
 	/* One that is on its way shows what this one is for, too: trap_entry()
 	 * takes the mark off before anybody looks. */
+	if (!tid)
+		park_kicked(s);
 	if (!tid || atomic_xchg(&s->kick_sent, 1))
 		return;
 	if (hostcall(__NR_tgkill, s->host_pid, tid, HOST_SIGKICK) < 0)
@@ -344,15 +350,24 @@ int plat_rseq(uaddr_t area, u32 len, bool is_register, u32 sig)
 #define FUTEX_WAKE 1
 #define FUTEX_PRIVATE 128 /* the host need not look up the page */
 
-int plat_wait(u32 *addr, u32 value, nsec_t deadline)
+s64 host_wait_until(u32 *addr, u32 value, nsec_t deadline)
 {
 	struct host_timespec ts = host_deadline(deadline);
-	s64 err;
 
 	/* A kick for the quiet point must not be lost: it may end this. */
-	err = hostcall_intr(__NR_futex, addr, FUTEX_WAIT_BITSET, value,
-			    deadline == NSEC_MAX ? NULL : &ts, NULL, ~0U);
-	freeze_look();
+	return hostcall_intr(__NR_futex, addr, FUTEX_WAIT_BITSET, value,
+			     deadline == NSEC_MAX ? NULL : &ts, NULL, ~0U);
+}
+
+int plat_wait(u32 *addr, u32 value, nsec_t deadline)
+{
+	s64 err;
+
+	if (unlikely(atomic_load(&nparked)) &&
+	    slot_of_host() == slot_by_index(0))
+		return park_wait_word(addr, value, deadline);
+	err = host_wait_until(addr, value, deadline);
+	freeze_look_waiting(err, PARK_WORD, value, addr, deadline);
 	return err == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
@@ -369,13 +384,14 @@ int plat_wait_own(u32 *addr, u32 value, nsec_t deadline)
 	err = hostcall_intr(__NR_futex, addr, FUTEX_WAIT_BITSET | FUTEX_PRIVATE,
 			    value, deadline == NSEC_MAX ? NULL : &ts, NULL,
 			    ~0U);
-	freeze_look();
+	freeze_look_waiting(err, PARK_WORD, value, addr, deadline);
 	return err == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
 void plat_wake(u32 *addr, u32 n)
 {
 	hostcall(__NR_futex, addr, FUTEX_WAKE, MIN(n, (u32)INT32_MAX));
+	park_wake(addr);
 }
 
 void plat_wake_own(u32 *addr)
