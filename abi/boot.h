@@ -163,8 +163,10 @@ struct boot_block {
 	/* With BOOT_RESTORE: the file (closed by the kernel) and its tables. */
 	int32_t checkpoint_fd;
 	uint32_t pad4;
-	uint64_t checkpoint_spaces, checkpoint_nspaces;
-	uint64_t checkpoint_maps, checkpoint_nmaps;
+	struct {
+		uint64_t offset, count;
+	} checkpoint_maps, checkpoint_pieces, checkpoint_reads, checkpoint_runs,
+		checkpoint_spaces;
 
 	/* Written by both at start (phases), then by the kernel. */
 	uint64_t phase_ns[BOOT_T_COUNT];

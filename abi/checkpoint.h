@@ -4,7 +4,7 @@
  * its monitor, read by the monitor that wakes it and, the tables of mappings,
  * by the kernel. Little endian; all offsets are in the file and the offsets of
  * pages are multiples of the page size. Layout: a page with the header, pages
- * of shared objects, private pages, tables (the maps and spaces side by side).
+ * of shared objects, private pages, tables (those of memory side by side).
  * docs/design/007-snapshots.md tells the whole.
  */
 #ifndef JIFFY_ABI_CHECKPOINT_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define CHECKPOINT_MAGIC 0x504b434946464a7fULL /* "\x7fJFFICKP" */
-#define CHECKPOINT_VERSION 1
+#define CHECKPOINT_VERSION 2
 #define CHECKPOINT_PAGE 4096u
 
 /* A table: count entries of the struct that its name says. */
@@ -42,10 +42,10 @@ struct checkpoint_extent {
 };
 static_assert(sizeof(struct checkpoint_extent) == 32, "format");
 
-/* One mmap() of a host process, to be made in the order of the table. */
+/* What the mappings of a host process are of. They are in the order of their
+ * addresses and do not overlap. */
 enum checkpoint_backing {
 	CHECKPOINT_ANON,	 /* private zero memory */
-	CHECKPOINT_FILE,	 /* private: offset in the checkpoint */
 	CHECKPOINT_IMAGE,	 /* private: offset in the root image */
 	CHECKPOINT_CACHE_COW,	 /* private: offset in the page cache */
 	CHECKPOINT_CACHE_SHARED, /* shared: offset in the page cache */
@@ -54,18 +54,45 @@ struct checkpoint_map {
 	uint64_t start;
 	uint64_t len;
 	uint64_t offset;
-	uint32_t prot;	  /* PROT_* */
-	uint32_t backing; /* enum checkpoint_backing */
+	uint32_t prot;	    /* PROT_* */
+	uint16_t backing;   /* enum checkpoint_backing */
+	uint16_t is_filled; /* pages are read into it: until they are, it must
+			     * be writable */
 };
 static_assert(sizeof(struct checkpoint_map) == 32, "format");
+
+/* The process's own pages, on top of those: each page either read or mapped. A
+ * read is one preadv() of at most CHECKPOINT_PIECES_MAX pieces, which follow
+ * each other in the file; each lies in one mapping. */
+#define CHECKPOINT_PIECES_MAX 1024
+struct checkpoint_piece { /* as struct iovec */
+	uint64_t start;
+	uint64_t len;
+};
+static_assert(sizeof(struct checkpoint_piece) == 16, "format");
+struct checkpoint_read {
+	uint64_t offset;      /* in the file */
+	uint64_t len;	      /* of all pieces */
+	uint64_t first_piece; /* index into pieces */
+	uint64_t npieces;
+};
+static_assert(sizeof(struct checkpoint_read) == 32, "format");
+/* Mapped from the file, private, with the rights of the one mapping it lies in;
+ * in the order of their addresses. */
+struct checkpoint_run {
+	uint64_t start;
+	uint64_t len;
+	uint64_t offset;
+};
+static_assert(sizeof(struct checkpoint_run) == 24, "format");
 
 /* A host process other than process 0, known by the number it had. */
 struct checkpoint_space {
 	int32_t host_pid;
-	uint32_t nmaps;
-	uint64_t first_map; /* index into maps */
+	uint32_t nmaps, nreads, nruns;
+	uint64_t first_map, first_read, first_run; /* indices */
 };
-static_assert(sizeof(struct checkpoint_space) == 16, "format");
+static_assert(sizeof(struct checkpoint_space) == 40, "format");
 
 /* An entry of the instance's descriptor table. */
 enum checkpoint_fd_kind {
@@ -123,7 +150,8 @@ struct checkpoint_header {
 	uint32_t features[CHECKPOINT_FEATURES];
 	uint64_t frozen_monotonic_ns, frozen_realtime_ns; /* of the host */
 	uint64_t image_size;
-	struct checkpoint_table extents, maps, spaces, fds, members, volumes;
+	struct checkpoint_table extents, fds, members, volumes;
+	struct checkpoint_table maps, pieces, reads, runs, spaces;
 	struct checkpoint_table page_sums; /* CRC-32C (u32) of each private page
 					    * from `private_pages` on */
 	uint64_t private_pages;

@@ -42,7 +42,8 @@ struct checkpoint_file {
 	ino_t ino; /* 0: there is none */
 };
 
-struct checkpoint_stored; /* checkpoint_pages.c: which pages are there */
+struct checkpoint;
+struct checkpoint_stored; /* checkpoint_stored.c: which pages are there */
 
 /* A file that is being written. */
 struct checkpoint_out {
@@ -50,15 +51,19 @@ struct checkpoint_out {
 	uint64_t flushed; /* bytes of the file that are written */
 	uint8_t *buf;	  /* the `used` ones that come next */
 	size_t used;
-	struct checkpoint_array extents, maps, spaces, fds, members, volumes,
-		sums;
+	struct checkpoint_array extents, maps, pieces, reads, runs, spaces, fds,
+		members, volumes, sums;
 	uint64_t private_pages;
-	struct checkpoint_file image, cache, older;
+	struct checkpoint_file image, cache, older_file;
+	/* What the instance was woken from, or NULL, and for each of its
+	 * private pages checkpoint_base() of what is below. */
+	const struct checkpoint *older;
+	uint64_t *older_bases;
 	struct checkpoint_stored *stored; /* NULL: pages are not compared */
 	struct err *e;
 };
 
-#define CHECKPOINT_BUFFER (1u << 20)
+#define CHECKPOINT_BUFFER (2u << 20)
 
 /* Room for n more items of `size` bytes, counted, zeroed; NULL: no memory. */
 void *checkpoint_add(struct checkpoint_array *a, size_t size, size_t n);
@@ -77,20 +82,53 @@ static inline uint64_t checkpoint_at(const struct checkpoint_out *out)
 int checkpoint_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 		      const void *spec, size_t spec_len);
 
-/* checkpoint_pages.c: what of a memory object is not zero; the memory of a host
- * process below CHECKPOINT_USER_END (which is frozen). */
+/* checkpoint_objects.c: what of a memory object is not zero. */
 int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd);
+bool checkpoint_is_zero(const uint8_t *page);
+
+/* checkpoint_pages.c: the memory of a host process below CHECKPOINT_USER_END
+ * (which is frozen). */
 int checkpoint_process(struct checkpoint_out *out, pid_t pid);
-/* From here on, pages that are the same as one of another process at the same
- * address are not stored again. */
+
+/* checkpoint_stored.c: from here on, pages that are the same as one of another
+ * process at the same address, with the same base below, are not stored again.
+ */
 int checkpoint_compare(struct checkpoint_out *out);
 void checkpoint_compare_end(struct checkpoint_out *out);
+/* Where in the file the page is, or 0; it is there. */
+uint64_t checkpoint_find_page(const struct checkpoint_out *out, uint64_t addr,
+			      uint64_t base, uint32_t sum, const uint8_t *page);
+int checkpoint_remember_page(struct checkpoint_out *out, uint64_t addr,
+			     uint64_t base, uint32_t sum, uint64_t offset);
+
+/* checkpoint_runs.c: the tables of one process, after its maps: pages are added
+ * in the order of their addresses, with their places in the file. */
+struct checkpoint_runs {
+	struct checkpoint_out *out;
+	size_t first_map, first_read, first_run;
+	size_t map;    /* of the page that was added last */
+	bool is_woken; /* from out->older: it has memory of that */
+	uint64_t hot;  /* bytes that it made its own since then */
+	struct checkpoint_array found;
+};
+void checkpoint_runs_begin(struct checkpoint_runs *s,
+			   struct checkpoint_out *out);
+/* is_own: not a page of the older checkpoint. */
+int checkpoint_runs_add(struct checkpoint_runs *s, uint64_t addr,
+			uint64_t offset, bool is_own);
+/* The map that holds addr, which is not below the one before. */
+struct checkpoint_map *checkpoint_runs_map(struct checkpoint_runs *s,
+					   uint64_t addr);
+/* The process's entry, too. */
+int checkpoint_runs_finish(struct checkpoint_runs *s, pid_t pid);
+void checkpoint_runs_end(struct checkpoint_runs *s);
 
 /* checkpoint_maps.c: the mappings of a process, in order. */
 struct checkpoint_vma {
 	uint64_t start, len, offset;
 	uint32_t prot, backing;
-	bool is_whole; /* all of it is private, from an older checkpoint */
+	uint64_t older; /* 0, or it is of the older checkpoint, from there on:
+			 * checkpoint_below() has offset and backing */
 };
 struct checkpoint_range {
 	uint64_t start, end;
@@ -102,6 +140,18 @@ int checkpoint_read_maps(const struct checkpoint_out *out, pid_t pid,
 int checkpoint_read_private(const struct checkpoint_out *out, pid_t pid,
 			    const struct checkpoint_array *vmas,
 			    struct checkpoint_array *ranges);
+
+/* checkpoint_older.c: cp is what was woken; it stays the caller's. */
+int checkpoint_older_open(struct checkpoint_out *out,
+			  const struct checkpoint *cp);
+/* What is below the page at `offset` of it and those that follow: offset,
+ * backing and length of v. */
+int checkpoint_below(const struct checkpoint_out *out, uint64_t offset,
+		     struct checkpoint_vma *v);
+/* The page that a map has at an address, by one number that is not 0. */
+uint64_t checkpoint_base(const struct checkpoint_map *m, uint64_t addr);
+/* The sum of a private page. */
+uint32_t checkpoint_sum(const struct checkpoint *cp, uint64_t offset);
 
 /* checkpoint_fds.c: the descriptor table of the frozen instance. */
 int checkpoint_descriptors(struct checkpoint_out *out,
@@ -120,6 +170,9 @@ struct checkpoint {
 	uint8_t *tables;
 	const struct checkpoint_extent *extents;
 	const struct checkpoint_map *maps;
+	const struct checkpoint_piece *pieces;
+	const struct checkpoint_read *reads;
+	const struct checkpoint_run *runs;
 	const struct checkpoint_space *spaces;
 	const struct checkpoint_fd *fds;
 	const struct checkpoint_member *members;
@@ -131,6 +184,8 @@ struct checkpoint {
 /* checkpoint_read.c. The descriptor stays the caller's. */
 int checkpoint_read(struct checkpoint *cp, int fd, struct err *e);
 void checkpoint_free(struct checkpoint *cp);
+/* checkpoint_check.c: the bounds of what is in the tables, which are there. */
+int checkpoint_check(const struct checkpoint *cp, struct err *e);
 /* Copy the extents into the memory objects, by their sums. */
 int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
@@ -142,7 +197,7 @@ int checkpoint_match(const struct checkpoint *cp, const struct instance *in,
 		     const uint8_t build_id[32], const char *spec,
 		     size_t spec_len, struct err *e);
 
-/* The table's entry of a number, or NULL. */
+/* checkpoint_check.c: the table's entry of a number, or NULL. */
 const struct checkpoint_fd *checkpoint_find_fd(const struct checkpoint *cp,
 					       int number);
 

@@ -84,10 +84,8 @@ static int find_backing(const struct checkpoint_out *out, dev_t dev, ino_t ino,
 			v->backing = CHECKPOINT_IMAGE;
 			return 0;
 		}
-		if (is_file(&out->older, dev, ino, exactly)) {
-			v->backing = CHECKPOINT_ANON;
-			v->offset = 0;
-			v->is_whole = true;
+		if (is_file(&out->older_file, dev, ino, exactly)) {
+			v->older = v->offset;
 			return 0;
 		}
 	}
@@ -122,7 +120,7 @@ static int parse_line(const struct checkpoint_out *out, const char *p,
 	minor_number = (unsigned int)parse_field(&p, 16);
 	dev = makedev(major_number, minor_number);
 	ino = parse_field(&p, 10);
-	v->is_whole = false;
+	v->older = 0;
 	if (!ino && !is_shared) {
 		v->backing = CHECKPOINT_ANON;
 		v->offset = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pages of a checkpoint: of the shared memory objects, as extents, and of
- * each host process, as runs that go on top of its mappings. Zero pages are
- * left out, pages that an earlier process has at the same address are stored
- * once, but not where that would break a run into small pieces: a wake makes a
- * mapping for each run.
+ * The private memory of a host process in a checkpoint: its mappings as they
+ * were before any wake, and its pages. Those come from the process, or, where
+ * it was woken from an older checkpoint and did not write since, from that.
+ * Zero pages are left out where nothing else is below, pages that an earlier
+ * process has at the same address are stored once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,251 +20,163 @@
 #include "lib/compiler.h"
 #include "monitor/checkpoint.h"
 
-#define BATCH 64	 /* pages that are looked at together */
-#define GAP_MAX 4	 /* pages that need not be stored, but are */
-#define EXTENT_GAP_MAX 1 /* the same, in shared objects */
+#define BATCH 256u /* pages that are looked at together */
 
-static bool is_zero(const uint8_t *page)
-{
-	const uint64_t *p = (const uint64_t *)(const void *)page;
-
-	for (size_t i = 0; i < PAGE_SIZE / 8; i += 8) {
-		if (p[i] | p[i + 1] | p[i + 2] | p[i + 3] | p[i + 4] |
-		    p[i + 5] | p[i + 6] | p[i + 7])
-			return false;
-	}
-	return true;
-}
-
-/* Shared objects. */
-
-static int add_extent(struct checkpoint_out *out, uint32_t object, uint64_t at,
-		      const uint8_t *data, size_t len)
-{
-	struct checkpoint_extent *x =
-		checkpoint_add(&out->extents, sizeof(*x), 1);
-
-	if (!x)
-		return err_sys(out->e, ENOMEM, "extents");
-	x->at = at;
-	x->offset = checkpoint_at(out);
-	x->len = len;
-	x->object = object;
-	x->sum = crc32c(0, data, len);
-	if (out->buf + out->used != data)
-		memmove(out->buf + out->used, data, len);
-	out->used += len;
-	return 0;
-}
-
-/* n pages of the object, read to behind what is used of the buffer. */
-static int add_object_pages(struct checkpoint_out *out, uint32_t object,
-			    uint64_t at, size_t n)
-{
-	const uint8_t *data = out->buf + out->used;
-	size_t i = 0, start, end;
-
-	while (i < n) {
-		if (is_zero(data + i * PAGE_SIZE)) {
-			i++;
-			continue;
-		}
-		start = i;
-		end = ++i;
-		for (; i < n && i - end <= EXTENT_GAP_MAX; i++)
-			if (!is_zero(data + i * PAGE_SIZE))
-				end = i + 1;
-		if (add_extent(out, object, at + start * PAGE_SIZE,
-			       data + start * PAGE_SIZE,
-			       (end - start) * PAGE_SIZE))
-			return -out->e->code;
-	}
-	return 0;
-}
-
-static int add_object_part(struct checkpoint_out *out, uint32_t object, int fd,
-			   uint64_t at, uint64_t end)
-{
-	while (at < end) {
-		size_t n = (size_t)MIN(end - at, BATCH * PAGE_SIZE);
-		ssize_t got;
-
-		if (checkpoint_room(out, n))
-			return -out->e->code;
-		got = pread(fd, out->buf + out->used, n, (off_t)at);
-		if (got != (ssize_t)n)
-			return err_sys(out->e, got < 0 ? errno : EIO,
-				       "read of shared memory");
-		if (add_object_pages(out, object, at, n / PAGE_SIZE))
-			return -out->e->code;
-		at += n;
-	}
-	return 0;
-}
-
-int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd)
-{
-	off_t at = 0, end;
-
-	for (;;) {
-		at = lseek(fd, at, SEEK_DATA);
-		if (at < 0)
-			return errno == ENXIO ? 0
-					      : err_sys(out->e, errno,
-							"shared memory");
-		end = lseek(fd, at, SEEK_HOLE);
-		if (end < 0)
-			return err_sys(out->e, errno, "shared memory");
-		if (add_object_part(out, object, fd, (uint64_t)at,
-				    (uint64_t)end))
-			return -out->e->code;
-		at = end;
-	}
-}
-
-/* Which pages are stored, by address. */
-
-#define BUCKETS (1u << 16)
-#define VIEW_SIZE (1ULL << 40)
-#define CHAIN_MAX 64
-
-struct stored_page {
-	uint64_t addr, offset;
-	uint32_t sum, next; /* index + 1 */
+/* Pages that are read in one piece: part of one mapping of the host. */
+struct segment {
+	uint64_t start, len;
+	uint64_t older; /* offset in the older checkpoint; 0: the process's */
+	bool is_readable;
 };
 
-struct checkpoint_stored {
-	struct checkpoint_array pages;
-	const uint8_t *view; /* the file */
-	uint32_t heads[BUCKETS];
+struct page {
+	uint64_t addr;
+	uint64_t stored; /* where it is in the file already, or 0 */
+	uint32_t sum;
+	bool is_older;
 };
-
-static uint32_t *bucket(struct checkpoint_stored *s, uint64_t addr)
-{
-	return &s->heads[(addr / PAGE_SIZE * 0x9e3779b97f4a7c15ULL) >> 48];
-}
-
-int checkpoint_compare(struct checkpoint_out *out)
-{
-	struct checkpoint_stored *s = calloc(1, sizeof(*s));
-	void *view = mmap(NULL, VIEW_SIZE, PROT_READ,
-			  MAP_SHARED | MAP_NORESERVE, out->fd, 0);
-
-	static_assert(BUCKETS == 1u << (64 - 48), "hash");
-	if (!s || view == MAP_FAILED) {
-		free(s);
-		return err_sys(out->e, ENOMEM, "index of pages");
-	}
-	s->view = view;
-	out->stored = s;
-	return 0;
-}
-
-void checkpoint_compare_end(struct checkpoint_out *out)
-{
-	struct checkpoint_stored *s = out->stored;
-
-	if (!s)
-		return;
-	munmap((void *)(uintptr_t)s->view, VIEW_SIZE);
-	free(s->pages.items);
-	free(s);
-	out->stored = NULL;
-}
-
-static const uint8_t *stored_bytes(const struct checkpoint_out *out,
-				   uint64_t offset)
-{
-	return offset >= out->flushed ? out->buf + (offset - out->flushed)
-				      : out->stored->view + offset;
-}
-
-/* Where the same page is, or 0. */
-static uint64_t find_stored(const struct checkpoint_out *out, uint64_t addr,
-			    uint32_t sum, const uint8_t *page)
-{
-	const struct stored_page *all = out->stored->pages.items;
-	uint32_t i = *bucket(out->stored, addr);
-
-	for (int n = 0; i && n < CHAIN_MAX; i = all[i - 1].next, n++) {
-		const struct stored_page *p = &all[i - 1];
-
-		if (p->addr == addr && p->sum == sum &&
-		    memcmp(stored_bytes(out, p->offset), page, PAGE_SIZE) == 0)
-			return p->offset;
-	}
-	return 0;
-}
-
-static int remember(struct checkpoint_out *out, uint64_t addr, uint64_t offset,
-		    uint32_t sum)
-{
-	struct checkpoint_stored *s = out->stored;
-	struct stored_page *p = checkpoint_add(&s->pages, sizeof(*p), 1);
-	uint32_t *head = bucket(s, addr);
-
-	if (!p)
-		return err_sys(out->e, ENOMEM, "index of pages");
-	*p = (struct stored_page){ addr, offset, sum, *head };
-	*head = (uint32_t)s->pages.count;
-	return 0;
-}
-
-/* Processes. */
-
-enum kind { KIND_STORE, KIND_SKIP, KIND_SAME };
 
 struct space {
 	struct checkpoint_out *out;
 	pid_t pid;
-	int mem_fd;	  /* /proc/PID/mem, or -1: not needed yet */
-	size_t first_map; /* the mapping that the runs go on top of */
-	const struct checkpoint_vma *vma;
+	int mem_fd; /* /proc/PID/mem, or -1: not needed yet */
+	struct checkpoint_array segments;
+	struct checkpoint_runs runs;
 	/* The pages in hand. */
-	size_t n;
-	uint8_t kind[BATCH];
-	uint32_t sums[BATCH];
-	uint64_t same[BATCH];
+	size_t n, nsegments;
+	struct page pages[BATCH];
+	struct segment now[BATCH];
 };
 
-static int add_map(struct checkpoint_out *out, uint64_t start, uint64_t len,
-		   uint64_t offset, uint32_t prot, uint32_t backing)
-{
-	struct checkpoint_map *m = checkpoint_add(&out->maps, sizeof(*m), 1);
+/* --- Mappings ------------------------------------------------------------ */
 
+/* Neighbours that are one mapping, as before an earlier wake. */
+static bool joins(const struct checkpoint_map *a,
+		  const struct checkpoint_vma *b)
+{
+	return a->start + a->len == b->start && a->prot == b->prot &&
+	       a->backing == b->backing &&
+	       (a->backing == CHECKPOINT_ANON ||
+		a->offset + a->len == b->offset);
+}
+
+static int add_map(struct space *s, const struct checkpoint_vma *v)
+{
+	struct checkpoint_array *maps = &s->out->maps;
+	struct checkpoint_map *m = maps->items;
+
+	if (maps->count > s->runs.first_map && joins(&m[maps->count - 1], v)) {
+		m[maps->count - 1].len += v->len;
+		return 0;
+	}
+	m = checkpoint_add(maps, sizeof(*m), 1);
 	if (!m)
-		return err_sys(out->e, ENOMEM, "mappings");
-	*m = (struct checkpoint_map){ start, len, offset, prot, backing };
+		return err_sys(s->out->e, ENOMEM, "mappings");
+	*m = (struct checkpoint_map){ .start = v->start,
+				      .len = v->len,
+				      .offset = v->offset,
+				      .prot = v->prot,
+				      .backing = (uint16_t)v->backing };
 	return 0;
 }
 
-static int add_run(struct space *s, uint64_t start, uint64_t len,
-		   uint64_t offset)
+/* What was below a mapping of the older checkpoint. */
+static int add_below(struct space *s, const struct checkpoint_vma *v)
 {
-	struct checkpoint_out *out = s->out;
-	struct checkpoint_map *last =
-		(struct checkpoint_map *)out->maps.items + out->maps.count - 1;
+	uint64_t done = 0;
 
-	if (out->maps.count > s->first_map + 1 &&
-	    last->start + last->len == start &&
-	    last->offset + last->len == offset) {
-		last->len += len;
-		return 0;
+	while (done < v->len) {
+		struct checkpoint_vma below = *v;
+
+		if (checkpoint_below(s->out, v->older + done, &below))
+			return -s->out->e->code;
+		below.start = v->start + done;
+		below.len = MIN(below.len, v->len - done);
+		if (add_map(s, &below))
+			return -s->out->e->code;
+		done += below.len;
 	}
-	return add_map(out, start, len, offset, s->vma->prot, CHECKPOINT_FILE);
+	return 0;
 }
 
-/* By the slow way, which the protection of the pages does not stop. */
-static int read_anyway(struct space *s, uint64_t at, uint8_t *to, size_t len)
+static int add_maps(struct space *s, const struct checkpoint_array *vmas)
 {
-	char path[64];
+	const struct checkpoint_vma *v = vmas->items;
 
-	if (s->mem_fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->pid);
-		s->mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (size_t i = 0; i < vmas->count; i++, v++) {
+		if (v->older)
+			s->runs.is_woken = true;
+		if (v->older ? add_below(s, v) : add_map(s, v))
+			return -s->out->e->code;
 	}
+	return 0;
+}
+
+/* --- Where the pages are ------------------------------------------------- */
+
+static int add_segment(struct space *s, const struct checkpoint_vma *v,
+		       uint64_t start, uint64_t end, bool is_older)
+{
+	struct segment *g;
+
+	if (start >= end)
+		return 0;
+	g = checkpoint_add(&s->segments, sizeof(*g), 1);
+	if (!g)
+		return err_sys(s->out->e, ENOMEM, "list of pages");
+	*g = (struct segment){
+		.start = start,
+		.len = end - start,
+		.older = is_older ? v->older + (start - v->start) : 0,
+		.is_readable = v->prot & PROT_READ,
+	};
+	return 0;
+}
+
+/* Ranges from *r on that end in v or behind it. */
+static int add_segments_of(struct space *s, const struct checkpoint_vma *v,
+			   const struct checkpoint_range **r,
+			   const struct checkpoint_range *last)
+{
+	uint64_t at = v->start, end = v->start + v->len;
+
+	while (*r < last && (*r)->end <= at)
+		(*r)++;
+	for (; *r < last && (*r)->start < end; (*r)++) {
+		uint64_t from = MAX((*r)->start, at);
+		uint64_t to = MIN((*r)->end, end);
+
+		if ((v->older && add_segment(s, v, at, from, true)) ||
+		    (v->backing != CHECKPOINT_CACHE_SHARED &&
+		     add_segment(s, v, from, to, false)))
+			return -s->out->e->code;
+		at = to;
+		if ((*r)->end > end)
+			break;
+	}
+	return v->older ? add_segment(s, v, at, end, true) : 0;
+}
+
+static int add_segments(struct space *s, const struct checkpoint_array *vmas,
+			const struct checkpoint_array *ranges)
+{
+	const struct checkpoint_vma *v = vmas->items;
+	const struct checkpoint_range *r = ranges->items;
+	const struct checkpoint_range *last = r + ranges->count;
+
+	for (size_t i = 0; i < vmas->count; i++)
+		if (add_segments_of(s, &v[i], &r, last))
+			return -s->out->e->code;
+	return 0;
+}
+
+/* --- Reading ------------------------------------------------------------- */
+
+static int read_file(struct space *s, int fd, uint64_t at, uint8_t *to,
+		     size_t len)
+{
 	while (len) {
-		ssize_t n = pread(s->mem_fd, to, len, (off_t)at);
+		ssize_t n = pread(fd, to, len, (off_t)at);
 
 		if (n <= 0)
 			return err_sys(s->out->e, n < 0 ? errno : EIO,
@@ -277,261 +189,185 @@ static int read_anyway(struct space *s, uint64_t at, uint8_t *to, size_t len)
 	return 0;
 }
 
-static int read_memory(struct space *s, uint64_t at, uint8_t *to, size_t len)
+/* By the slow way, which the protection of the pages does not stop. */
+static int read_anyway(struct space *s, const struct segment *g, uint8_t *to)
 {
-	struct iovec local = { to, len };
-	struct iovec remote = { (void *)(uintptr_t)at, len };
-	ssize_t n = 0;
+	char path[64];
 
-	if (s->vma->prot & PROT_READ)
-		n = process_vm_readv(s->pid, &local, 1, &remote, 1, 0);
-	if (n < 0)
-		n = 0;
-	return (size_t)n == len ? 0
-				: read_anyway(s, at + (size_t)n, to + n,
-					      len - (size_t)n);
-}
-
-static void classify(struct space *s, uint64_t at, const uint8_t *data)
-{
-	bool is_anon = s->vma->backing == CHECKPOINT_ANON;
-
-	for (size_t i = 0; i < s->n; i++, data += PAGE_SIZE) {
-		s->kind[i] = KIND_STORE;
-		if (is_anon && is_zero(data)) {
-			s->kind[i] = KIND_SKIP;
-			continue;
-		}
-		s->sums[i] = crc32c(0, data, PAGE_SIZE);
-		if (!s->out->stored)
-			continue;
-		s->same[i] = find_stored(s->out, at + i * PAGE_SIZE, s->sums[i],
-					 data);
-		if (s->same[i])
-			s->kind[i] = KIND_SAME;
+	if (s->mem_fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->pid);
+		s->mem_fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
+	return read_file(s, s->mem_fd, g->start, to, g->len);
 }
 
-/* The end of the pages from i on that make one piece. */
-static size_t piece_end(const struct space *s, size_t i)
+/* n segments of the process, all readable, at once. */
+static int read_together(struct space *s, const struct segment *g, size_t n,
+			 uint8_t *to)
 {
-	size_t end = i + 1;
+	struct iovec remote[BATCH] = { 0 }, local = { to, 0 };
 
-	while (end < s->n && s->kind[end] == s->kind[i] &&
-	       (s->kind[i] != KIND_SAME ||
-		s->same[end] == s->same[end - 1] + PAGE_SIZE))
-		end++;
-	return end;
-}
-
-/* Small pieces between stored ones are stored with them. */
-static void smooth(struct space *s, const uint8_t *data)
-{
-	for (size_t i = 0, end; i < s->n; i = end) {
-		bool before = i && s->kind[i - 1] == KIND_STORE, after;
-
-		end = piece_end(s, i);
-		after = end < s->n && s->kind[end] == KIND_STORE;
-		if (s->kind[i] == KIND_STORE || end - i > GAP_MAX)
-			continue;
-		if (s->kind[i] == KIND_SKIP ? !(before && after)
-					    : !(before || after))
-			continue;
-		for (size_t k = i; k < end; k++) {
-			if (s->kind[k] == KIND_SKIP)
-				s->sums[k] = crc32c(0, data + k * PAGE_SIZE,
-						    PAGE_SIZE);
-			s->kind[k] = KIND_STORE;
-		}
+	for (size_t i = 0; i < n; i++) {
+		remote[i].iov_base = (void *)(uintptr_t)g[i].start;
+		remote[i].iov_len = g[i].len;
+		local.iov_len += g[i].len;
 	}
+	if (process_vm_readv(s->pid, &local, 1, remote, n, 0) ==
+	    (ssize_t)local.iov_len)
+		return 0;
+	for (size_t i = 0; i < n; to += g[i++].len)
+		if (read_anyway(s, &g[i], to))
+			return -s->out->e->code;
+	return 0;
 }
 
-static int store(struct space *s, uint64_t at, const uint8_t *data, size_t i,
-		 size_t end)
+static bool is_plain(const struct segment *g)
 {
-	struct checkpoint_out *out = s->out;
-	uint64_t offset = checkpoint_at(out);
-	size_t len = (end - i) * PAGE_SIZE;
-	uint32_t *sums = checkpoint_add(&out->sums, sizeof(*sums), end - i);
-
-	if (!sums)
-		return err_sys(out->e, ENOMEM, "sums");
-	memcpy(sums, s->sums + i, (end - i) * sizeof(*sums));
-	for (size_t k = i; out->stored && k < end; k++)
-		if (remember(out, at + k * PAGE_SIZE,
-			     offset + (k - i) * PAGE_SIZE, s->sums[k]))
-			return -out->e->code;
-	if (out->buf + out->used != data + i * PAGE_SIZE)
-		memmove(out->buf + out->used, data + i * PAGE_SIZE, len);
-	out->used += len;
-	return add_run(s, at + i * PAGE_SIZE, len, offset);
+	return !g->older && g->is_readable;
 }
 
-/* Pages of one range, at most a buffer full. */
-static int add_pages(struct space *s, uint64_t at, size_t n)
+static int read_batch(struct space *s, uint8_t *to)
 {
-	struct checkpoint_out *out = s->out;
-	const uint8_t *data;
+	for (size_t i = 0, end; i < s->nsegments; i = end) {
+		const struct segment *g = &s->now[i];
+		int r;
 
-	if (checkpoint_room(out, n * PAGE_SIZE))
-		return -out->e->code;
-	data = out->buf + out->used;
-	if (read_memory(s, at, out->buf + out->used, n * PAGE_SIZE))
-		return -out->e->code;
-	s->n = n;
-	classify(s, at, data);
-	smooth(s, data);
-	for (size_t i = 0, end; i < n; i = end) {
-		int r = 0;
-
-		end = piece_end(s, i);
-		if (s->kind[i] == KIND_STORE)
-			r = store(s, at, data, i, end);
-		else if (s->kind[i] == KIND_SAME)
-			r = add_run(s, at + i * PAGE_SIZE,
-				    (end - i) * PAGE_SIZE, s->same[i]);
+		end = i + 1;
+		if (g->older) {
+			r = read_file(s, s->out->older->fd, g->older, to,
+				      g->len);
+		} else if (!g->is_readable) {
+			r = read_anyway(s, g, to);
+		} else {
+			while (end < s->nsegments && is_plain(&s->now[end]))
+				end++;
+			r = read_together(s, g, end - i, to);
+		}
 		if (r)
 			return r;
+		for (; i < end; i++)
+			to += s->now[i].len;
 	}
 	return 0;
 }
 
-/* May pages between private ones be stored with them? Those of the cache
- * change, and the last ones of a file may not be there. */
-static uint64_t gap_max(const struct checkpoint_vma *v)
+/* Up to BATCH pages, from `at` in segment *k on. */
+static void take_batch(struct space *s, size_t *k, uint64_t *at)
 {
-	return v->backing == CHECKPOINT_ANON ? GAP_MAX * PAGE_SIZE : 0;
+	const struct segment *all = s->segments.items;
+
+	s->n = s->nsegments = 0;
+	while (*k < s->segments.count && s->n < BATCH) {
+		struct segment *g = &s->now[s->nsegments++];
+
+		*g = all[*k];
+		g->start += *at;
+		g->len = MIN(g->len - *at, (BATCH - s->n) * PAGE_SIZE);
+		if (g->older)
+			g->older += *at;
+		*at += g->len;
+		if (*at == all[*k].len) {
+			*at = 0;
+			(*k)++;
+		}
+		for (uint64_t i = 0; i < g->len; i += PAGE_SIZE) {
+			struct page *p = &s->pages[s->n++];
+
+			p->addr = g->start + i;
+			p->is_older = g->older != 0;
+			if (p->is_older)
+				p->sum = checkpoint_sum(s->out->older,
+							g->older + i);
+		}
+	}
 }
 
-/* The mapping v and what is private in it: ranges from *next on. */
-static int add_mapping(struct space *s, const struct checkpoint_vma *v,
-		       const struct checkpoint_range *r, size_t nranges)
+/* --- Storing ------------------------------------------------------------- */
+
+static int store(struct space *s, struct page *p, uint64_t base,
+		 const uint8_t *data)
 {
 	struct checkpoint_out *out = s->out;
-	uint64_t end = v->start + v->len;
-	struct checkpoint_map *m;
+	uint32_t *sum = checkpoint_add(&out->sums, sizeof(*sum), 1);
 
-	s->vma = v;
-	s->first_map = out->maps.count;
-	if (add_map(out, v->start, v->len, v->offset, v->prot, v->backing))
+	if (!sum)
+		return err_sys(out->e, ENOMEM, "sums");
+	*sum = p->sum;
+	p->stored = checkpoint_at(out);
+	if (out->stored &&
+	    checkpoint_remember_page(out, p->addr, base, p->sum, p->stored))
 		return -out->e->code;
-	for (size_t i = 0; i < nranges;) {
-		uint64_t from = r[i].start, to = r[i].end;
+	if (out->buf + out->used != data)
+		memcpy(out->buf + out->used, data, PAGE_SIZE);
+	out->used += PAGE_SIZE;
+	return 0;
+}
 
-		for (i++; i < nranges && r[i].start <= to + gap_max(v); i++)
-			to = r[i].end;
-		from = from < v->start ? v->start : from;
-		to = to > end ? end : to;
-		while (from < to) {
-			uint64_t n = (to - from) / PAGE_SIZE;
+static int add_page(struct space *s, struct page *p, const uint8_t *data)
+{
+	const struct checkpoint_map *m = checkpoint_runs_map(&s->runs, p->addr);
+	struct checkpoint_out *out = s->out;
+	uint64_t base = checkpoint_base(m, p->addr);
 
-			n = MIN(n, BATCH);
-			if (add_pages(s, from, n))
+	if (m->backing == CHECKPOINT_ANON && !p->is_older &&
+	    checkpoint_is_zero(data))
+		return 0;
+	if (!p->is_older)
+		p->sum = crc32c(0, data, PAGE_SIZE);
+	p->stored = out->stored ? checkpoint_find_page(out, p->addr, base,
+						       p->sum, data)
+				: 0;
+	if (!p->stored && store(s, p, base, data))
+		return -out->e->code;
+	return checkpoint_runs_add(&s->runs, p->addr, p->stored, !p->is_older);
+}
+
+static int add_pages(struct space *s)
+{
+	struct checkpoint_out *out = s->out;
+	uint64_t at = 0;
+
+	for (size_t k = 0; k < s->segments.count;) {
+		const uint8_t *data;
+
+		if (checkpoint_room(out, BATCH * PAGE_SIZE))
+			return -out->e->code;
+		data = out->buf + out->used;
+		take_batch(s, &k, &at);
+		if (read_batch(s, out->buf + out->used))
+			return -out->e->code;
+		for (size_t i = 0; i < s->n; i++)
+			if (add_page(s, &s->pages[i], data + i * PAGE_SIZE))
 				return -out->e->code;
-			from += n * PAGE_SIZE;
-		}
-	}
-	/* A run that hides all of the mapping takes its place. */
-	m = (struct checkpoint_map *)out->maps.items + s->first_map;
-	if (out->maps.count == s->first_map + 2 && m[1].len == m[0].len) {
-		m[0] = m[1];
-		out->maps.count--;
-	}
-	return 0;
-}
-
-/* Neighbours that are one mapping, as before an earlier wake. */
-static bool joins(const struct checkpoint_vma *a,
-		  const struct checkpoint_vma *b)
-{
-	return a->start + a->len == b->start && a->prot == b->prot &&
-	       a->backing == b->backing &&
-	       (a->backing == CHECKPOINT_ANON ||
-		a->offset + a->len == b->offset);
-}
-
-/* What is wholly private is so in the list of ranges. In order of address. */
-static int add_whole(const struct checkpoint_out *out,
-		     const struct checkpoint_array *vmas,
-		     const struct checkpoint_array *found,
-		     struct checkpoint_array *ranges)
-{
-	const struct checkpoint_vma *v = vmas->items;
-	const struct checkpoint_range *f = found->items;
-	size_t k = 0;
-
-	for (size_t i = 0; i < vmas->count; i++, v++) {
-		uint64_t end = v->start + v->len;
-		struct checkpoint_range *r;
-
-		for (; k < found->count && f[k].end <= v->start; k++)
-			;
-		for (; k < found->count && f[k].start < end; k++) {
-			if (!v->is_whole) {
-				r = checkpoint_add(ranges, sizeof(*r), 1);
-				if (!r)
-					return err_sys(out->e, ENOMEM, "pages");
-				*r = f[k];
-				r->start = MAX(r->start, v->start);
-				r->end = MIN(r->end, end);
-			}
-			if (f[k].end > end)
-				break;
-		}
-		if (!v->is_whole)
-			continue;
-		r = checkpoint_add(ranges, sizeof(*r), 1);
-		if (!r)
-			return err_sys(out->e, ENOMEM, "pages");
-		*r = (struct checkpoint_range){ v->start, end };
-	}
-	return 0;
-}
-
-static int add_mappings(struct space *s, const struct checkpoint_array *vmas,
-			const struct checkpoint_array *ranges)
-{
-	const struct checkpoint_vma *v = vmas->items;
-	const struct checkpoint_range *r = ranges->items;
-	size_t k = 0, first;
-
-	for (size_t i = 0; i < vmas->count;) {
-		struct checkpoint_vma all = v[i];
-
-		for (i++; i < vmas->count && joins(&all, &v[i]); i++)
-			all.len += v[i].len;
-		for (first = k;
-		     k < ranges->count && r[k].start < all.start + all.len;)
-			k++;
-		if (add_mapping(s, &all, r + first, k - first))
-			return -s->out->e->code;
 	}
 	return 0;
 }
 
 static int add_space(struct space *s)
 {
-	struct checkpoint_array vmas = { 0 }, found = { 0 }, ranges = { 0 };
+	struct checkpoint_array vmas = { 0 }, ranges = { 0 };
 	struct checkpoint_out *out = s->out;
 	int r = checkpoint_read_maps(out, s->pid, &vmas);
 
 	if (!r && vmas.count)
-		r = checkpoint_read_private(out, s->pid, &vmas, &found);
+		r = checkpoint_read_private(out, s->pid, &vmas, &ranges);
 	if (!r)
-		r = add_whole(out, &vmas, &found, &ranges);
+		r = add_maps(s, &vmas);
 	if (!r)
-		r = add_mappings(s, &vmas, &ranges);
+		r = add_segments(s, &vmas, &ranges);
+	if (!r)
+		r = add_pages(s);
+	if (!r)
+		r = checkpoint_runs_finish(&s->runs, s->pid);
 	free(vmas.items);
-	free(found.items);
 	free(ranges.items);
+	free(s->segments.items);
 	return r;
 }
 
 int checkpoint_process(struct checkpoint_out *out, pid_t pid)
 {
 	cleanup_free struct space *s = calloc(1, sizeof(*s));
-	size_t first = out->maps.count;
-	struct checkpoint_space *entry;
 	int r;
 
 	if (!s)
@@ -539,16 +375,10 @@ int checkpoint_process(struct checkpoint_out *out, pid_t pid)
 	s->out = out;
 	s->pid = pid;
 	s->mem_fd = -1;
+	checkpoint_runs_begin(&s->runs, out);
 	r = add_space(s);
+	checkpoint_runs_end(&s->runs);
 	if (s->mem_fd >= 0)
 		close(s->mem_fd);
-	if (r)
-		return r;
-	entry = checkpoint_add(&out->spaces, sizeof(*entry), 1);
-	if (!entry)
-		return err_sys(out->e, ENOMEM, "processes");
-	entry->host_pid = pid;
-	entry->nmaps = (uint32_t)(out->maps.count - first);
-	entry->first_map = first;
-	return 0;
+	return r;
 }

@@ -19,8 +19,6 @@
 #include "monitor/instance.h"
 
 #define TABLES_MAX (256ULL << 20)
-#define FILES_MAX 65536 /* launch.c: what an instance may have open */
-#define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
 
 static int read_at(const struct checkpoint *cp, void *to, size_t n, uint64_t at,
 		   struct err *e)
@@ -121,6 +119,9 @@ static int find_tables(struct checkpoint *cp, struct err *e)
 	} while (0)
 	TABLE(extents, &h->extents);
 	TABLE(maps, &h->maps);
+	TABLE(pieces, &h->pieces);
+	TABLE(reads, &h->reads);
+	TABLE(runs, &h->runs);
 	TABLE(spaces, &h->spaces);
 	TABLE(fds, &h->fds);
 	TABLE(members, &h->members);
@@ -141,168 +142,12 @@ static int find_tables(struct checkpoint *cp, struct err *e)
 	return 0;
 }
 
-/* Is [at, at + len) of whole pages, and within [start, end)? */
-static bool is_range(uint64_t at, uint64_t len, uint64_t start, uint64_t end)
-{
-	return len && IS_ALIGNED(at | len, PAGE_SIZE) && at >= start &&
-	       at <= end && len <= end - at;
-}
-
-static int check_extents(const struct checkpoint *cp, struct err *e)
-{
-	static const uint64_t sizes[] = {
-		[CHECKPOINT_KERNEL] = KERNEL_MEMORY_SIZE,
-		[CHECKPOINT_CACHE] = CACHE_MEMORY_SIZE,
-		[CHECKPOINT_BOOT] = BOOT_BLOCK_SIZE,
-	};
-
-	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
-		const struct checkpoint_extent *x = &cp->extents[i];
-
-		if (x->object >= CHECKPOINT_OBJECTS ||
-		    x->len > CHECKPOINT_EXTENT_MAX ||
-		    !is_range(x->at, x->len, 0, sizes[x->object]) ||
-		    !is_range(x->offset, x->len, PAGE_SIZE,
-			      cp->h.private_pages))
-			return err_set(e, EINVAL,
-				       "checkpoint: extent %llu is out of "
-				       "bounds",
-				       (unsigned long long)i);
-	}
-	return 0;
-}
-
-static bool is_map(const struct checkpoint_header *h,
-		   const struct checkpoint_map *m)
-{
-	if (m->prot & ~(uint32_t)PROT_ALL ||
-	    !is_range(m->start, m->len, CHECKPOINT_USER_START,
-		      CHECKPOINT_USER_END))
-		return false;
-	switch (m->backing) {
-	case CHECKPOINT_ANON:
-		return true;
-	case CHECKPOINT_FILE:
-		return is_range(m->offset, m->len, h->private_pages, h->tables);
-	case CHECKPOINT_IMAGE: /* past its end are pages nobody can read */
-		return is_range(m->offset, m->len, 0, 1ULL << 62);
-	case CHECKPOINT_CACHE_COW:
-	case CHECKPOINT_CACHE_SHARED:
-		return is_range(m->offset, m->len, 0, CACHE_MEMORY_SIZE);
-	}
-	return false;
-}
-
-/* Each map belongs to one space. */
-static int check_spaces(const struct checkpoint *cp, struct err *e)
-{
-	uint64_t next = 0;
-
-	for (uint64_t i = 0; i < cp->h.maps.count; i++) {
-		if (!is_map(&cp->h, &cp->maps[i]))
-			return err_set(e, EINVAL,
-				       "checkpoint: mapping %llu is out of "
-				       "bounds",
-				       (unsigned long long)i);
-	}
-	for (uint64_t i = 0; i < cp->h.spaces.count; i++) {
-		const struct checkpoint_space *s = &cp->spaces[i];
-
-		if (s->host_pid <= 0 || s->first_map != next ||
-		    s->nmaps > cp->h.maps.count - next)
-			return err_set(e, EINVAL,
-				       "checkpoint: process %llu is out of "
-				       "bounds",
-				       (unsigned long long)i);
-		next += s->nmaps;
-	}
-	if (next != cp->h.maps.count)
-		return err_set(e, EINVAL, "checkpoint: mappings of no process");
-	return 0;
-}
-
-const struct checkpoint_fd *checkpoint_find_fd(const struct checkpoint *cp,
-					       int number)
-{
-	uint64_t low = 0, high = cp->h.fds.count;
-
-	while (low < high) {
-		uint64_t mid = (low + high) / 2;
-
-		if (cp->fds[mid].number == number)
-			return &cp->fds[mid];
-		if (cp->fds[mid].number < number)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
-}
-
-static bool is_fd(const struct checkpoint *cp, const struct checkpoint_fd *f)
-{
-	uint64_t nmembers = cp->h.members.count;
-
-	switch (f->kind) {
-	case CHECKPOINT_FD_STDIO:
-		return f->number <= 2;
-	case CHECKPOINT_FD_VOLUME:
-		return f->a < cp->h.volumes.count;
-	case CHECKPOINT_FD_SOCKET:
-		return f->a <= CHECKPOINT_SOCKET_RESOLVER;
-	case CHECKPOINT_FD_EPOLL:
-		return f->a <= nmembers && f->b <= nmembers - f->a;
-	case CHECKPOINT_FD_IMAGE:
-	case CHECKPOINT_FD_CACHE:
-	case CHECKPOINT_FD_BROKER:
-	case CHECKPOINT_FD_EVENT:
-	case CHECKPOINT_FD_TRACE:
-	case CHECKPOINT_FD_BELL:
-		return true;
-	}
-	return false;
-}
-
-static int check_fds(const struct checkpoint *cp, struct err *e)
-{
-	unsigned int count[CHECKPOINT_FD_BELL + 1] = { 0 };
-	int last = -1;
-
-	if (cp->h.volumes.count > BOOT_VOLUMES_MAX)
-		return err_set(e, EINVAL, "checkpoint: too many volumes");
-	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
-		const struct checkpoint_fd *f = &cp->fds[i];
-
-		if (f->number <= last || f->number >= FILES_MAX ||
-		    !is_fd(cp, f))
-			return err_set(e, EINVAL,
-				       "checkpoint: descriptor %llu is out of "
-				       "bounds",
-				       (unsigned long long)i);
-		last = f->number;
-		count[f->kind]++;
-	}
-	for (uint64_t i = 0; i < cp->h.members.count; i++) {
-		if (!checkpoint_find_fd(cp, cp->members[i].number))
-			return err_set(e, EINVAL,
-				       "checkpoint: member %llu of an epoll "
-				       "set is not open",
-				       (unsigned long long)i);
-	}
-	if (count[CHECKPOINT_FD_CACHE] != 1 ||
-	    count[CHECKPOINT_FD_BROKER] != 1 || count[CHECKPOINT_FD_EVENT] != 1)
-		return err_set(e, EINVAL,
-			       "checkpoint: a descriptor of the "
-			       "kernel's own is missing");
-	return 0;
-}
-
 int checkpoint_read(struct checkpoint *cp, int fd, struct err *e)
 {
 	memset(cp, 0, sizeof(*cp));
 	cp->fd = fd;
 	if (read_header(cp, e) || read_tables(cp, e) || find_tables(cp, e) ||
-	    check_extents(cp, e) || check_spaces(cp, e) || check_fds(cp, e)) {
+	    checkpoint_check(cp, e)) {
 		checkpoint_free(cp);
 		return -e->code;
 	}

@@ -47,13 +47,15 @@ int checkpoint_out_open(struct checkpoint_out *out, int fd, struct err *e)
 void checkpoint_out_close(struct checkpoint_out *out)
 {
 	struct checkpoint_array *arrays[] = {
-		&out->extents, &out->maps,    &out->spaces, &out->fds,
-		&out->members, &out->volumes, &out->sums,
+		&out->extents, &out->maps,   &out->pieces, &out->reads,
+		&out->runs,    &out->spaces, &out->fds,	   &out->members,
+		&out->volumes, &out->sums,
 	};
 
 	checkpoint_compare_end(out);
 	for (size_t i = 0; i < ARRAY_SIZE(arrays); i++)
 		free(arrays[i]->items);
+	free(out->older_bases);
 	free(out->buf);
 }
 
@@ -133,6 +135,9 @@ static int put_tables(struct checkpoint_out *out, struct checkpoint_header *h,
 		{ &h->extents, &out->extents,
 		  sizeof(struct checkpoint_extent) },
 		{ &h->maps, &out->maps, sizeof(struct checkpoint_map) },
+		{ &h->pieces, &out->pieces, sizeof(struct checkpoint_piece) },
+		{ &h->reads, &out->reads, sizeof(struct checkpoint_read) },
+		{ &h->runs, &out->runs, sizeof(struct checkpoint_run) },
 		{ &h->spaces, &out->spaces, sizeof(struct checkpoint_space) },
 		{ &h->fds, &out->fds, sizeof(struct checkpoint_fd) },
 		{ &h->members, &out->members,

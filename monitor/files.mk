@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-CHECKPOINT_SRCS := monitor/checkpoint_host.c monitor/checkpoint_maps.c \
-	monitor/checkpoint_pages.c monitor/checkpoint_read.c \
-	monitor/checkpoint_write.c
+CHECKPOINT_SRCS := monitor/checkpoint_check.c monitor/checkpoint_host.c \
+	monitor/checkpoint_maps.c monitor/checkpoint_objects.c \
+	monitor/checkpoint_older.c monitor/checkpoint_pages.c \
+	monitor/checkpoint_read.c monitor/checkpoint_runs.c \
+	monitor/checkpoint_stored.c monitor/checkpoint_write.c
 MONITOR_SRCS := $(CHECKPOINT_SRCS) monitor/checkpoint_fds.c \
 	monitor/keeper.c monitor/resume.c \
 	monitor/suspend.c monitor/boot.c monitor/broker.c monitor/control.c \

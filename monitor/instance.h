@@ -188,8 +188,11 @@ void resume_sockets(struct instance *in);
 /* Remove the file: from now on the instance runs, or boots cold. */
 int resume_use_up(struct instance *in, struct err *e);
 bool resume_is_used_up(const struct instance *in);
-/* The open checkpoint that memory may be mapped from, or -1. */
+/* The open checkpoint that memory may be mapped from: its file or -1, its
+ * tables or NULL. */
 int resume_file(const struct instance *in);
+struct checkpoint;
+const struct checkpoint *resume_checkpoint(const struct instance *in);
 
 /* core.c: BROKER_CORE_*. 0 or a positive errno. */
 int core_start(struct instance *in, struct err *e);

@@ -38,6 +38,11 @@ int resume_file(const struct instance *in)
 	return in->resume ? in->resume->fd : -1;
 }
 
+const struct checkpoint *resume_checkpoint(const struct instance *in)
+{
+	return in->resume && in->resume->cp.tables ? &in->resume->cp : NULL;
+}
+
 bool resume_is_used_up(const struct instance *in)
 {
 	return in->resume && in->resume->is_used_up;
@@ -306,10 +311,17 @@ static int fix_block(struct instance *in, struct err *e)
 	b->flags |= BOOT_RESTORE;
 	b->image_size = in->image_size;
 	b->nvolumes = in->spec.nvolumes;
-	b->checkpoint_spaces = h->spaces.offset;
-	b->checkpoint_nspaces = h->spaces.count;
-	b->checkpoint_maps = h->maps.offset;
-	b->checkpoint_nmaps = h->maps.count;
+#define TABLE(name)                                           \
+	do {                                                  \
+		b->checkpoint_##name.offset = h->name.offset; \
+		b->checkpoint_##name.count = h->name.count;   \
+	} while (0)
+	TABLE(maps);
+	TABLE(pieces);
+	TABLE(reads);
+	TABLE(runs);
+	TABLE(spaces);
+#undef TABLE
 	b->crash.magic = 0;
 	if (getrandom(b->entropy, sizeof(b->entropy), 0) < 0)
 		return err_sys(e, errno, "entropy");

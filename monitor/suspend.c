@@ -120,12 +120,16 @@ static int fill(struct checkpoint_out *out, struct instance *in, int dir,
 		struct err *e)
 {
 	struct checkpoint_header h = { .image_size = in->image_size };
+	const struct checkpoint *older;
 	cleanup_free char *spec = NULL;
 	size_t spec_len;
 
 	set_file(&out->image, in->image_fd);
 	set_file(&out->cache, in->cache_fd);
-	set_file(&out->older, resume_file(in));
+	set_file(&out->older_file, resume_file(in));
+	older = resume_checkpoint(in);
+	if (older && checkpoint_older_open(out, older))
+		return -e->code;
 	memcpy(h.build, in->build_id, sizeof(h.build));
 	checkpoint_processor(&h);
 	if (add_clocks(&h, e) || add_objects(out, in) ||

@@ -213,7 +213,11 @@ static int advise_fork(struct area *a, uaddr_t start, uaddr_t end, int advice)
 	err = isolate(a, start, end, &a);
 	if (err)
 		return err;
-	err = plat_advise(a->start, a->end - a->start, table[i].plat);
+	if (table[i].anon_only)
+		err = plat_woken_settle(a->start, a->end - a->start,
+					(int)(a->flags & AREA_PROT));
+	if (!err)
+		err = plat_advise(a->start, a->end - a->start, table[i].plat);
 	if (!err)
 		area_set_flags(a, (a->flags | table[i].set) & ~table[i].clear);
 	area_merge(a);
@@ -232,17 +236,38 @@ static int advise_dump(struct area *a, uaddr_t start, uaddr_t end, bool dump)
 	return 0;
 }
 
+/* What a wake has mapped there from elsewhere goes first. */
+static int drop_woken(struct area *a, uaddr_t start, uaddr_t end)
+{
+	for (uaddr_t stop = end; plat_woken_part(&start, &stop); stop = end) {
+		int err = area_map(a, start, stop);
+
+		if (!err && (a->flags & AREA_WIPEONFORK))
+			err = plat_advise(start, stop - start, PLAT_WIPEONFORK);
+		if (!err && (a->flags & AREA_DONTFORK))
+			err = plat_advise(start, stop - start, PLAT_DONTFORK);
+		if (err)
+			return err;
+		start = stop;
+	}
+	return 0;
+}
+
 static int drop_pages(struct area *a, uaddr_t start, uaddr_t end, int advice)
 {
+	int err;
+
 	if ((a->flags & AREA_LOCKED) && advice != MADV_DONTNEED_LOCKED_)
 		return -EINVAL;
-	if (advice == MADV_FREE)
-		return area_is_private_anon(a)
-			       ? plat_advise(start, end - start, PLAT_FREE)
-			       : -EINVAL;
+	if (advice == MADV_FREE && !area_is_private_anon(a))
+		return -EINVAL;
 	if (a->flags & AREA_SHARED)
 		return 0; /* the object keeps its data */
-	return plat_advise(start, end - start, PLAT_DONTNEED);
+	err = drop_woken(a, start, end);
+	if (err)
+		return err;
+	return plat_advise(start, end - start,
+			   advice == MADV_FREE ? PLAT_FREE : PLAT_DONTNEED);
 }
 
 static int advise_area(struct area *a, uaddr_t start, uaddr_t end, int advice)

@@ -22,10 +22,13 @@ struct remap {
 
 /* Move private pages. The platform moves what is one mapping to it, which our
  * area need not be: try less until it goes. */
-static int move_pages(uaddr_t from, u64 len, uaddr_t to)
+static int move_pages(const struct area *a, uaddr_t from, u64 len, uaddr_t to)
 {
+	int ready = plat_woken_settle(from, len, area_host_prot(a));
 	u64 done = 0;
 
+	if (ready)
+		return ready;
 	while (done < len) {
 		u64 step = len - done;
 		int err = plat_move(from + done, step, to + done, step);
@@ -58,9 +61,9 @@ static int move_mapping(const struct remap *r, struct area *a, struct area *b)
 		u64 n = MIN(len, backed);
 
 		err = area_map(b, b->start, b->end);
-		return err || n == 0 ? err : move_pages(from, n, b->start);
+		return err || n == 0 ? err : move_pages(a, from, n, b->start);
 	}
-	err = move_pages(from, len, b->start);
+	err = move_pages(a, from, len, b->start);
 	if (!err && b->start + len < b->end)
 		err = area_map(b, b->start + len, b->end);
 	return err;

@@ -35,7 +35,8 @@ int plat_unmap(uaddr_t addr, u64 len);
 int plat_protect(uaddr_t addr, u64 len, int prot);
 /* Move the pages of [from, from+len) to [to, to+new_len): contents follow,
  * what was at `to` is replaced, `from` is left unmapped; new_len >= len only
- * for ranges of one mapping, the tail continues its backing. */
+ * for ranges of one mapping, the tail continues its backing. No woken part may
+ * be in [from, from+len). */
 int plat_move(uaddr_t from, u64 len, uaddr_t to, u64 new_len);
 
 enum plat_advice {
@@ -50,6 +51,15 @@ enum plat_advice {
 	PLAT_WILLNEED,
 };
 int plat_advise(uaddr_t addr, u64 len, enum plat_advice advice);
+
+/* Private memory of a woken copy (plat_freeze) may still be the checkpoint's:
+ * it reads and is written as it should, but to the machine it is not anonymous.
+ * PLAT_DONTNEED would show the checkpoint again, PLAT_FREE and PLAT_WIPEONFORK
+ * are refused. The first such part of [*start, *end): true, and *start and *end
+ * are its. plat_map() over it makes it usual memory of what is mapped. */
+bool plat_woken_part(uaddr_t *start, uaddr_t *end);
+/* Make all of them in the range usual private memory that holds the same. */
+int plat_woken_settle(uaddr_t addr, u64 len, int prot);
 
 /* vec[i] = 1 if page i of the range is resident. */
 int plat_resident(uaddr_t addr, u64 npages, u8 *vec);

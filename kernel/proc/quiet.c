@@ -21,9 +21,12 @@ void on_space_wake(void)
 	struct area *a = mm ? mm_area_at(mm, USER_START) : NULL;
 
 	for (; a; a = mm_area_next(a)) {
-		if (a->flags & AREA_WIPEONFORK)
+		if (a->flags & AREA_WIPEONFORK) {
+			(void)plat_woken_settle(a->start, a->end - a->start,
+						(int)(a->flags & AREA_PROT));
 			(void)plat_advise(a->start, a->end - a->start,
 					  PLAT_WIPEONFORK);
+		}
 		if (a->flags & AREA_DONTFORK)
 			(void)plat_advise(a->start, a->end - a->start,
 					  PLAT_DONTFORK);

@@ -73,6 +73,12 @@ rounds() {
 		before=$(rounds)
 		"$JIFFY" resume "$name"
 		await "round $((before + 2))"
+		# Some of it is what the checkpoint has, mapped.
+		pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/' \
+			"$JIFFY_HOME/instances/$name/state.json")
+		cat $(printf '/proc/%s/maps ' \
+			$(cat "/proc/$pid/task/$pid/children")) |
+			grep checkpoint >mapped
 	done
 	"$JIFFY" logs "$name" >log
 	! grep -v '^round [0-9]*$' log

@@ -26,5 +26,6 @@ ext4_image_FUZZ_SRCS := tests/fuzz/fuzz_ext4_image.c tests/unit/ext4_walk.c \
 	$(EXT4_UNIT_SRCS)
 FUZZ_TARGETS += checkpoint
 checkpoint_FUZZ_SRCS := tests/fuzz/fuzz_checkpoint.c \
-	monitor/checkpoint_host.c monitor/checkpoint_read.c $(HOST_SRCS)
+	$(addprefix monitor/checkpoint_,check.c host.c older.c read.c write.c \
+		stored.c) $(HOST_SRCS)
 checkpoint_FUZZ_LIBS := -ljansson

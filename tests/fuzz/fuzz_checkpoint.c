@@ -32,20 +32,60 @@ static void fix(uint8_t *file, size_t size)
 	h->sum = crc32c(0, h, sizeof(*h));
 }
 
+static void expect_private(const struct checkpoint *cp, uint64_t offset,
+			   uint64_t len)
+{
+	if (offset < cp->h.private_pages || offset + len > cp->h.tables ||
+	    offset + len <= offset)
+		abort();
+}
+
+/* What a wake uses of the tables. */
+static void use_space(const struct checkpoint *cp,
+		      const struct checkpoint_space *s)
+{
+	const struct checkpoint_read *r = cp->reads + s->first_read;
+	const struct checkpoint_run *run = cp->runs + s->first_run;
+
+	for (uint32_t i = 0; i < s->nreads; i++, r++) {
+		uint64_t len = 0;
+
+		for (uint64_t k = 0; k < r->npieces; k++) {
+			const struct checkpoint_piece *p =
+				&cp->pieces[r->first_piece + k];
+
+			if (p->start + p->len > CHECKPOINT_USER_END)
+				abort();
+			len += p->len;
+		}
+		if (len != r->len)
+			abort();
+		expect_private(cp, r->offset, r->len);
+	}
+	for (uint32_t i = 0; i < s->nruns; i++, run++) {
+		if (run->start + run->len > CHECKPOINT_USER_END)
+			abort();
+		expect_private(cp, run->offset, run->len);
+	}
+}
+
 static void use(const struct checkpoint *cp)
 {
 	static int objects[CHECKPOINT_OBJECTS];
 	struct err e = ERR_INIT;
+	struct checkpoint_out out = { .e = &e };
 
 	for (uint64_t i = 0; i < cp->h.maps.count; i++) {
 		const struct checkpoint_map *m = &cp->maps[i];
 
 		if (m->start + m->len > CHECKPOINT_USER_END ||
-		    m->start + m->len <= m->start ||
-		    (m->backing == CHECKPOINT_FILE &&
-		     m->offset + m->len > cp->h.tables))
+		    m->start + m->len <= m->start)
 			abort();
 	}
+	for (uint64_t i = 0; i < cp->h.spaces.count; i++)
+		use_space(cp, &cp->spaces[i]);
+	if (!checkpoint_older_open(&out, cp))
+		free(out.older_bases);
 	for (uint64_t i = 0; i < cp->h.fds.count; i++)
 		if (checkpoint_find_fd(cp, cp->fds[i].number) != &cp->fds[i])
 			abort();

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,13 +28,15 @@
 #include "monitor/instance.h"
 
 #define AREA_PAGES 200
-#define AREA_SIZE (AREA_PAGES * PAGE_SIZE)
+#define MANY_PAGES 2100 /* behind those */
+#define AREA_SIZE ((AREA_PAGES + MANY_PAGES) * PAGE_SIZE)
 
 /* The area in the test's memory, and what is said of it. */
 static uint8_t *area;
 static struct checkpoint_vma vmas[8];
 static struct checkpoint_range ranges[16];
 static size_t nvmas, nranges;
+static const struct checkpoint *woken_from;
 
 int checkpoint_read_maps(UNUSED const struct checkpoint_out *out,
 			 UNUSED pid_t pid, struct checkpoint_array *to)
@@ -84,6 +87,7 @@ static int setup(void **state)
 	area = mmap((void *)0x200000000000, AREA_SIZE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	nvmas = nranges = 0;
+	woken_from = NULL;
 	*state = NULL;
 	return area == MAP_FAILED;
 }
@@ -134,6 +138,8 @@ static int write_processes(const pid_t *pids, int n)
 	assert_int_equal(ftruncate(object, 64 * PAGE_SIZE), 0);
 	assert_int_equal(checkpoint_object(&out, CHECKPOINT_KERNEL, object), 0);
 	out.private_pages = checkpoint_at(&out);
+	if (woken_from)
+		assert_int_equal(checkpoint_older_open(&out, woken_from), 0);
 	assert_int_equal(checkpoint_compare(&out), 0);
 	for (int i = 0; i < n; i++)
 		assert_int_equal(checkpoint_process(&out, pids[i]), 0);
@@ -161,25 +167,33 @@ static void read_good(struct checkpoint *cp, int fd)
 	assert_string_equal(e.msg, "");
 }
 
-/* The memory that space `s` would have; what lies below runs are zeros. */
+static void rebuild_part(const struct checkpoint *cp, uint8_t *all,
+			 uint64_t start, uint64_t len, uint64_t offset)
+{
+	uint64_t at = start - (uint64_t)(uintptr_t)area;
+
+	assert_true(at + len <= AREA_SIZE);
+	assert_int_equal(pread(cp->fd, all + at, len, (off_t)offset), len);
+}
+
+/* The memory that space `s` would have; what lies below pages is zeros. */
 static uint8_t *rebuild(const struct checkpoint *cp, unsigned int s)
 {
 	const struct checkpoint_space *space = &cp->spaces[s];
+	const struct checkpoint_read *r = cp->reads + space->first_read;
+	const struct checkpoint_run *run = cp->runs + space->first_run;
 	uint8_t *all = calloc(1, AREA_SIZE);
 
 	assert_non_null(all);
-	for (uint32_t i = 0; i < space->nmaps; i++) {
-		const struct checkpoint_map *m =
-			&cp->maps[space->first_map + i];
-		uint64_t at = m->start - (uint64_t)(uintptr_t)area;
+	for (uint32_t i = 0; i < space->nreads; i++, r++) {
+		const struct checkpoint_piece *p = cp->pieces + r->first_piece;
+		uint64_t offset = r->offset;
 
-		assert_true(at + m->len <= AREA_SIZE);
-		memset(all + at, 0, m->len);
-		if (m->backing == CHECKPOINT_FILE)
-			assert_int_equal(pread(cp->fd, all + at, m->len,
-					       (off_t)m->offset),
-					 m->len);
+		for (uint64_t k = 0; k < r->npieces; offset += p[k++].len)
+			rebuild_part(cp, all, p[k].start, p[k].len, offset);
 	}
+	for (uint32_t i = 0; i < space->nruns; i++, run++)
+		rebuild_part(cp, all, run->start, run->len, run->offset);
 	return all;
 }
 
@@ -191,36 +205,47 @@ static void check_memory(const struct checkpoint *cp, unsigned int s)
 	free(all);
 }
 
-static void runs_and_gaps(UNUSED void **state)
+static void read_and_mapped(UNUSED void **state)
 {
 	struct checkpoint cp;
 
 	add_vma(0, AREA_PAGES, CHECKPOINT_ANON);
 	fill(3, 10, 0);
-	fill(15, 2, 0);	 /* a gap of two: one run */
-	fill(40, 1, 0);	 /* far: another */
-	fill(60, 70, 0); /* more than is looked at together */
+	fill(15, 2, 0); /* zeros before it are not stored */
+	fill(40, 1, 0);
+	fill(60, 70, 0); /* long */
 	add_private(0, 20);
 	add_private(40, 1);
 	add_private(60, 70);
 	read_good(&cp, write_self());
-	assert_int_equal(cp.h.maps.count, 1 + 3);
-	assert_int_equal(cp.maps[1].len, 14 * PAGE_SIZE);
-	assert_int_equal(cp.h.page_sums.count, 14 + 1 + 70);
+	assert_int_equal(cp.h.maps.count, 1);
+	assert_int_equal(cp.maps[0].is_filled, 1);
+	assert_int_equal(cp.h.reads.count, 1);
+	assert_int_equal(cp.reads[0].npieces, 3);
+	assert_int_equal(cp.pieces[0].len, 10 * PAGE_SIZE);
+	assert_int_equal(cp.h.runs.count, 1);
+	assert_int_equal(cp.runs[0].len, 70 * PAGE_SIZE);
+	assert_int_equal(cp.h.page_sums.count, 10 + 2 + 1 + 70);
 	check_memory(&cp, 0);
 	checkpoint_free(&cp);
 }
 
-static void whole_mapping(UNUSED void **state)
+/* More than one read can have, and more pages than are looked at together. */
+static void many_pieces(UNUSED void **state)
 {
 	struct checkpoint cp;
 
-	add_vma(10, 5, CHECKPOINT_ANON);
-	fill(10, 5, 0);
-	add_private(0, 100); /* clipped to the mapping */
+	add_vma(0, AREA_PAGES, CHECKPOINT_ANON);
+	add_vma(AREA_PAGES, MANY_PAGES, CHECKPOINT_ANON);
+	for (unsigned int i = 0; i < MANY_PAGES; i += 2)
+		fill(AREA_PAGES + i, 1, 0);
+	add_private(AREA_PAGES, MANY_PAGES);
 	read_good(&cp, write_self());
 	assert_int_equal(cp.h.maps.count, 1);
-	assert_int_equal(cp.maps[0].backing, CHECKPOINT_FILE);
+	assert_int_equal(cp.h.reads.count, 2);
+	assert_int_equal(cp.reads[0].npieces, CHECKPOINT_PIECES_MAX);
+	assert_int_equal(cp.h.pieces.count, MANY_PAGES / 2);
+	assert_int_equal(cp.h.runs.count, 0);
 	check_memory(&cp, 0);
 	checkpoint_free(&cp);
 }
@@ -239,9 +264,12 @@ static void zeros_over_a_file(UNUSED void **state)
 	add_private(9, 2);
 	read_good(&cp, write_self());
 	assert_int_equal(cp.h.page_sums.count, 4);
-	assert_int_equal(cp.h.maps.count, 3 + 3);
-	assert_int_equal(cp.maps[5].backing, CHECKPOINT_CACHE_SHARED);
-	assert_int_equal(cp.maps[5].offset, 1 << 20);
+	assert_int_equal(cp.h.maps.count, 3);
+	assert_int_equal(cp.h.pieces.count, 3);
+	assert_int_equal(cp.maps[0].is_filled, 1);
+	assert_int_equal(cp.maps[2].is_filled, 0);
+	assert_int_equal(cp.maps[2].backing, CHECKPOINT_CACHE_SHARED);
+	assert_int_equal(cp.maps[2].offset, 1 << 20);
 	checkpoint_free(&cp);
 }
 
@@ -256,29 +284,64 @@ static void no_access(UNUSED void **state)
 	mprotect(area, 8 * PAGE_SIZE, PROT_NONE);
 	read_good(&cp, write_self());
 	mprotect(area, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE);
-	assert_int_equal(cp.maps[1].prot, PROT_NONE);
+	assert_int_equal(cp.maps[0].prot, PROT_NONE);
 	check_memory(&cp, 0);
 	checkpoint_free(&cp);
 }
 
-/* Mappings from an older checkpoint are joined with their neighbours again. */
+static int write_again(const struct checkpoint *older)
+{
+	pid_t self = getpid();
+
+	woken_from = older;
+	return write_processes(&self, 1);
+}
+
+/* What is still mapped from an older checkpoint comes from there; below it is
+ * what was below; what was changed since is read the next time. */
 static void after_a_wake(UNUSED void **state)
 {
-	struct checkpoint cp;
+	struct checkpoint first, cp;
 
-	add_vma(0, 10, CHECKPOINT_ANON);
-	add_vma(10, 20, CHECKPOINT_ANON);
-	vmas[1].is_whole = true;
-	add_vma(30, 10, CHECKPOINT_ANON);
-	fill(10, 10, 0);
-	fill(35, 1, 0);
-	add_private(12, 1);
-	add_private(35, 1);
-	read_good(&cp, write_self());
-	assert_int_equal(cp.h.maps.count, 1 + 2);
-	assert_int_equal(cp.maps[0].len, 40 * PAGE_SIZE);
+	add_vma(0, 100, CHECKPOINT_ANON);
+	add_vma(100, 100, CHECKPOINT_IMAGE);
+	vmas[1].offset = 7 * PAGE_SIZE;
+	fill(10, 60, 0);
+	fill(110, 60, 0);
+	add_private(10, 60);
+	add_private(110, 60);
+	read_good(&first, write_self());
+	assert_int_equal(first.h.runs.count, 2);
+	nvmas = nranges = 0;
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int page = 100 * i;
+
+		add_vma(page, 10, i ? CHECKPOINT_IMAGE : CHECKPOINT_ANON);
+		vmas[3 * i].offset = i ? 7 * PAGE_SIZE : 0;
+		add_vma(page + 10, 60, CHECKPOINT_ANON);
+		vmas[3 * i + 1].older = first.runs[i].offset;
+		add_vma(page + 70, 30, i ? CHECKPOINT_IMAGE : CHECKPOINT_ANON);
+		vmas[3 * i + 2].offset = i ? 77 * PAGE_SIZE : 0;
+		fill(page + 20, 2, 9);
+		add_private(page + 20, 2);
+		/* Not what the process has, which nobody asks. */
+		memset(area + (page + 30) * PAGE_SIZE, 0xee, PAGE_SIZE);
+	}
+	read_good(&cp, write_again(&first));
+	fill(30, 1, 0);
+	fill(130, 1, 0);
 	check_memory(&cp, 0);
+	assert_int_equal(cp.h.maps.count, 2);
+	assert_int_equal(cp.maps[0].len, 100 * PAGE_SIZE);
+	assert_int_equal(cp.maps[1].backing, CHECKPOINT_IMAGE);
+	assert_int_equal(cp.maps[1].offset, 7 * PAGE_SIZE);
+	assert_int_equal(cp.maps[1].len, 100 * PAGE_SIZE);
+	/* 10 pages before the changed ones are too few to be mapped. */
+	assert_int_equal(cp.h.runs.count, 2);
+	assert_int_equal(cp.runs[0].len, 48 * PAGE_SIZE);
+	assert_int_equal(cp.h.pieces.count, 4);
 	checkpoint_free(&cp);
+	checkpoint_free(&first);
 }
 
 /* A child that changed some of what it shares with its parent. */
@@ -297,7 +360,7 @@ static void shared_pages(UNUSED void **state)
 	if (pids[1] == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fill(50, 1, 7);
-		fill(53, 1, 7); /* two pages between are stored with them */
+		fill(53, 1, 7);
 		if (write(ready[1], "", 1) == 1)
 			pause();
 		_exit(0);
@@ -306,8 +369,10 @@ static void shared_pages(UNUSED void **state)
 	read_good(&cp, write_processes(pids, 2));
 	kill(pids[1], SIGKILL);
 	waitpid(pids[1], NULL, 0);
-	assert_int_equal(cp.h.page_sums.count, 150 + 4);
-	assert_int_equal(cp.spaces[1].nmaps, 1 + 3);
+	assert_int_equal(cp.h.page_sums.count, 150 + 2);
+	assert_int_equal(cp.spaces[1].nmaps, 1);
+	assert_int_equal(cp.spaces[1].nruns, 2);  /* before and behind them */
+	assert_int_equal(cp.spaces[1].nreads, 2); /* between, and they */
 	check_memory(&cp, 0);
 	fill(50, 1, 7);
 	fill(53, 1, 7);
@@ -347,6 +412,7 @@ static void flip(int fd, uint64_t at)
 static void damage(UNUSED void **state)
 {
 	struct checkpoint cp;
+	char format[64];
 	uint64_t places[4];
 	int fd;
 
@@ -374,7 +440,9 @@ static void damage(UNUSED void **state)
 	expect_error(fd, "not a checkpoint");
 	flip(fd, 0);
 	flip(fd, offsetof(struct checkpoint_header, version));
-	expect_error(fd, "checkpoint of format 17");
+	snprintf(format, sizeof(format),
+		 "checkpoint of format %u:", CHECKPOINT_VERSION ^ 0x10);
+	expect_error(fd, format);
 	flip(fd, offsetof(struct checkpoint_header, version));
 	assert_int_equal(ftruncate(fd, (off_t)cp.h.size - 1), 0);
 	expect_error(fd, "truncated");
@@ -413,7 +481,8 @@ static void hostile(UNUSED void **state)
 {
 	add_vma(0, AREA_PAGES, CHECKPOINT_ANON);
 	fill(0, 20, 0);
-	add_private(0, 20);
+	fill(30, 3, 0);
+	add_private(0, 33);
 #define REFUSED(table, type, field, value, part)                  \
 	expect_refused(offsetof(struct checkpoint_header, table), \
 		       offsetof(struct type, field), value,       \
@@ -428,9 +497,23 @@ static void hostile(UNUSED void **state)
 	REFUSED(maps, checkpoint_map, len, -PAGE_SIZE, "mapping 0");
 	REFUSED(maps, checkpoint_map, prot, 8, "mapping 0");
 	REFUSED(maps, checkpoint_map, backing, 9, "mapping 0");
-	REFUSED(maps, checkpoint_map, backing, CHECKPOINT_FILE, "mapping 0");
+	REFUSED(maps, checkpoint_map, backing, CHECKPOINT_CACHE_SHARED,
+		"read 0");
+	REFUSED(maps, checkpoint_map, is_filled, 0, "read 0");
+	REFUSED(reads, checkpoint_read, offset, PAGE_SIZE, "read 0");
+	REFUSED(reads, checkpoint_read, len, PAGE_SIZE, "read 0");
+	REFUSED(reads, checkpoint_read, npieces, 2, "read 0");
+	REFUSED(reads, checkpoint_read, first_piece, 1, "read 0");
+	REFUSED(pieces, checkpoint_piece, start, 0, "read 0");
+	REFUSED(pieces, checkpoint_piece, len, AREA_SIZE, "read 0");
+	REFUSED(runs, checkpoint_run, start, CHECKPOINT_USER_END, "run 0");
+	REFUSED(runs, checkpoint_run, len, AREA_SIZE, "run 0");
+	REFUSED(runs, checkpoint_run, offset, 0, "run 0");
+	REFUSED(spaces, checkpoint_space, nruns, 0, "memory of no process");
+	REFUSED(spaces, checkpoint_space, nruns, 2, "process 0");
+	REFUSED(spaces, checkpoint_space, first_read, 1, "process 0");
 	REFUSED(spaces, checkpoint_space, nmaps, 9, "process 0");
-	REFUSED(spaces, checkpoint_space, nmaps, 0, "mappings of no process");
+	REFUSED(spaces, checkpoint_space, nmaps, 0, "read 0");
 	REFUSED(spaces, checkpoint_space, first_map, 1, "process 0");
 	REFUSED(fds, checkpoint_fd, number, 5, "descriptor 0");
 	REFUSED(fds, checkpoint_fd, kind, 77, "descriptor 0");
@@ -457,8 +540,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(runs_and_gaps),
-		TEST(whole_mapping),
+		TEST(read_and_mapped),
+		TEST(many_pieces),
 		TEST(zeros_over_a_file),
 		TEST(no_access),
 		TEST(after_a_wake),

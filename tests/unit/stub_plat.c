@@ -143,6 +143,17 @@ int plat_advise(uaddr_t addr, u64 len, enum plat_advice advice)
 	return result(madvise((void *)addr, len, host[advice]));
 }
 
+/* Nothing here was woken. */
+bool plat_woken_part(UNUSED uaddr_t *start, UNUSED uaddr_t *end)
+{
+	return false;
+}
+
+int plat_woken_settle(UNUSED uaddr_t addr, UNUSED u64 len, UNUSED int prot)
+{
+	return 0;
+}
+
 int plat_resident(uaddr_t addr, u64 npages, u8 *vec)
 {
 	return result(mincore((void *)addr, npages * PAGE_SIZE, vec));

@@ -17,4 +17,5 @@ KERNEL_SRCS += \
 	kernel/plat/process/thread.c \
 	kernel/plat/process/time.c \
 	kernel/plat/process/trap.c \
-	kernel/plat/process/vdso_host.c
+	kernel/plat/process/vdso_host.c \
+	kernel/plat/process/woken.c

@@ -215,9 +215,34 @@ struct plat_space {
 	struct plat_space *next_wanted;
 	bool is_dense;	/* dense.c: has the kernel's text in a large page */
 	bool is_woken;	/* restore.c has made it */
+	u32 nwoken;	/* length of its list in woken.c */
 	nsec_t cputime; /* final, once it is gone */
 	nsec_t cputime_base; /* of host processes before it was woken */
 	struct cpu_split split;
 };
+
+/* woken.c: the memory that host processes are made with. Where the file's
+ * tables are; ... */
+void woken_open(const struct boot_block *b);
+/* ... so many will need it, each puts it once; the last one closes it. */
+void woken_expect(u32 n);
+void woken_put(void);
+/* Map the tables for what follows. 0 or -errno. */
+int woken_map(void);
+void woken_unmap(void);
+/* The place of a host process in the table, looked for from *next on: most come
+ * in that order. ~0: it is not there, as a shell. */
+u32 woken_find(s32 key, u32 *next);
+/* Make its memory in the current host process, which is empty. 0 or -errno. */
+int woken_make(struct plat_space *space, u32 entry);
+/* What was in the range is gone, or something else. */
+void woken_cut_slow(struct plat_space *space, uaddr_t start, uaddr_t end);
+static inline void woken_cut(uaddr_t addr, u64 len)
+{
+	struct plat_space *space = slot_of_host()->space;
+
+	if (unlikely(space->nwoken))
+		woken_cut_slow(space, addr, addr + len);
+}
 
 #endif

@@ -42,13 +42,21 @@ int plat_map(uaddr_t addr, u64 len, int prot, enum plat_backing backing,
 		break;
 	}
 	at = hostcall(__NR_mmap, addr, len, host_prot(prot), flags, fd, offset);
-	return at < 0 ? (int)at : 0;
+	if (at < 0)
+		return (int)at;
+	woken_cut(addr, len);
+	return 0;
 }
 
 int plat_unmap(uaddr_t addr, u64 len)
 {
+	s64 err;
+
 	kassert(addr + len <= USER_END && addr + len > addr);
-	return (int)hostcall(__NR_munmap, addr, len);
+	err = hostcall(__NR_munmap, addr, len);
+	if (!err)
+		woken_cut(addr, len);
+	return (int)err;
 }
 
 int plat_protect(uaddr_t addr, u64 len, int prot)
@@ -67,7 +75,13 @@ int plat_move(uaddr_t from, u64 len, uaddr_t to, u64 new_len)
 	else
 		at = hostcall(__NR_mremap, from, len, new_len,
 			      MREMAP_MAYMOVE | MREMAP_FIXED, to);
-	return at < 0 ? (int)at : 0;
+	if (at < 0)
+		return (int)at;
+	if (from != to) {
+		woken_cut(from, len);
+		woken_cut(to, new_len);
+	}
+	return 0;
 }
 
 int plat_advise(uaddr_t addr, u64 len, enum plat_advice advice)
@@ -90,10 +104,14 @@ int plat_advise(uaddr_t addr, u64 len, enum plat_advice advice)
 
 int plat_resident(uaddr_t addr, u64 npages, u8 *vec)
 {
+	uaddr_t end = addr + npages * PAGE_SIZE, at = addr, to = end;
 	s64 err = hostcall(__NR_mincore, addr, npages * PAGE_SIZE, vec);
 
 	for (u64 i = 0; !err && i < npages; i++)
 		vec[i] &= 1;
+	/* Of the program's own pages none is ever away. */
+	for (; !err && plat_woken_part(&at, &to); at = to, to = end)
+		memset(vec + (at - addr) / PAGE_SIZE, 1, (to - at) / PAGE_SIZE);
 	return (int)err;
 }
 

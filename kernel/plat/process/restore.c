@@ -5,26 +5,9 @@
  * were there. Runs on signal stacks, which were empty, since the kernel stacks
  * hold what is to go on.
  */
-#include <linux/mman.h>
-
 #include "abi/boot.h"
-#include "abi/checkpoint.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
-
-/* Where the file's tables are mapped while processes are made. */
-#define TABLES (KERNEL_BOOT_BASE + GIB(2))
-
-static struct {
-	const struct checkpoint_space *spaces;
-	const struct checkpoint_map *maps;
-	u64 nspaces, nmaps;
-	u64 offset, len; /* of both in the file */
-	s32 fd;
-	u32 nleft; /* host processes that still need the file. atomic */
-} restore;
-
-_Static_assert(TABLES + GIB(1) < KERNEL_SLOTS_BASE, "layout");
 
 u64 restore_stack(const struct plat_slot *s)
 {
@@ -38,134 +21,6 @@ NORETURN static void fail(const char *what, s64 err)
 	fmt_format(text, sizeof(text), "cannot wake: %s: error %d", what,
 		   (int)-err);
 	plat_crash(text, NULL);
-}
-
-static void find_tables(const struct boot_block *b)
-{
-	u64 start = MIN(b->checkpoint_spaces, b->checkpoint_maps);
-	u64 end = MAX(b->checkpoint_spaces +
-			      b->checkpoint_nspaces * sizeof(*restore.spaces),
-		      b->checkpoint_maps +
-			      b->checkpoint_nmaps * sizeof(*restore.maps));
-
-	start = PAGE_DOWN(start);
-	restore.offset = start;
-	restore.len = PAGE_UP(end) - start;
-	restore.spaces = (void *)(TABLES + b->checkpoint_spaces - start);
-	restore.nspaces = b->checkpoint_nspaces;
-	restore.maps = (void *)(TABLES + b->checkpoint_maps - start);
-	restore.nmaps = b->checkpoint_nmaps;
-	restore.fd = b->checkpoint_fd;
-}
-
-static void map_tables(void)
-{
-	s64 at = hostcall(__NR_mmap, TABLES, restore.len, PROT_READ,
-			  MAP_PRIVATE | MAP_FIXED, restore.fd, restore.offset);
-
-	if (at < 0)
-		fail("tables", at);
-}
-
-static void unmap_tables(void)
-{
-	hostcall(__NR_munmap, TABLES, restore.len);
-}
-
-/* The last one closes the file: descriptors are common to all. */
-static void drop_file(void)
-{
-	if (atomic_fetch_sub(&restore.nleft, 1) == 1)
-		hostcall(__NR_close, restore.fd);
-}
-
-/* A process's own pages. They are read, not mapped from the file: private
- * memory that is anonymous reads as zero once it is given up (MADV_DONTNEED),
- * grows by zeros (mremap) and can be wiped on fork; a mapping of a file cannot.
- */
-static int read_pages(const struct checkpoint_map *m)
-{
-	const u64 flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE |
-			  MAP_ANONYMOUS;
-	s64 n = hostcall(__NR_mmap, m->start, m->len, PROT_READ | PROT_WRITE,
-			 flags, -1, 0);
-
-	for (u64 done = 0; n >= 0 && done < m->len; done += (u64)n) {
-		struct plat_iovec iov = { m->start + done, m->len - done };
-
-		n = hostcall(__NR_preadv2, restore.fd, &iov, 1,
-			     m->offset + done, 0, 0);
-		if (n == 0)
-			n = -EIO;
-		if (n == -EINTR)
-			n = 0;
-	}
-	if (n >= 0 && m->prot != (PROT_READ | PROT_WRITE))
-		n = hostcall(__NR_mprotect, m->start, m->len, m->prot);
-	return n < 0 ? (int)n : 0;
-}
-
-static int make_map(const struct checkpoint_map *m)
-{
-	u64 flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
-	s32 fd = -1;
-	s64 at;
-
-	if (m->start < USER_START || m->len > USER_END - m->start)
-		return -EINVAL;
-	switch ((enum checkpoint_backing)m->backing) {
-	case CHECKPOINT_ANON:
-		flags |= MAP_ANONYMOUS;
-		break;
-	case CHECKPOINT_FILE:
-		return read_pages(m);
-	case CHECKPOINT_IMAGE:
-		fd = plat_state.image_fd;
-		break;
-	case CHECKPOINT_CACHE_SHARED:
-		flags ^= MAP_PRIVATE | MAP_SHARED;
-		fd = plat_state.cache_fd;
-		break;
-	case CHECKPOINT_CACHE_COW:
-		fd = plat_state.cache_fd;
-		break;
-	}
-	at = hostcall(__NR_mmap, m->start, m->len, m->prot, flags, fd,
-		      m->offset);
-	return at < 0 ? (int)at : 0;
-}
-
-/* The place of a host process in the table, looked for from *next on: most come
- * in that order. ~0: it is not there. */
-static u32 find_entry(s32 key, u32 *next)
-{
-	u32 n = (u32)restore.nspaces;
-
-	for (u32 k = 0; k < n; k++) {
-		u32 i = *next < n ? *next : 0;
-
-		*next = i + 1;
-		if (restore.spaces[i].host_pid == key)
-			return i;
-	}
-	return ~0U;
-}
-
-static void make_memory(u32 entry)
-{
-	const struct checkpoint_space *s = &restore.spaces[entry];
-
-	if (entry == ~0U)
-		return; /* a shell */
-	if (s->first_map > restore.nmaps ||
-	    s->nmaps > restore.nmaps - s->first_map)
-		fail("table of mappings", -EINVAL);
-	for (u32 k = 0; k < s->nmaps; k++) {
-		int err = make_map(&restore.maps[s->first_map + k]);
-
-		if (err)
-			fail("memory of a process", err);
-	}
 }
 
 static void start_threads(struct plat_slot *first)
@@ -191,11 +46,16 @@ void restore_thread(struct plat_slot *s)
 	struct boot_block *block = (struct boot_block *)KERNEL_BOOT_BASE;
 
 	if (s->is_new_process) {
+		int err;
+
 		s->is_new_process = false;
-		map_tables();
-		make_memory(s->space->entry);
-		unmap_tables();
-		drop_file();
+		err = woken_map();
+		if (!err)
+			err = woken_make(s->space, s->space->entry);
+		woken_unmap();
+		woken_put();
+		if (err)
+			fail("memory of a process", err);
 		if (!s->is_shell) /* even if it has been given a thread */
 			on_space_wake();
 		thread_take_ids(s, true);
@@ -240,17 +100,18 @@ static u32 find_entries(const struct plat_space *own)
 {
 	u32 n = slot_count(), next = 0, count = 0;
 
-	map_tables();
+	if (woken_map())
+		fail("tables", -EIO);
 	for (u32 i = 1; i < n; i++) {
 		struct plat_slot *s = slot_by_index(i);
 
 		if (!s->quiet_sp || s->space == own || s->space->is_woken)
 			continue;
 		s->space->is_woken = true;
-		s->space->entry = find_entry(s->space->key, &next);
+		s->space->entry = woken_find(s->space->key, &next);
 		count++;
 	}
-	unmap_tables();
+	woken_unmap();
 	return count;
 }
 
@@ -291,13 +152,13 @@ void restore_run(const struct boot_block *b)
 {
 	struct plat_slot *s = slot_by_index(0);
 
-	find_tables(b);
+	woken_open(b);
 	freeze_woken();
-	restore.nleft = find_entries(s->space) + 1;
+	woken_expect(find_entries(s->space) + 1);
 	park_all(s->space);
 	freeze_threads = s->space->nthreads - 1;
 	start_processes(s->space);
-	drop_file();
+	woken_put();
 	start_threads(s);
 	phase_note(BOOT_T_PROCESSES);
 	switch_back(s->quiet_sp);

@@ -101,6 +101,7 @@ found:
 	s->nthreads = 1;
 	s->is_dense = false;
 	s->state = SPACE_LIVE;
+	s->nwoken = 0;
 	s->cputime = 0;
 	s->cputime_base = 0;
 	s->split = (struct cpu_split){ .split_at = 0 };
@@ -222,6 +223,7 @@ s64 thread_clone_process(struct plat_slot *s)
 
 	dense_start(from);
 	s->space->is_dense = from->is_dense;
+	s->space->nwoken = from->nwoken;
 	s->is_new_process = true;
 	atomic_fetch_add(&freeze_threads, 1);
 	pid = hostcall_clone(HOST_CLONE_PROCESS, (u64)slot_frame(s),

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pages of the shared memory objects in a checkpoint, as extents. Zero
+ * pages are left out.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/crc32c.h"
+#include "lib/compiler.h"
+#include "monitor/checkpoint.h"
+
+#define BATCH 64	 /* pages that are looked at together */
+#define EXTENT_GAP_MAX 1 /* pages that need not be stored, but are */
+
+bool checkpoint_is_zero(const uint8_t *page)
+{
+	const uint64_t *p = (const uint64_t *)(const void *)page;
+
+	for (size_t i = 0; i < PAGE_SIZE / 8; i += 8) {
+		if (p[i] | p[i + 1] | p[i + 2] | p[i + 3] | p[i + 4] |
+		    p[i + 5] | p[i + 6] | p[i + 7])
+			return false;
+	}
+	return true;
+}
+
+static int add_extent(struct checkpoint_out *out, uint32_t object, uint64_t at,
+		      const uint8_t *data, size_t len)
+{
+	struct checkpoint_extent *x =
+		checkpoint_add(&out->extents, sizeof(*x), 1);
+
+	if (!x)
+		return err_sys(out->e, ENOMEM, "extents");
+	x->at = at;
+	x->offset = checkpoint_at(out);
+	x->len = len;
+	x->object = object;
+	x->sum = crc32c(0, data, len);
+	if (out->buf + out->used != data)
+		memmove(out->buf + out->used, data, len);
+	out->used += len;
+	return 0;
+}
+
+/* n pages of the object, read to behind what is used of the buffer. */
+static int add_object_pages(struct checkpoint_out *out, uint32_t object,
+			    uint64_t at, size_t n)
+{
+	const uint8_t *data = out->buf + out->used;
+	size_t i = 0, start, end;
+
+	while (i < n) {
+		if (checkpoint_is_zero(data + i * PAGE_SIZE)) {
+			i++;
+			continue;
+		}
+		start = i;
+		end = ++i;
+		for (; i < n && i - end <= EXTENT_GAP_MAX; i++)
+			if (!checkpoint_is_zero(data + i * PAGE_SIZE))
+				end = i + 1;
+		if (add_extent(out, object, at + start * PAGE_SIZE,
+			       data + start * PAGE_SIZE,
+			       (end - start) * PAGE_SIZE))
+			return -out->e->code;
+	}
+	return 0;
+}
+
+static int add_object_part(struct checkpoint_out *out, uint32_t object, int fd,
+			   uint64_t at, uint64_t end)
+{
+	while (at < end) {
+		size_t n = (size_t)MIN(end - at, BATCH * PAGE_SIZE);
+		ssize_t got;
+
+		if (checkpoint_room(out, n))
+			return -out->e->code;
+		got = pread(fd, out->buf + out->used, n, (off_t)at);
+		if (got != (ssize_t)n)
+			return err_sys(out->e, got < 0 ? errno : EIO,
+				       "read of shared memory");
+		if (add_object_pages(out, object, at, n / PAGE_SIZE))
+			return -out->e->code;
+		at += n;
+	}
+	return 0;
+}
+
+int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd)
+{
+	off_t at = 0, end;
+
+	for (;;) {
+		at = lseek(fd, at, SEEK_DATA);
+		if (at < 0)
+			return errno == ENXIO ? 0
+					      : err_sys(out->e, errno,
+							"shared memory");
+		end = lseek(fd, at, SEEK_HOLE);
+		if (end < 0)
+			return err_sys(out->e, errno, "shared memory");
+		if (add_object_part(out, object, fd, (uint64_t)at,
+				    (uint64_t)end))
+			return -out->e->code;
+		at = end;
+	}
+}

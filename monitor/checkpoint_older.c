@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checkpoint that processes were woken from, while the next one is written:
+ * what is below the pages that are mapped from it. A page is the same for all
+ * who map it, and so is what is below (checkpoint_stored.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/compiler.h"
+#include "monitor/checkpoint.h"
+
+uint64_t checkpoint_base(const struct checkpoint_map *m, uint64_t addr)
+{
+	uint64_t kind = m->backing + 1u;
+
+	return m->backing == CHECKPOINT_ANON
+		       ? kind
+		       : (m->offset + (addr - m->start)) | kind;
+}
+
+static void note_run(const struct checkpoint *cp,
+		     const struct checkpoint_map *m,
+		     const struct checkpoint_run *r, uint64_t *bases)
+{
+	uint64_t first = (r->offset - cp->h.private_pages) / PAGE_SIZE;
+
+	for (uint64_t i = 0; i < r->len / PAGE_SIZE; i++)
+		bases[first + i] = checkpoint_base(m, r->start + i * PAGE_SIZE);
+}
+
+int checkpoint_older_open(struct checkpoint_out *out,
+			  const struct checkpoint *cp)
+{
+	out->older = cp;
+	out->older_bases = calloc(cp->h.page_sums.count + 1, sizeof(uint64_t));
+	if (!out->older_bases)
+		return err_sys(out->e, ENOMEM, "older checkpoint");
+	for (uint64_t i = 0; i < cp->h.spaces.count; i++) {
+		const struct checkpoint_space *s = &cp->spaces[i];
+		const struct checkpoint_map *m = cp->maps + s->first_map;
+
+		for (uint32_t k = 0; k < s->nruns; k++) {
+			const struct checkpoint_run *r =
+				&cp->runs[s->first_run + k];
+
+			while (m->start + m->len <= r->start)
+				m++;
+			note_run(cp, m, r, out->older_bases);
+		}
+	}
+	return 0;
+}
+
+int checkpoint_below(const struct checkpoint_out *out, uint64_t offset,
+		     struct checkpoint_vma *v)
+{
+	const struct checkpoint_header *h = &out->older->h;
+	uint64_t i = (offset - h->private_pages) / PAGE_SIZE, base, step;
+
+	if (offset < h->private_pages || i >= h->page_sums.count ||
+	    !out->older_bases[i])
+		return err_set(out->e, ENOTSUP,
+			       "memory at %#llx is not of this checkpoint",
+			       (unsigned long long)v->start);
+	base = out->older_bases[i];
+	v->backing = (uint32_t)(base % PAGE_SIZE) - 1;
+	v->offset = ROUND_DOWN(base, PAGE_SIZE);
+	v->len = PAGE_SIZE;
+	step = v->backing == CHECKPOINT_ANON ? 0 : PAGE_SIZE;
+	while (++i < h->page_sums.count && out->older_bases[i] == base + step) {
+		base += step;
+		v->len += PAGE_SIZE;
+	}
+	return 0;
+}
+
+uint32_t checkpoint_sum(const struct checkpoint *cp, uint64_t offset)
+{
+	return cp->sums[(offset - cp->h.private_pages) / PAGE_SIZE];
+}
