@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #define BOOT_MAGIC 0x31594646494a0a7fULL /* "\x7f\nJIFFY1" */
-#define BOOT_VERSION 1
+/* Raised with every change here that a kernel of before would not understand:
+ * checkpoints go on with the kernel that wrote them. */
+#define BOOT_VERSION 2
 #define BOOT_BLOCK_SIZE (512u * 1024u)
 #define BOOT_DATA_SIZE (BOOT_BLOCK_SIZE - 8192u)
 

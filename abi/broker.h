@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdint.h>
 
+/* Raised as BOOT_VERSION is. */
 #define BROKER_VERSION 1
 
 enum broker_op {

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define CHECKPOINT_MAGIC 0x504b434946464a7fULL /* "\x7fJFFICKP" */
-#define CHECKPOINT_VERSION 2
+#define CHECKPOINT_VERSION 3
 #define CHECKPOINT_PAGE 4096u
 
 /* A table: count entries of the struct that its name says. */
@@ -156,6 +156,8 @@ struct checkpoint_header {
 					    * from `private_pages` on */
 	uint64_t private_pages;
 	struct checkpoint_table spec; /* bytes of the instance's spec, JSON */
+	/* BOOT_VERSION and BROKER_VERSION: what its kernel speaks. */
+	uint32_t boot_version, broker_version;
 };
 static_assert(sizeof(struct checkpoint_header) <= CHECKPOINT_PAGE, "format");
 

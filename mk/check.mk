@@ -73,7 +73,7 @@ check-unit: $(if $(BUILT),,$(UNIT_BINARIES)) ## host unit tests under ASan and U
 check-guest: all guest-root ## guest tests: Linux first, then as instances
 	@tools/run-guest $(RESULTS) $(O)
 
-check-e2e: all guest-root powercut ## whole programs under `jiffy run`
+check-e2e: all guest-root powercut other ## whole programs under `jiffy run`
 	@tools/run-e2e $(RESULTS) $(O)
 
 SUITES ?= $(notdir $(patsubst %/suite,%,$(wildcard tests/suites/*/suite)))

@@ -25,11 +25,13 @@ $(O)/kernel-obj/%.o: %.S
 	@echo "  AS  $<"
 	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
+LINK_KERNEL = $(CC) -nostdlib -static -no-pie -Wl,--build-id=sha1 \
+	-Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments \
+	-Wl,--gc-sections,--no-relax -Wl,-T,$(KERNEL_LDS) -o $@
+
 $(O)/jiffy-kernel: $(KERNEL_OBJS) $(KERNEL_LDS)
 	@echo "  LD  $@"
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=sha1 \
-		-Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments \
-		-Wl,--gc-sections,--no-relax -Wl,-T,$(KERNEL_LDS) -o $@ $(KERNEL_OBJS)
+	$(Q)$(LINK_KERNEL) $(KERNEL_OBJS)
 
 # The vDSO that programs see: a shared object linked into the kernel's text.
 VDSO_SO := $(O)/kernel-obj/vdso.so
@@ -67,6 +69,16 @@ powercut: all ## a kernel whose volumes lose power, in build/powercut
 		$(O)/powercut/jiffy-kernel
 	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/jiffy-keeper \
 		$(O)/powercut/
+
+# Linked in another order, it is another build with other addresses.
+.PHONY: other
+other: all $(O)/other/jiffy-kernel ## another build of the kernel, in build/other
+	$(Q)cp $(O)/jiffy $(O)/jiffy-image $(O)/jiffy-monitor $(O)/jiffy-keeper \
+		$(O)/other/
+$(O)/other/jiffy-kernel: $(KERNEL_OBJS) $(KERNEL_LDS)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	$(Q)$(LINK_KERNEL) $$(printf '%s\n' $(KERNEL_OBJS) | tac)
 
 .PHONY: kernel-objs
 kernel-objs: $(KERNEL_OBJS) ## compile the kernel's objects without linking

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/broker.h"
 #include "host/cleanup.h"
 #include "host/crc32c.h"
 #include "host/io.h"
@@ -41,6 +42,20 @@ static int read_at(const struct checkpoint *cp, void *to, size_t n, uint64_t at,
 	return 0;
 }
 
+/* The kernel that goes on may be of an older build, but not of an older
+ * language. */
+static int check_versions(const struct checkpoint_header *h, struct err *e)
+{
+	if (h->boot_version == BOOT_VERSION &&
+	    h->broker_version == BROKER_VERSION)
+		return 0;
+	return err_set(e, EPROTO,
+		       "checkpoint: its kernel speaks version %u.%u: this "
+		       "Jiffy speaks %u.%u",
+		       h->boot_version, h->broker_version, BOOT_VERSION,
+		       BROKER_VERSION);
+}
+
 static int read_header(struct checkpoint *cp, struct err *e)
 {
 	struct checkpoint_header *h = &cp->h;
@@ -68,7 +83,7 @@ static int read_header(struct checkpoint *cp, struct err *e)
 		return err_set(
 			e, EBADMSG, "checkpoint: %lld bytes of %llu: truncated",
 			(long long)st.st_size, (unsigned long long)h->size);
-	return 0;
+	return check_versions(h, e);
 }
 
 static int read_tables(struct checkpoint *cp, struct err *e)

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/boot.h"
+#include "abi/broker.h"
 #include "host/crc32c.h"
 #include "host/io.h"
 #include "lib/compiler.h"
@@ -164,6 +166,8 @@ int checkpoint_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 
 	h->magic = CHECKPOINT_MAGIC;
 	h->version = CHECKPOINT_VERSION;
+	h->boot_version = BOOT_VERSION;
+	h->broker_version = BROKER_VERSION;
 	h->private_pages = out->private_pages;
 	if (put_tables(out, h, spec, spec_len))
 		return -out->e->code;

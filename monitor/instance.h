@@ -51,6 +51,7 @@ struct instance {
 	int direct_fds[SPEC_VOLUMES_MAX];    /* the same files, or -1 */
 	uint64_t image_size;
 	uint8_t build_id[32]; /* the kernel's */
+	bool has_kept_kernel; /* which is not the installed one: kernels.c */
 	struct { /* the numbers that these have in the instance; -1: none */
 		int broker, event, trace;
 	} guest;
@@ -171,6 +172,17 @@ bool keeper_has(const struct checkpoint_fd *f);
 int keeper_keep(struct instance *in, const struct checkpoint_fd *table,
 		size_t count, struct err *e);
 void keeper_let_go(struct instance *in);
+/* The store's directory, or -1. */
+int instance_open_store(const struct instance *in);
+
+/* kernels.c. Have a copy of the kernel in the store; it stays as long as
+ * *lock_fd is open or a checkpoint names it. */
+int kernels_keep(const struct instance *in, int *lock_fd, struct err *e);
+/* Take the kept kernel of that build instead of the installed one. */
+int kernels_use(struct instance *in, const uint8_t build_id[32], struct err *e);
+/* Remove those that no checkpoint needs, unless somebody is at work there. */
+void kernels_tidy(const struct instance *in);
+
 /* Get back those that there are; close them. */
 void keeper_take(struct instance *in);
 void keeper_drop(struct instance *in);

@@ -36,6 +36,13 @@ static int open_store(const struct instance *in, char path[4096])
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+int instance_open_store(const struct instance *in)
+{
+	char path[4096];
+
+	return open_store(in, path);
+}
+
 static void set_address(struct sockaddr_un *sun, int store)
 {
 	memset(sun, 0, sizeof(*sun));

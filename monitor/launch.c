@@ -330,7 +330,6 @@ int launch(struct instance *in, struct err *e)
 		free(l.fds);
 	close(in->broker_guest_fd);
 	close(in->event_guest_fd);
-	close(in->kernel_exe_fd);
 	drop_stdio(in);
 	return 0;
 }

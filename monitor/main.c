@@ -382,6 +382,8 @@ static int start(struct instance *in, struct err *e)
 	state_write(in);
 	if (in->is_resumed)
 		tell_ready(in);
+	if (in->has_kept_kernel)
+		kernels_tidy(in);
 	return 0;
 }
 

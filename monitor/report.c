@@ -57,7 +57,7 @@ void report_crash(const struct instance *in)
 {
 	struct crash_record c;
 	struct symbols *s;
-	char path[4200];
+	char path[32];
 
 	fprintf(stderr, "jiffy: instance %s crashed: ", in->spec.name);
 	put_escaped(stderr, in->reason, sizeof(in->reason));
@@ -65,7 +65,7 @@ void report_crash(const struct instance *in)
 	memcpy(&c, &in->boot->crash, sizeof(c));
 	if (c.magic != CRASH_MAGIC)
 		return;
-	snprintf(path, sizeof(path), "%s/jiffy-kernel", in->self_dir);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", in->kernel_exe_fd);
 	s = symbols_load(path);
 	fprintf(stderr, "thread %d (", c.tid);
 	put_escaped(stderr, c.comm, sizeof(c.comm));

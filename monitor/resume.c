@@ -48,12 +48,15 @@ bool resume_is_used_up(const struct instance *in)
 	return in->resume && in->resume->is_used_up;
 }
 
-static int match(struct resume *r, const struct instance *in, struct err *e)
+static int match(struct resume *r, struct instance *in, struct err *e)
 {
 	cleanup_free char *spec = NULL;
 	size_t len;
 
 	if (io_read_file(r->dir_fd, "spec.json", SPEC_MAX, &spec, &len, e))
+		return -e->code;
+	if (memcmp(r->cp.h.build, in->build_id, sizeof(in->build_id)) != 0 &&
+	    kernels_use(in, r->cp.h.build, e))
 		return -e->code;
 	return checkpoint_match(&r->cp, in, in->build_id, spec, len, e);
 }

@@ -158,7 +158,7 @@ static int write_file(struct instance *in, int dir, int fd, struct err *e)
 
 static int write_checkpoint(struct instance *in, struct err *e)
 {
-	cleanup_close int dir = -1, fd = -1;
+	cleanup_close int dir = -1, fd = -1, kernels = -1;
 
 	for (int i = 0; i < CORE_OPEN_MAX; i++)
 		if (in->core.dir_fd >= 0 && in->core.fds[i] >= 0)
@@ -167,6 +167,8 @@ static int write_checkpoint(struct instance *in, struct err *e)
 	dir = open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, errno, "%s", in->spec.state_dir);
+	if (kernels_keep(in, &kernels, e))
+		return -e->code;
 	unlinkat(dir, CHECKPOINT_TEMP, 0);
 	fd = openat(dir, CHECKPOINT_TEMP,
 		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

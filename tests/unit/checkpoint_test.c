@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "abi/broker.h"
 #include "host/crc32c.h"
 #include "lib/compiler.h"
 #include "monitor/checkpoint.h"
@@ -451,6 +452,33 @@ static void damage(UNUSED void **state)
 	checkpoint_free(&cp);
 }
 
+/* Change a field of the header, with a sum that is right. */
+static void expect_header_refused(size_t at, uint32_t value, const char *part)
+{
+	int fd = write_self();
+	struct checkpoint_header h;
+
+	assert_int_equal(pread(fd, &h, sizeof(h), 0), sizeof(h));
+	memcpy((uint8_t *)&h + at, &value, sizeof(value));
+	h.sum = 0;
+	h.sum = crc32c(0, &h, sizeof(h));
+	assert_int_equal(pwrite(fd, &h, sizeof(h), 0), sizeof(h));
+	expect_error(fd, part);
+	close(fd);
+}
+
+static void other_languages(UNUSED void **state)
+{
+	add_vma(0, 1, CHECKPOINT_ANON);
+	fill(0, 1, 0);
+	add_private(0, 1);
+	expect_header_refused(offsetof(struct checkpoint_header, boot_version),
+			      BOOT_VERSION + 1, "its kernel speaks version");
+	expect_header_refused(
+		offsetof(struct checkpoint_header, broker_version),
+		BROKER_VERSION - 1, "its kernel speaks version");
+}
+
 /* Change a table in place, with sums that are right. */
 static void expect_refused(size_t offset_of_table, size_t at, uint64_t value,
 			   size_t size, const char *part)
@@ -548,6 +576,7 @@ int main(void)
 		TEST(shared_pages),
 		TEST(damage),
 		TEST(hostile),
+		TEST(other_languages),
 		TEST(build_id),
 	};
 
