@@ -38,3 +38,11 @@ sleeper() {
 @test "postgres: 20 sessions with transactions, cursors, locks, LISTEN" {
 	sleeper postgres
 }
+
+@test "monitors, kernels and the keeper are killed while it falls asleep or wakes" {
+	mkdir -p root/data
+	"${CC:-cc}" -O2 -Wall -static -o root/ledger \
+		"$BATS_TEST_DIRNAME/ledger.c"
+	"$JIFFY" build -q -t ledger dir:root
+	timeout 100 "$BATS_TEST_DIRNAME/sleepkill.py" "$JIFFY" 30 30
+}
