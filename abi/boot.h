@@ -63,6 +63,7 @@ struct boot_string { /* bytes in data, without terminator in len, with one */
 	uint32_t len;
 };
 
+#define BOOT_SPACES_MAX 32768
 #define BOOT_VOLUMES_MAX 16
 enum boot_volume_flags { BOOT_VOLUME_READONLY = 1 };
 
@@ -172,6 +173,9 @@ struct boot_block {
 
 	/* Written by both at start (phases), then by the kernel. */
 	uint64_t phase_ns[BOOT_T_COUNT];
+	/* Bit i: no host process was made yet for entry i of the table of
+	 * spaces that the instance was woken with. */
+	uint64_t asleep[BOOT_SPACES_MAX / 64];
 	uint32_t data_len;
 	uint32_t pad2;
 	struct crash_record crash;

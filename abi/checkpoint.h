@@ -86,7 +86,8 @@ struct checkpoint_run {
 };
 static_assert(sizeof(struct checkpoint_run) == 24, "format");
 
-/* A host process other than process 0, known by the number it had. */
+/* A host process other than process 0, known by the number it had; one that was
+ * not made since the wake before by -1 - its index there. */
 struct checkpoint_space {
 	int32_t host_pid;
 	uint32_t nmaps, nreads, nruns;

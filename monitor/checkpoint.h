@@ -89,6 +89,8 @@ bool checkpoint_is_zero(const uint8_t *page);
 /* checkpoint_pages.c: the memory of a host process below CHECKPOINT_USER_END
  * (which is frozen). */
 int checkpoint_process(struct checkpoint_out *out, pid_t pid);
+/* Entry i of the older checkpoint, of which no process was made. */
+int checkpoint_parked(struct checkpoint_out *out, uint32_t i);
 
 /* checkpoint_stored.c: from here on, pages that are the same as one of another
  * process at the same address, with the same base below, are not stored again.
@@ -101,6 +103,8 @@ uint64_t checkpoint_find_page(const struct checkpoint_out *out, uint64_t addr,
 int checkpoint_remember_page(struct checkpoint_out *out, uint64_t addr,
 			     uint64_t base, uint32_t sum, uint64_t offset);
 
+/* A run of so many bytes may be mapped. */
+#define CHECKPOINT_MAPPED_MIN (16ULL * CHECKPOINT_PAGE)
 /* checkpoint_runs.c: the tables of one process, after its maps: pages are added
  * in the order of their addresses, with their places in the file. */
 struct checkpoint_runs {

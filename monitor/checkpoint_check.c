@@ -177,7 +177,7 @@ static int check_spaces(const struct checkpoint *cp, struct err *e)
 	for (uint64_t i = 0; i < h->spaces.count; i++) {
 		const struct checkpoint_space *s = &cp->spaces[i];
 
-		if (s->host_pid <= 0 ||
+		if (s->host_pid == 0 ||
 		    !takes(s->first_map, s->nmaps, &maps, &h->maps) ||
 		    !takes(s->first_read, s->nreads, &reads, &h->reads) ||
 		    !takes(s->first_run, s->nruns, &runs, &h->runs))

@@ -248,6 +248,12 @@ static bool is_given(struct look *l, const struct stat *st,
 	return true;
 }
 
+/* It was woken from that, and not all of its processes were made yet. */
+static bool is_older(const struct look *l, const struct stat *st)
+{
+	return is_same_file(st, resume_file(l->in));
+}
+
 static int look_at(struct look *l, const char *name)
 {
 	struct checkpoint_fd *f = checkpoint_add(&l->out->fds, sizeof(*f), 1);
@@ -258,6 +264,10 @@ static int look_at(struct look *l, const char *name)
 	f->number = (int32_t)strtol(name, NULL, 10);
 	if (fstatat(l->dir_fd, name, &st, 0))
 		return err_sys(l->out->e, errno, "descriptor %s", name);
+	if (is_older(l, &st)) {
+		l->out->fds.count--;
+		return 0;
+	}
 	if (is_given(l, &st, f))
 		return 0;
 	if (S_ISSOCK(st.st_mode))

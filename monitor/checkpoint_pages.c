@@ -2,7 +2,8 @@
 /*
  * The private memory of a host process in a checkpoint: its mappings as they
  * were before any wake, and its pages. Those come from the process, or, where
- * it was woken from an older checkpoint and did not write since, from that.
+ * it was woken from an older checkpoint and did not write since, from that; all
+ * of them if it was not made since then.
  * Zero pages are left out where nothing else is below, pages that an earlier
  * process has at the same address are stored once.
  */
@@ -27,13 +28,14 @@ struct segment {
 	uint64_t start, len;
 	uint64_t older; /* offset in the older checkpoint; 0: the process's */
 	bool is_readable;
+	bool is_hot; /* it was to be read at the wake, though it is long */
 };
 
 struct page {
 	uint64_t addr;
 	uint64_t stored; /* where it is in the file already, or 0 */
 	uint32_t sum;
-	bool is_older;
+	bool is_older, is_hot;
 };
 
 struct space {
@@ -275,6 +277,7 @@ static void take_batch(struct space *s, size_t *k, uint64_t *at)
 
 			p->addr = g->start + i;
 			p->is_older = g->older != 0;
+			p->is_hot = g->is_hot || !p->is_older;
 			if (p->is_older)
 				p->sum = checkpoint_sum(s->out->older,
 							g->older + i);
@@ -319,7 +322,7 @@ static int add_page(struct space *s, struct page *p, const uint8_t *data)
 				: 0;
 	if (!p->stored && store(s, p, base, data))
 		return -out->e->code;
-	return checkpoint_runs_add(&s->runs, p->addr, p->stored, !p->is_older);
+	return checkpoint_runs_add(&s->runs, p->addr, p->stored, p->is_hot);
 }
 
 static int add_pages(struct space *s)
@@ -361,24 +364,130 @@ static int add_space(struct space *s)
 		r = checkpoint_runs_finish(&s->runs, s->pid);
 	free(vmas.items);
 	free(ranges.items);
-	free(s->segments.items);
 	return r;
 }
 
-int checkpoint_process(struct checkpoint_out *out, pid_t pid)
+static struct space *space_new(struct checkpoint_out *out, pid_t pid)
 {
-	cleanup_free struct space *s = calloc(1, sizeof(*s));
-	int r;
+	struct space *s = calloc(1, sizeof(*s));
 
-	if (!s)
-		return err_sys(out->e, ENOMEM, "memory of a process");
+	if (!s) {
+		err_sys(out->e, ENOMEM, "memory of a process");
+		return NULL;
+	}
 	s->out = out;
 	s->pid = pid;
 	s->mem_fd = -1;
 	checkpoint_runs_begin(&s->runs, out);
-	r = add_space(s);
+	return s;
+}
+
+static void space_free(struct space *s)
+{
 	checkpoint_runs_end(&s->runs);
 	if (s->mem_fd >= 0)
 		close(s->mem_fd);
+	free(s->segments.items);
+	free(s);
+}
+
+int checkpoint_process(struct checkpoint_out *out, pid_t pid)
+{
+	struct space *s = space_new(out, pid);
+	int r;
+
+	if (!s)
+		return -out->e->code;
+	r = add_space(s);
+	space_free(s);
+	return r;
+}
+
+/* --- Processes that are only in the older checkpoint ---------------------- */
+
+static int add_older(struct space *s, uint64_t start, uint64_t len,
+		     uint64_t offset, bool is_hot)
+{
+	struct segment *g = checkpoint_add(&s->segments, sizeof(*g), 1);
+
+	if (!g)
+		return err_sys(s->out->e, ENOMEM, "list of pages");
+	*g = (struct segment){
+		.start = start, .len = len, .older = offset, .is_hot = is_hot
+	};
+	return 0;
+}
+
+static int add_older_read(struct space *s, const struct checkpoint_read *r)
+{
+	const struct checkpoint_piece *p =
+		s->out->older->pieces + r->first_piece;
+	uint64_t at = r->offset;
+
+	for (uint64_t i = 0; i < r->npieces; at += p[i++].len)
+		if (add_older(s, p[i].start, p[i].len, at,
+			      p[i].len >= CHECKPOINT_MAPPED_MIN))
+			return -s->out->e->code;
+	return 0;
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+	const struct segment *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static int sort_segments(struct space *s)
+{
+	struct segment *g = s->segments.items;
+
+	if (s->segments.count)
+		qsort(g, s->segments.count, sizeof(*g), compare_segments);
+	for (size_t i = 1; i < s->segments.count; i++)
+		if (g[i].start < g[i - 1].start + g[i - 1].len)
+			return err_set(s->out->e, EINVAL,
+				       "the older checkpoint has two pages at "
+				       "%#llx",
+				       (unsigned long long)g[i].start);
+	return 0;
+}
+
+static int add_parked(struct space *s, const struct checkpoint_space *from)
+{
+	const struct checkpoint *older = s->out->older;
+	const struct checkpoint_run *run = older->runs + from->first_run;
+
+	s->runs.is_woken = true;
+	for (uint32_t i = 0; i < from->nmaps; i++) {
+		const struct checkpoint_map *m =
+			&older->maps[from->first_map + i];
+		const struct checkpoint_vma v = { m->start,   m->len,
+						  m->offset,  m->prot,
+						  m->backing, 0 };
+
+		if (add_map(s, &v))
+			return -s->out->e->code;
+	}
+	for (uint32_t i = 0; i < from->nreads; i++)
+		if (add_older_read(s, &older->reads[from->first_read + i]))
+			return -s->out->e->code;
+	for (uint32_t i = 0; i < from->nruns; i++, run++)
+		if (add_older(s, run->start, run->len, run->offset, false))
+			return -s->out->e->code;
+	if (sort_segments(s) || add_pages(s))
+		return -s->out->e->code;
+	return checkpoint_runs_finish(&s->runs, s->pid);
+}
+
+int checkpoint_parked(struct checkpoint_out *out, uint32_t i)
+{
+	struct space *s = space_new(out, -1 - (pid_t)i);
+	int r;
+
+	if (!s)
+		return -out->e->code;
+	r = add_parked(s, &out->older->spaces[i]);
+	space_free(s);
 	return r;
 }

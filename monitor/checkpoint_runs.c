@@ -12,7 +12,6 @@
 #include "lib/compiler.h"
 #include "monitor/checkpoint.h"
 
-#define MAPPED_MIN (16 * PAGE_SIZE)
 #define MAPPED_MAX 16384	  /* the host has a limit of mappings */
 #define HOT_MAX (512 * PAGE_SIZE) /* more was not written for one answer */
 
@@ -75,7 +74,8 @@ int checkpoint_runs_add(struct checkpoint_runs *s, uint64_t addr,
 
 static bool is_mapped(const struct checkpoint_runs *s, const struct run *r)
 {
-	return r->len >= MAPPED_MIN && (!r->is_hot || s->hot > HOT_MAX) &&
+	return r->len >= CHECKPOINT_MAPPED_MIN &&
+	       (!r->is_hot || s->hot > HOT_MAX) &&
 	       s->out->runs.count - s->first_run < MAPPED_MAX;
 }
 

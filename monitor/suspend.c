@@ -104,6 +104,22 @@ static int add_processes(struct checkpoint_out *out, const struct instance *in)
 	}
 }
 
+/* Those that have no host process: the instance says which of a table that was
+ * checked. Its word is read once. */
+static int add_parked(struct checkpoint_out *out, const struct instance *in)
+{
+	uint64_t n = out->older ? out->older->h.spaces.count : 0, word = 0;
+
+	for (uint32_t i = 0; i < MIN(n, BOOT_SPACES_MAX); i++) {
+		if (i % 64 == 0)
+			word = __atomic_load_n(&in->boot->asleep[i / 64],
+					       __ATOMIC_RELAXED);
+		if (word >> i % 64 & 1 && checkpoint_parked(out, i))
+			return -out->e->code;
+	}
+	return 0;
+}
+
 static int add_clocks(struct checkpoint_header *h, struct err *e)
 {
 	struct timespec ts;
@@ -133,7 +149,8 @@ static int fill(struct checkpoint_out *out, struct instance *in, int dir,
 	memcpy(h.build, in->build_id, sizeof(h.build));
 	checkpoint_processor(&h);
 	if (add_clocks(&h, e) || add_objects(out, in) ||
-	    add_processes(out, in) || checkpoint_descriptors(out, in) ||
+	    add_processes(out, in) || add_parked(out, in) ||
+	    checkpoint_descriptors(out, in) ||
 	    keeper_keep(in, out->fds.items, out->fds.count, e) ||
 	    volumes_sleep(in, out) ||
 	    io_read_file(dir, "spec.json", SPEC_MAX, &spec, &spec_len, e))

@@ -49,31 +49,34 @@ def processes():
         return f.read().split()
 
 
-def all_sleep():
+def awake():
+    """What the host says of threads that do not sleep."""
+    lines = []
     for pid in processes():
         for stat in glob.glob(f"/proc/{pid}/task/*/stat"):
             with open(stat) as f:
-                if f.read().rsplit(")", 1)[1].split()[0] != "S":
-                    return False
-    return True
+                line = f.read()
+            if line.rsplit(")", 1)[1].split()[0] != "S":
+                lines.append(line)
+    return lines
 
 
 def wait_for(what, text):
     end = time.monotonic() + 20
     while not what():
-        assert time.monotonic() < end, text
+        assert time.monotonic() < end, text()
         time.sleep(0.001)
 
 
 def expect(n):
     wait_for(lambda: len(processes()) == n,
-             f"{kind}: {len(processes())} processes, not {n}")
+             lambda: f"{kind}: {len(processes())} processes, not {n}")
 
 
 def suspend():
     # Those that were woken are in their waits again.
     for _ in range(3):
-        wait_for(all_sleep, "somebody does not come to rest")
+        wait_for(lambda: not awake(), awake)
     subprocess.run([jiffy, "suspend", name], check=True, timeout=60)
 
 

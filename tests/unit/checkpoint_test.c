@@ -38,6 +38,7 @@ static struct checkpoint_vma vmas[8];
 static struct checkpoint_range ranges[16];
 static size_t nvmas, nranges;
 static const struct checkpoint *woken_from;
+static int nparked; /* entries of it that no process was made of */
 
 int checkpoint_read_maps(UNUSED const struct checkpoint_out *out,
 			 UNUSED pid_t pid, struct checkpoint_array *to)
@@ -89,6 +90,7 @@ static int setup(void **state)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	nvmas = nranges = 0;
 	woken_from = NULL;
+	nparked = 0;
 	*state = NULL;
 	return area == MAP_FAILED;
 }
@@ -144,6 +146,8 @@ static int write_processes(const pid_t *pids, int n)
 	assert_int_equal(checkpoint_compare(&out), 0);
 	for (int i = 0; i < n; i++)
 		assert_int_equal(checkpoint_process(&out, pids[i]), 0);
+	for (int i = 0; i < nparked; i++)
+		assert_int_equal(checkpoint_parked(&out, (uint32_t)i), 0);
 	add_fds(&out);
 	assert_int_equal(checkpoint_finish(&out, &h, "{}", 2), 0);
 	checkpoint_out_close(&out);
@@ -342,6 +346,52 @@ static void after_a_wake(UNUSED void **state)
 	assert_int_equal(cp.runs[0].len, 48 * PAGE_SIZE);
 	assert_int_equal(cp.h.pieces.count, 4);
 	checkpoint_free(&cp);
+	checkpoint_free(&first);
+}
+
+/* Processes of which none was made since the wake are as they were, whatever
+ * the others have done; what was to be read is still to be. */
+static void never_made(UNUSED void **state)
+{
+	const pid_t self = getpid();
+	struct checkpoint first, second, third;
+	uint8_t *all;
+
+	add_vma(0, 100, CHECKPOINT_ANON);
+	add_vma(100, 100, CHECKPOINT_IMAGE);
+	fill(3, 2, 0);
+	fill(10, 60, 0);
+	fill(110, 60, 0);
+	add_private(3, 2);
+	add_private(10, 60);
+	add_private(110, 60);
+	read_good(&first, write_self());
+	all = rebuild(&first, 0);
+	fill(10, 60, 1);
+	woken_from = &first;
+	nparked = 1;
+	read_good(&second, write_processes(&self, 1));
+	assert_int_equal(second.h.spaces.count, 2);
+	assert_int_equal(second.spaces[0].host_pid, self);
+	assert_int_equal(second.spaces[1].host_pid, -1);
+	assert_int_equal(second.spaces[1].nmaps, 2);
+	assert_int_equal(second.spaces[1].nruns, 2);
+	assert_int_equal(second.spaces[1].nreads, 1);
+	/* What both have is there once. */
+	assert_int_equal(second.h.page_sums.count, 122 + 60);
+	check_memory(&second, 0);
+	woken_from = &second;
+	nparked = 2;
+	fill(0, AREA_PAGES, 2);
+	read_good(&third, write_processes(&self, 0));
+	assert_int_equal(third.spaces[1].host_pid, -2);
+	memcpy(area, all, AREA_SIZE);
+	check_memory(&third, 1);
+	fill(10, 60, 1);
+	check_memory(&third, 0);
+	free(all);
+	checkpoint_free(&third);
+	checkpoint_free(&second);
 	checkpoint_free(&first);
 }
 
@@ -568,15 +618,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(read_and_mapped),
-		TEST(many_pieces),
-		TEST(zeros_over_a_file),
-		TEST(no_access),
-		TEST(after_a_wake),
-		TEST(shared_pages),
-		TEST(damage),
-		TEST(hostile),
-		TEST(other_languages),
+		TEST(read_and_mapped),	 TEST(many_pieces),
+		TEST(zeros_over_a_file), TEST(no_access),
+		TEST(after_a_wake),	 TEST(never_made),
+		TEST(shared_pages),	 TEST(damage),
+		TEST(hostile),		 TEST(other_languages),
 		TEST(build_id),
 	};
 

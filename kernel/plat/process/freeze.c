@@ -156,17 +156,18 @@ bool plat_freeze(void)
 
 	if (fpu_size() > FPU_AREA_MAX)
 		return false;
-	park_end();
 	atomic_store(&freeze_word, 1);
 	smp_mb();
 	wait_until_quiet();
 	note_times();
+	park_freeze();
 	frozen_monotonic = plat_clock(PLAT_MONOTONIC);
 	frozen_realtime = plat_clock(PLAT_REALTIME);
 	frozen_boottime = plat_clock(PLAT_BOOTTIME);
 	save_and_call(&s->quiet_sp, tell_frozen, NULL);
 	s->quiet_sp = 0;
 	if (!is_woken) {
+		park_go_on();
 		atomic_store(&freeze_word, 0);
 		plat_wake(&freeze_word, ~0U);
 		return false;

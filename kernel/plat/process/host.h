@@ -191,8 +191,10 @@ nsec_t park_deadline(void);
 int park_set(void);
 /* Start what is needed; true if there was any. */
 bool park_serve(bool is_set_ready);
-/* Start all. */
-void park_end(void);
+/* All are quiet: a copy shall have nothing of this file's but memory. And when
+ * they are no longer, in the original. */
+void park_freeze(void);
+void park_go_on(void);
 /* hfd.c */
 int host_send_all(int fd, const void *p, size_t n);
 
@@ -208,8 +210,8 @@ struct plat_space {
 	u32 next_free;
 	u32 state; /* enum space_state, atomic */
 	/* In a woken copy, for restore.c and park.c. */
-	s32 key;    /* what the checkpoint calls it */
-	u32 entry;  /* its place there, or ~0 */
+	s32 key;    /* what the checkpoint calls it, if it is parked */
+	u32 entry;  /* its place in the one it was woken from, or ~0 */
 	u32 first;  /* slot */
 	u32 nready; /* threads that may stay parked */
 	struct plat_space *next_wanted;

@@ -31,7 +31,7 @@ static struct {
 	struct plat_space *wanted; /* to be started, a stack. atomic */
 	u32 heads[BUCKETS];	   /* slots that wait for words, by index */
 	nsec_t deadline;	   /* no parked one has an earlier one */
-	s32 set;		   /* of the host, or -1 */
+	s32 set;		   /* of the host, or -1; not in a copy */
 	s32 set_error;		   /* why there is none */
 } park = { .deadline = NSEC_MAX, .set = -1 };
 
@@ -236,26 +236,40 @@ static void park_slot(struct plat_slot *s)
 	*head = slot_index(s);
 }
 
+/* For the monitor, which finds their memory in the older checkpoint. */
+static void note_asleep(const struct plat_space *space, bool is_asleep)
+{
+	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
+	u64 *word = &b->asleep[space->entry / 64];
+	u64 bit = 1UL << space->entry % 64;
+
+	*word = is_asleep ? *word | bit : *word & ~bit;
+}
+
 static bool park_space(struct plat_space *space)
 {
-	if (space->entry == ~0U || space->nready != space->nthreads ||
-	    space->state == SPACE_WANTED || !watch_space(space)) {
+	if (space->entry >= BOOT_SPACES_MAX ||
+	    space->nready != space->nthreads || space->state == SPACE_WANTED ||
+	    !watch_space(space)) {
 		space->state = SPACE_LIVE;
 		return false;
 	}
 	space->state = SPACE_PARKED;
+	space->key = -1 - (s32)space->entry;
+	note_asleep(space, true);
 	nparked++;
 	return true;
 }
 
 void park_all(const struct plat_space *own)
 {
+	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
 	u32 n = slot_count();
 
+	memset(b->asleep, 0, sizeof(b->asleep));
 	memset(park.heads, 0, sizeof(park.heads));
 	park.wanted = NULL;
 	park.deadline = NSEC_MAX;
-	park.set = -1;
 	park.set_error = 0;
 	nparked = 0;
 	count_ready();
@@ -277,6 +291,7 @@ static void start(struct plat_space *space)
 	unwatch_space(space, KERNEL_SLOTS_MAX);
 	atomic_store(&space->state, SPACE_LIVE);
 	atomic_store(&nparked, nparked - 1);
+	note_asleep(space, false);
 	restore_start(space);
 }
 
@@ -362,15 +377,21 @@ int park_wait_word(u32 *word, u32 value, nsec_t deadline)
 	return err == -ETIMEDOUT && first == deadline ? -ETIMEDOUT : 0;
 }
 
-void park_end(void)
+void park_freeze(void)
+{
+	if (park.set >= 0)
+		plat_hfd_close(park.set);
+	park.set = -1;
+}
+
+void park_go_on(void)
 {
 	u32 n = slot_count();
 
 	for (u32 i = 1; nparked && i < n; i++) {
 		struct plat_slot *s = slot_by_index(i);
 
-		if (s->quiet_sp && s->space->state != SPACE_LIVE)
+		if (s->quiet_sp && s->space->state == SPACE_PARKED && !watch(s))
 			want(s->space);
 	}
-	start_wanted();
 }
