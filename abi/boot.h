@@ -47,6 +47,17 @@ enum boot_flags {
 	BOOT_REGULAR_0 = 1 << 8, /* << 0 to 2: that descriptor of stdio is a
 				  * regular file outside: BROKER_STDIO */
 	BOOT_APPEND_0 = 1 << 12, /* << 0 to 2: ... opened with O_APPEND */
+	BOOT_CLONE = 1 << 15,	 /* with BOOT_RESTORE: one of many: boot_clone
+				  */
+};
+
+/* What a clone has to itself. */
+struct boot_clone {
+	uint8_t id[16];	    /* random, for programs: /dev/generation */
+	uint32_t signal;    /* sent to pid 1 before it goes on; 0: none */
+	uint32_t hosts_len; /* bytes of hosts */
+	char hostname[72];  /* with its terminator */
+	char hosts[512];    /* the new /etc/hosts */
 };
 
 /* A published port: guest port `guest` is reachable from outside. */
@@ -170,6 +181,7 @@ struct boot_block {
 		uint64_t offset, count;
 	} checkpoint_maps, checkpoint_pieces, checkpoint_reads, checkpoint_runs,
 		checkpoint_spaces;
+	struct boot_clone clone; /* with BOOT_CLONE */
 
 	/* Written by both at start (phases), then by the kernel. */
 	uint64_t phase_ns[BOOT_T_COUNT];

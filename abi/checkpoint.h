@@ -23,6 +23,8 @@ struct checkpoint_table {
 	uint64_t count;
 };
 
+/* A template is there for any number of clones; else it goes on once, itself.
+ */
 enum checkpoint_flags { CHECKPOINT_TEMPLATE = 1 };
 
 /* Pages of a memory object (kernel_fd, cache_fd, boot block), a few at once. */

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/clone.h"
 #include "cli/cmd.h"
 #include "cli/instance.h"
 #include "cli/launch.h"
@@ -37,6 +38,8 @@ static const struct opt run_cmd_options[] = {
 		 "user (name or number)[:group] to run as"),
 	OPT_TEXT('w', "workdir", "DIR", struct run_options, workdir,
 		 "directory to start in"),
+	OPT_TEXT(0, "from", "TEMPLATE", struct run_options, from,
+		 "begin as a template is: no image, no command"),
 	OPT_TEXT(0, "name", "NAME", struct run_options, name,
 		 "name of the instance (default: made up)"),
 	OPT_FLAG('d', "detach", struct run_options, is_detached,
@@ -129,6 +132,21 @@ static int run_image(const struct store *s, const struct run_options *o,
 	return r;
 }
 
+static int run_template(const struct run_options *o, int argc, struct err *e)
+{
+	int64_t started_ns = monotonic_ns();
+	cleanup_store struct store s = STORE_INIT;
+	cleanup_template struct template t = TEMPLATE_INIT;
+	char name[NAME_SIZE];
+
+	if (clone_check_options(o, argc, e) || spec_check_options(o, e) ||
+	    store_open(&s, e) || template_open(&s, o->from, &t, e) ||
+	    clone_start(&s, &t, o->from, o, started_ns, name, e))
+		return -e->code;
+	printf("%s\n", name);
+	return 0;
+}
+
 static int run(void *opaque, int argc, char **argv, struct err *e)
 {
 	const struct run_options *o = opaque;
@@ -139,6 +157,10 @@ static int run(void *opaque, int argc, char **argv, struct err *e)
 	char digest[SHA256_HEX_SIZE];
 	int r;
 
+	if (o->from)
+		return run_template(o, argc, e);
+	if (!argc)
+		return err_set(e, EINVAL, "an image, or --from, is missing");
 	r = spec_check_options(o, e);
 	if (!r)
 		r = store_open(&s, e);
@@ -161,7 +183,7 @@ const struct cmd cmd_run = {
 	.noptions = ARRAY_SIZE(run_cmd_options),
 	.args_size = sizeof(struct run_options),
 	.stop_at_operand = true,
-	.min_operands = 1,
+	.min_operands = 0, /* with --from */
 	.max_operands = -1,
 	.notes = "In the foreground stdin, stdout and stderr are the "
 		 "program's, and so is the exit\nstatus (128+N after signal "

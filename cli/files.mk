@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # jiffy (static: needs libjansson.a) and jiffy-image (libarchive, jansson).
+JIFFY_SRCS += cli/clone.c
+JIFFY_SRCS += cli/cmd_fork.c
 JIFFY_SRCS += cli/cmd_images.c
 JIFFY_SRCS += cli/cmd_inspect.c
 JIFFY_SRCS += cli/cmd_logs.c
@@ -23,6 +25,7 @@ JIFFY_SRCS += cli/ports.c
 JIFFY_SRCS += cli/source.c
 JIFFY_SRCS += cli/spec.c
 JIFFY_SRCS += cli/table.c
+JIFFY_SRCS += cli/template.c
 JIFFY_SRCS += cli/units.c
 JIFFY_SRCS += cli/volume_copy.c
 JIFFY_SRCS += cli/volume_mkfs.c

@@ -24,38 +24,63 @@ static int keep_across_exec(int fd)
 	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
 }
 
-/* again: NULL for a new instance. */
-static int exec_monitor(int spec_fd, int ready_fd, const char *again,
+/* Where an instance begins that is not started from its image alone. */
+struct origin {
+	const char *again; /* what its record is used for, or NULL */
+	int template_fd;   /* or -1 */
+};
+
+static const struct origin image_only = { NULL, -1 };
+
+static int exec_monitor(int spec_fd, int ready_fd, const struct origin *from,
 			struct err *e)
 {
 	static char spec_option[] = "--spec";
 	static char ready_option[] = "--ready-fd";
 	static char again_option[] = "--again";
+	static char from_option[] = "--from";
 	char program[] = MONITOR;
 	char spec_text[12];
 	char ready_text[12];
-	char how[16];
-	char *argv[] = { program,    spec_option,
-			 spec_text,  ready_fd >= 0 ? ready_option : NULL,
-			 ready_text, again ? again_option : NULL,
-			 how,	     NULL };
+	char how[16] = "";
+	char *argv[8] = { program, spec_option, spec_text };
+	int n = 3;
 
 	snprintf(spec_text, sizeof(spec_text), "%d", spec_fd);
 	snprintf(ready_text, sizeof(ready_text), "%d", ready_fd);
-	snprintf(how, sizeof(how), "%s", again ? again : "");
 	keep_across_exec(spec_fd);
-	if (ready_fd >= 0)
+	if (ready_fd >= 0) {
 		keep_across_exec(ready_fd);
+		argv[n++] = ready_option;
+		argv[n++] = ready_text;
+	}
+	if (from->template_fd >= 0) {
+		keep_across_exec(from->template_fd);
+		snprintf(how, sizeof(how), "%d", from->template_fd);
+	} else if (from->again) {
+		snprintf(how, sizeof(how), "%s", from->again);
+	}
+	if (how[0]) {
+		argv[n++] = from->again ? again_option : from_option;
+		argv[n++] = how;
+	}
 	return libexec_exec(MONITOR, argv, e);
 }
 
 int launch_foreground(int spec_fd, struct err *e)
 {
-	return exec_monitor(spec_fd, -1, NULL, e);
+	return exec_monitor(spec_fd, -1, &image_only, e);
+}
+
+int launch_clone_foreground(int spec_fd, int template_fd, struct err *e)
+{
+	const struct origin from = { NULL, template_fd };
+
+	return exec_monitor(spec_fd, -1, &from, e);
 }
 
 static NORETURN void child(int spec_fd, int ready_fd, int log_fd,
-			   bool keep_stdin, const char *again)
+			   bool keep_stdin, const struct origin *from)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct err e = ERR_INIT;
@@ -65,7 +90,7 @@ static NORETURN void child(int spec_fd, int ready_fd, int log_fd,
 		dup2(null, STDIN_FILENO);
 	dup2(log_fd, STDOUT_FILENO);
 	dup2(log_fd, STDERR_FILENO);
-	exec_monitor(spec_fd, ready_fd, again, &e);
+	exec_monitor(spec_fd, ready_fd, from, &e);
 	dprintf(ready_fd, "error: %s\n", e.msg);
 	_exit(EXIT_JIFFY);
 }
@@ -109,7 +134,7 @@ static int await_ready(int fd, pid_t pid, struct err *e)
 }
 
 static int launch_with(int spec_fd, int log_fd, bool keep_stdin,
-		       const char *again, struct err *e)
+		       const struct origin *from, struct err *e)
 {
 	cleanup_close int reader = -1;
 	int ends[2];
@@ -122,7 +147,7 @@ static int launch_with(int spec_fd, int log_fd, bool keep_stdin,
 	reader = ends[0];
 	pid = fork();
 	if (pid == 0)
-		child(spec_fd, ends[1], log_fd, keep_stdin, again);
+		child(spec_fd, ends[1], log_fd, keep_stdin, from);
 	close(ends[1]);
 	if (pid < 0) {
 		err_sys(e, errno, "fork");
@@ -133,11 +158,20 @@ static int launch_with(int spec_fd, int log_fd, bool keep_stdin,
 
 int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e)
 {
-	return launch_with(spec_fd, log_fd, keep_stdin, NULL, e);
+	return launch_with(spec_fd, log_fd, keep_stdin, &image_only, e);
 }
 
 int launch_again(int spec_fd, int log_fd, bool from_checkpoint, struct err *e)
 {
-	return launch_with(spec_fd, log_fd, false,
-			   from_checkpoint ? "checkpoint" : "cold", e);
+	const struct origin from = { from_checkpoint ? "checkpoint" : "cold",
+				     -1 };
+
+	return launch_with(spec_fd, log_fd, false, &from, e);
+}
+
+int launch_clone(int spec_fd, int template_fd, int log_fd, struct err *e)
+{
+	const struct origin from = { NULL, template_fd };
+
+	return launch_with(spec_fd, log_fd, false, &from, e);
 }

@@ -20,4 +20,9 @@ int launch_detached(int spec_fd, int log_fd, bool keep_stdin, struct err *e);
  * image. */
 int launch_again(int spec_fd, int log_fd, bool from_checkpoint, struct err *e);
 
+/* A clone, from the template on template_fd: in place of this process, or
+ * detached. */
+int launch_clone_foreground(int spec_fd, int template_fd, struct err *e);
+int launch_clone(int spec_fd, int template_fd, int log_fd, struct err *e);
+
 #endif

@@ -294,16 +294,24 @@ static json_t *output_path(const char *value)
 	return json_text(path);
 }
 
-static int add_limits(json_t *spec, const struct run_options *o, struct err *e)
+int spec_memory(const struct run_options *o, uint64_t *memory, struct err *e)
 {
-	uint64_t memory = 0;
-	long cpus = 0;
-
-	if (o->memory && units_parse_size(o->memory, &memory, e) < 0)
+	*memory = 0;
+	if (o->memory && units_parse_size(o->memory, memory, e) < 0)
 		return err_wrap(e, "--memory");
-	if (o->memory && memory < MEMORY_MIN)
+	if (o->memory && *memory < MEMORY_MIN)
 		return err_set(e, ERANGE, "--memory: '%s' is below 4M",
 			       o->memory);
+	return 0;
+}
+
+static int add_limits(json_t *spec, const struct run_options *o, struct err *e)
+{
+	uint64_t memory;
+	long cpus = 0;
+
+	if (spec_memory(o, &memory, e))
+		return -e->code;
 	if (o->cpus &&
 	    units_parse_number(o->cpus, "--cpus", 1, CPUS_MAX, &cpus, e) < 0)
 		return -e->code;
@@ -313,18 +321,14 @@ static int add_limits(json_t *spec, const struct run_options *o, struct err *e)
 	return 0;
 }
 
-static void add_place(json_t *spec, const struct run_options *o,
-		      const struct spec_place *place)
+void spec_add_place(json_t *spec, const struct run_options *o,
+		    const struct spec_place *place)
 {
 	cleanup_free char *log = xasprintf("%s/log", place->state_dir);
 
 	json_object_set_new(spec, "schema", json_integer(SPEC_SCHEMA));
 	json_object_set_new(spec, "name", json_text(place->name));
 	json_object_set_new(spec, "id", json_text(place->id));
-	json_object_set_new(spec, "image",
-			    json_pack("{s:s,s:s,s:s}", "digest", place->digest,
-				      "root", place->root, "name",
-				      place->image));
 	json_object_set_new(spec, "state_dir", json_text(place->state_dir));
 	json_object_set_new(spec, "log",
 			    o->is_detached ? json_text(log) : json_null());
@@ -332,17 +336,22 @@ static void add_place(json_t *spec, const struct run_options *o,
 			    json_integer(place->started_ns));
 }
 
-static void add_options(json_t *spec, const struct run_options *o)
+void spec_add_ends(json_t *spec, const struct run_options *o)
 {
-	json_object_set_new(spec, "ports", ports_json(&o->publish));
-	json_object_set_new(spec, "tty", json_boolean(o->wants_tty));
 	/* in the foreground the program has the caller's stdin */
 	json_object_set_new(spec, "stdin",
 			    json_boolean(!o->is_detached || o->wants_stdin));
 	json_object_set_new(spec, "detach", json_boolean(o->is_detached));
 	json_object_set_new(spec, "rm", json_boolean(o->is_removed));
-	json_object_set_new(spec, "trace", output_path(o->trace));
 	json_object_set_new(spec, "stats", output_path(o->stats));
+}
+
+static void add_options(json_t *spec, const struct run_options *o)
+{
+	spec_add_ends(spec, o);
+	json_object_set_new(spec, "ports", ports_json(&o->publish));
+	json_object_set_new(spec, "tty", json_boolean(o->wants_tty));
+	json_object_set_new(spec, "trace", output_path(o->trace));
 	json_object_set_new(spec, "core", output_path(o->core));
 	json_object_set_new(spec, "net",
 			    json_string(o->net ? o->net : "broker"));
@@ -365,7 +374,11 @@ int spec_make(const struct manifest *m, const struct run_options *o,
 		r = add_limits(s, o, e);
 	if (r < 0)
 		return r;
-	add_place(s, o, place);
+	spec_add_place(s, o, place);
+	json_object_set_new(s, "image",
+			    json_pack("{s:s,s:s,s:s}", "digest", place->digest,
+				      "root", place->root, "name",
+				      place->image));
 	add_options(s, o);
 	if (o->volumes.count)
 		json_object_set_new(s, "volumes",

@@ -33,6 +33,7 @@ struct run_options {
 	const char *trace;
 	const char *stats;
 	const char *core;
+	const char *from; /* a template, instead of an image */
 	bool is_detached;
 	bool wants_stdin;
 	bool wants_tty;
@@ -65,6 +66,12 @@ int spec_env(const struct manifest *m, const struct run_options *o,
 int spec_make(const struct manifest *m, const struct run_options *o,
 	      const struct spec_place *place, int argc, char **argv,
 	      json_t **spec, struct err *e);
+
+/* Parts of it: where it lives; how it begins, ends and reports; --memory. */
+void spec_add_place(json_t *spec, const struct run_options *o,
+		    const struct spec_place *place);
+void spec_add_ends(json_t *spec, const struct run_options *o);
+int spec_memory(const struct run_options *o, uint64_t *memory, struct err *e);
 
 /* Check those options that need no image, early. */
 int spec_check_options(const struct run_options *o, struct err *e);

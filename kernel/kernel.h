@@ -44,6 +44,7 @@ struct kernel {
 	char hostname[65];
 	char domainname[65];
 	char boot_id[37];
+	u64 generation; /* dev/generation.h */
 };
 extern struct kernel kernel;
 

@@ -125,19 +125,27 @@ static void put_ports(struct boot_block *b, const struct spec *s)
 	}
 }
 
+size_t boot_hosts(const struct spec *s, char *buf, size_t size)
+{
+	struct in_addr ip = { htonl(INSTANCE_IP) };
+	char ip_text[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &ip, ip_text, sizeof(ip_text));
+	return (size_t)snprintf(
+		buf, size,
+		"127.0.0.1\tlocalhost\n"
+		"::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n",
+		ip_text, s->hostname);
+}
+
 static int put_files(struct boot_block *b, const struct spec *s, struct err *e)
 {
 	char hosts[512], resolv[64];
-	struct in_addr ip = { htonl(INSTANCE_IP) };
 	struct in_addr resolver = { htonl(RESOLVER_IP) };
-	char ip_text[INET_ADDRSTRLEN], resolver_text[INET_ADDRSTRLEN];
+	char resolver_text[INET_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &ip, ip_text, sizeof(ip_text));
 	inet_ntop(AF_INET, &resolver, resolver_text, sizeof(resolver_text));
-	snprintf(hosts, sizeof(hosts),
-		 "127.0.0.1\tlocalhost\n"
-		 "::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n",
-		 ip_text, s->hostname);
+	boot_hosts(s, hosts, sizeof(hosts));
 	snprintf(resolv, sizeof(resolv), "nameserver %s\n", resolver_text);
 	if (put_string(b, hosts, &b->hosts, e))
 		return -e->code;

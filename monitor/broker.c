@@ -6,16 +6,22 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "abi/broker.h"
 #include "host/cleanup.h"
 #include "host/log.h"
 #include "monitor/instance.h"
+
+#define HIDDEN_PORT "port-"
 
 struct call {
 	struct broker_request req;
@@ -24,6 +30,45 @@ struct call {
 	const uint8_t *payload;	 /* req.payload_len bytes */
 	struct stdio_data *data; /* follows the reply */
 };
+
+/* The port of a clone that is not published: a socket that nobody can reach.
+ * Its name, which is gone, says which port it stands for. */
+static int hidden_port(const struct instance *in, unsigned int i, int type)
+{
+	cleanup_close int dir =
+		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = socket(AF_UNIX, type, 0);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	if (dir < 0 || fd < 0)
+		return -errno;
+	/* The directory's own path may be longer than an address may be. */
+	snprintf(sun.sun_path, sizeof(sun.sun_path),
+		 "/proc/self/fd/%d/" HIDDEN_PORT "%u", dir, i);
+	unlink(sun.sun_path);
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)))
+		return -errno;
+	unlink(sun.sun_path);
+	return take_fd(&fd);
+}
+
+int broker_hidden_port(const struct instance *in, int fd)
+{
+	struct sockaddr_un sun = { 0 };
+	socklen_t len = sizeof(sun) - 1;
+	const char *name;
+	char *end;
+	unsigned long i;
+
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) ||
+	    sun.sun_family != AF_UNIX)
+		return -1;
+	name = strrchr(sun.sun_path, '/');
+	if (!name || strncmp(++name, HIDDEN_PORT, strlen(HIDDEN_PORT)) != 0)
+		return -1;
+	i = strtoul(name + strlen(HIDDEN_PORT), &end, 10);
+	return *end || i >= in->spec.nports ? -1 : (int)i;
+}
 
 static int bind_port(struct instance *in, unsigned int i)
 {
@@ -35,9 +80,11 @@ static int bind_port(struct instance *in, unsigned int i)
 	};
 	int type = (p->is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC |
 		   SOCK_NONBLOCK;
-	int fd = socket(AF_INET, type, 0);
-	int one = 1;
+	int fd, one = 1;
 
+	if (p->is_hidden)
+		return hidden_port(in, i, type);
+	fd = socket(AF_INET, type, 0);
 	if (fd < 0)
 		return -errno;
 	if (!p->is_udp)
@@ -222,6 +269,8 @@ static int op_udp_send(struct instance *in, struct call *c)
 
 	if (i < 0 || c->req.addr_len > sizeof(c->req.addr))
 		return ENOENT;
+	if (in->spec.ports[i].is_hidden)
+		return ENETUNREACH;
 	if (sendto(in->port_fds[i], c->payload, c->req.payload_len,
 		   MSG_NOSIGNAL | MSG_DONTWAIT, (void *)c->req.addr,
 		   c->req.addr_len) < 0)
@@ -409,6 +458,8 @@ int broker_serve(struct instance *in)
 	/* It is the reply that would let a suspended instance go on. */
 	if (in->end != END_SUSPENDED)
 		send_reply(in, &c);
+	if (c.req.op == BROKER_FROZEN)
+		snapshot_thawed(in);
 	if (c.fd >= 0)
 		close(c.fd);
 	return 0;

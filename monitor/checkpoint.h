@@ -194,9 +194,10 @@ int checkpoint_check(const struct checkpoint *cp, struct err *e);
 int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
 			    struct err *e);
-/* Read all private pages and check their sums. */
+/* Read all pages and check their sums. */
 int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e);
-/* Is it of this kernel, processor, image and spec? */
+/* Is it of this kernel, processor, image and spec, and of the kind that is
+ * wanted? For a clone's spec: clone_match(). */
 int checkpoint_match(const struct checkpoint *cp, const struct instance *in,
 		     const uint8_t build_id[32], const char *spec,
 		     size_t spec_len, struct err *e);

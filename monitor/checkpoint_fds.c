@@ -104,7 +104,13 @@ static int look_at_socket(struct look *l, struct checkpoint_fd *f)
 	f->a = CHECKPOINT_SOCKET_CONNECTED;
 	if (fd < 0)
 		return err_sys(l->out->e, errno, "descriptor %d", f->number);
-	if (socket_option(fd, SO_DOMAIN) == AF_UNIX) {
+	port = broker_hidden_port(l->in, fd);
+	if (port >= 0) {
+		f->a = socket_option(fd, SO_ACCEPTCONN) == 1
+			       ? CHECKPOINT_SOCKET_LISTENING
+			       : CHECKPOINT_SOCKET_PORT;
+		f->b = (uint64_t)SOMAXCONN << 32 | (uint32_t)port;
+	} else if (socket_option(fd, SO_DOMAIN) == AF_UNIX) {
 		f->a = CHECKPOINT_SOCKET_RESOLVER;
 	} else if (socket_option(fd, SO_ACCEPTCONN) == 1) {
 		port = find_port(l->in, fd, false);

@@ -91,6 +91,9 @@ static int read_tables(struct checkpoint *cp, struct err *e)
 	const struct checkpoint_header *h = &cp->h;
 	uint64_t len = h->size - h->tables;
 
+	if (h->flags & ~(uint32_t)CHECKPOINT_TEMPLATE)
+		return err_set(e, EINVAL, "checkpoint: unknown flags %#x",
+			       h->flags);
 	if (h->tables > h->size || len > TABLES_MAX ||
 	    !IS_ALIGNED(h->tables, PAGE_SIZE) ||
 	    !IS_ALIGNED(h->private_pages, PAGE_SIZE) ||
@@ -175,9 +178,9 @@ void checkpoint_free(struct checkpoint *cp)
 	cp->tables = NULL;
 }
 
-static int copy_extent(const struct checkpoint *cp,
-		       const struct checkpoint_extent *x, int object,
-		       uint8_t *buf, struct err *e)
+static int read_extent(const struct checkpoint *cp,
+		       const struct checkpoint_extent *x, uint8_t *buf,
+		       struct err *e)
 {
 	if (read_at(cp, buf, x->len, x->offset, e))
 		return -e->code;
@@ -185,6 +188,15 @@ static int copy_extent(const struct checkpoint *cp,
 		return err_set(e, EBADMSG,
 			       "checkpoint: shared memory at %llu is damaged",
 			       (unsigned long long)x->offset);
+	return 0;
+}
+
+static int copy_extent(const struct checkpoint *cp,
+		       const struct checkpoint_extent *x, int object,
+		       uint8_t *buf, struct err *e)
+{
+	if (read_extent(cp, x, buf, e))
+		return -e->code;
 	if (pwrite(object, buf, x->len, (off_t)x->at) != (ssize_t)x->len)
 		return err_sys(e, errno, "shared memory");
 	return 0;
@@ -209,8 +221,14 @@ int checkpoint_copy_objects(const struct checkpoint *cp,
 
 int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e)
 {
+	cleanup_free uint8_t *buf = malloc(CHECKPOINT_EXTENT_MAX);
 	uint8_t page[CHECKPOINT_PAGE];
 
+	if (!buf)
+		return err_sys(e, ENOMEM, "checkpoint");
+	for (uint64_t i = 0; i < cp->h.extents.count; i++)
+		if (read_extent(cp, &cp->extents[i], buf, e))
+			return -e->code;
 	for (uint64_t i = 0; i < cp->h.page_sums.count; i++) {
 		uint64_t at = cp->h.private_pages + i * PAGE_SIZE;
 
@@ -256,7 +274,15 @@ int checkpoint_match(const struct checkpoint *cp, const struct instance *in,
 		return -e->code;
 	if (h->image_size != in->image_size)
 		return err_set(e, ESTALE, "checkpoint: the image is another");
-	if (h->spec.count != spec_len || memcmp(cp->spec, spec, spec_len) != 0)
+	if (!(h->flags & CHECKPOINT_TEMPLATE) != !in->is_clone)
+		return err_set(e, EINVAL,
+			       in->is_clone
+				       ? "checkpoint: it is no template: only "
+					 "'jiffy resume' takes it"
+				       : "checkpoint: it is a template: 'jiffy "
+					 "run --from' takes it");
+	if (!in->is_clone && (h->spec.count != spec_len ||
+			      memcmp(cp->spec, spec, spec_len) != 0))
 		return err_set(e, ESTALE,
 			       "checkpoint: the instance's spec has changed");
 	if (h->volumes.count != in->spec.nvolumes)

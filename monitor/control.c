@@ -2,7 +2,8 @@
 /*
  * state_dir/control.sock: one JSON line in, one JSON line out. Only the owner
  * can reach it (mode 0700 directory). Requests: {"op":"stop","timeout_s":10},
- * {"op":"kill","signal":15}, {"op":"inspect"}, {"op":"suspend"}, {"op":"quiet"}
+ * {"op":"kill","signal":15}, {"op":"inspect"}, {"op":"suspend"},
+ * {"op":"snapshot","dir":"/..."} (a template in that directory), {"op":"quiet"}
  * (stop everybody at the quiet point and go on: a test of it).
  */
 #include <errno.h>
@@ -88,6 +89,10 @@ static void op_inspect(struct instance *in, int fd)
 		(json_int_t)used, "memory_pss_bytes", (json_int_t)pss,
 		"memory_limit_bytes", (json_int_t)in->spec.memory_bytes);
 
+	if (in->pause_ns)
+		json_object_set_new(
+			o, "pause_us",
+			json_integer((json_int_t)(in->pause_ns / 1000)));
 	reply(fd, o);
 }
 
@@ -129,6 +134,10 @@ static int *serve(struct instance *in, int fd, const json_t *req)
 		if (!suspend_start(in, &e))
 			return &in->suspend_client;
 		reply_error(fd, e.msg);
+	} else if (strcmp(op, "snapshot") == 0) {
+		if (!snapshot_start(in, json_str_or(req, "dir", ""), &e))
+			return &in->suspend_client;
+		reply_error(fd, e.msg);
 	} else {
 		reply_error(fd, "unknown operation");
 	}
@@ -140,6 +149,17 @@ void control_suspend_failed(struct instance *in, const char *why)
 	if (in->suspend_client < 0)
 		return;
 	reply_error(in->suspend_client, why);
+	close(take_fd(&in->suspend_client));
+}
+
+void control_snapshot_made(struct instance *in)
+{
+	cleanup_json json_t *o = json_pack("{s:b, s:I}", "ok", 1, "pause_us",
+					   (json_int_t)(in->pause_ns / 1000));
+
+	if (in->suspend_client < 0)
+		return;
+	reply(in->suspend_client, o);
 	close(take_fd(&in->suspend_client));
 }
 

@@ -60,8 +60,10 @@ struct instance {
 	pid_t group;	 /* process group (and first process) of the instance */
 	uid_t uid;	 /* host uid it runs as, or (uid_t)-1: ours */
 	bool is_again;	 /* it has run before and has a record */
-	bool is_resumed; /* it goes on from its checkpoint */
-	bool has_kept;	 /* its sockets came with the request to wake it */
+	bool is_resumed; /* it goes on from a checkpoint */
+	bool is_clone;	 /* ... from a template: template_fd */
+	int template_fd;
+	bool has_kept; /* its sockets came with the request to wake it */
 	bool is_started, is_ready;
 	bool is_broker_gone; /* EOF from the kernel */
 
@@ -76,6 +78,8 @@ struct instance {
 	int stop_client;    /* control connection that waits for the end */
 	int suspend_client; /* the same, for the checkpoint */
 	uint64_t freeze_deadline_ns; /* the kernel answers until then */
+	struct snapshot *snapshot;   /* a template is being made, or NULL */
+	uint64_t pause_ns;	     /* what the last template has cost it */
 	uint64_t asked_ns;	   /* CLOCK_MONOTONIC: BOOT_T_CLI, 0 unknown */
 	uint64_t started_ns;	   /* BOOT_T_MONITOR */
 	uint64_t stop_deadline_ns; /* SIGKILL then; 0 none */
@@ -108,6 +112,8 @@ uint64_t clock_now_ns(void);
 int boot_prepare_objects(struct instance *in, struct err *e);
 int boot_open_image(struct instance *in, struct err *e);
 int boot_fill(struct instance *in, struct err *e);
+/* The text of /etc/hosts; its length. */
+size_t boot_hosts(const struct spec *s, char *buf, size_t size);
 
 /* volume.c: open and lock the volumes' files, describe them in the block. */
 int volumes_open(struct instance *in, struct err *e);
@@ -139,6 +145,8 @@ int broker_serve(struct instance *in);
 int broker_bind_ports(struct instance *in, struct err *e);
 /* Published port i as a listening socket; -1 if it cannot be. */
 int broker_take_port(struct instance *in, unsigned int i, int backlog);
+/* Which port that is not published a socket stands for, or -1. */
+int broker_hidden_port(const struct instance *in, int fd);
 /* Tell process 0. */
 void broker_event(struct instance *in, uint32_t type, uint32_t arg,
 		  uint32_t arg2);
@@ -152,17 +160,23 @@ bool dns_owns(const struct instance *in, int fd);
 int control_open(struct instance *in, struct err *e);
 void control_accept(struct instance *in);
 void control_finish(struct instance *in);
-/* Tell whoever waits for a checkpoint that there is none. */
+/* Tell whoever waits for a checkpoint that there is none; or a template. */
 void control_suspend_failed(struct instance *in, const char *why);
+void control_snapshot_made(struct instance *in);
 
-/* suspend.c: refuse, or ask the kernel to freeze. */
+/* suspend.c: refuse, or ask the kernel to freeze: for good, or to go on when
+ * its memory has been copied to a template in directory `dir`. */
 int suspend_start(struct instance *in, struct err *e);
+int snapshot_start(struct instance *in, const char *dir, struct err *e);
 /* Milliseconds until it takes too long, -1 never. */
 int suspend_check(struct instance *in);
 /* BROKER_FROZEN: write the checkpoint, which ends the instance, or let it go
  * on. */
 void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 		    size_t why_len);
+
+/* It goes on: finish the template. */
+void snapshot_thawed(struct instance *in);
 
 /* keeper.c: give the sockets of the frozen instance to jiffy-keeper, which is
  * started if need be; close the connection, after which it watches them if
@@ -205,6 +219,13 @@ bool resume_is_used_up(const struct instance *in);
 int resume_file(const struct instance *in);
 struct checkpoint;
 const struct checkpoint *resume_checkpoint(const struct instance *in);
+
+/* clone.c: is the template one of this clone's image, ports and volumes? Tell
+ * the kernel what is the clone's own. */
+struct checkpoint;
+int clone_match(const struct checkpoint *cp, const struct spec *s,
+		struct err *e);
+int clone_fill(struct instance *in, struct err *e);
 
 /* core.c: BROKER_CORE_*. 0 or a positive errno. */
 int core_start(struct instance *in, struct err *e);

@@ -25,7 +25,7 @@
 #define NAME_SIZE (2 * ID_SIZE + 1)
 
 /* What has checkpoints: directories with directories that have one each. */
-static const char *const holders[] = { "instances", "templates" };
+static const char *const holders[] = { "instances", "templates", "tmp" };
 
 static void id_name(const uint8_t id[ID_SIZE], char name[NAME_SIZE])
 {

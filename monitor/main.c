@@ -94,7 +94,8 @@ static int open_loop(struct instance *in, struct err *e)
 /* Descriptor 3 must be free for the boot block: park what the CLI left. */
 static void open_boot_descriptor(struct instance *in)
 {
-	int *all[] = { &in->spec_fd, &in->ready_fd, &in->wait_fd };
+	int *all[] = { &in->spec_fd, &in->ready_fd, &in->wait_fd,
+		       &in->template_fd };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (*all[i] == BOOT_FD)
@@ -332,7 +333,8 @@ static int prepare(struct instance *in, struct err *e)
 		return -e->code;
 	if (resume_match_volumes(in, e))
 		return -e->code;
-	resume_sockets(in);
+	if (!in->is_clone)
+		resume_sockets(in);
 	return 0;
 }
 
@@ -481,7 +483,7 @@ static int fail(struct instance *in, const struct err *e)
 	if (!in->is_again)
 		in->spec.is_removed_at_exit = true;
 	/* A checkpoint that is still there is still good. */
-	if (!in->is_resumed || resume_is_used_up(in))
+	if (!in->is_resumed || in->is_clone || resume_is_used_up(in))
 		state_close(in);
 	return EXIT_JIFFY;
 }
@@ -499,6 +501,12 @@ static void set_again(struct instance *in, const char *how)
 {
 	in->is_again = true;
 	in->is_resumed = strcmp(how, "checkpoint") == 0;
+}
+
+static void set_clone(struct instance *in, const char *fd)
+{
+	in->template_fd = parse_fd(fd);
+	in->is_clone = in->is_resumed = true;
 }
 
 /* All of a checkpoint, its pages, too. */
@@ -527,6 +535,7 @@ int main(int argc, char **argv)
 	in.started_ns = clock_now_ns();
 	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
 	in.suspend_client = in.keeper_fd = in.spec_fd = in.wait_fd = -1;
+	in.template_fd = -1;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--spec") == 0)
 			in.spec_fd = parse_fd(argv[i + 1]);
@@ -538,12 +547,15 @@ int main(int argc, char **argv)
 			set_again(&in, argv[i + 1]);
 		else if (strcmp(argv[i], "--wait") == 0)
 			in.wait_fd = parse_fd(argv[i + 1]);
+		else if (strcmp(argv[i], "--from") == 0)
+			set_clone(&in, argv[i + 1]);
 	}
 	if (in.wait_fd >= 0)
 		set_again(&in, "checkpoint");
 	else if (in.spec_fd < 0) {
 		fprintf(stderr, "usage: jiffy-monitor --spec FD "
-				"[--ready-fd FD] [--again cold|checkpoint]\n"
+				"[--ready-fd FD] [--again cold|checkpoint] "
+				"[--from FD]\n"
 				"       jiffy-monitor --wait FD\n"
 				"       jiffy-monitor --verify CHECKPOINT\n");
 		return EXIT_JIFFY;

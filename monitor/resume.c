@@ -53,6 +53,11 @@ static int match(struct resume *r, struct instance *in, struct err *e)
 	cleanup_free char *spec = NULL;
 	size_t len;
 
+	if (in->is_clone)
+		return checkpoint_match(&r->cp, in, in->build_id, NULL, 0, e) ||
+				       clone_match(&r->cp, &in->spec, e)
+			       ? -e->code
+			       : 0;
 	if (io_read_file(r->dir_fd, "spec.json", SPEC_MAX, &spec, &len, e))
 		return -e->code;
 	if (memcmp(r->cp.h.build, in->build_id, sizeof(in->build_id)) != 0 &&
@@ -68,15 +73,16 @@ int resume_open(struct instance *in, struct err *e)
 	in->resume = r;
 	if (!r)
 		return err_sys(e, ENOMEM, "checkpoint");
-	r->fd = -1;
+	r->fd = in->template_fd;
 	if (!in->spec.state_dir)
 		return err_set(e, EINVAL, "checkpoint: no state directory");
 	r->dir_fd =
 		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->dir_fd < 0)
 		return err_sys(e, errno, "%s", in->spec.state_dir);
-	r->fd = openat(r->dir_fd, CHECKPOINT_NAME,
-		       O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (!in->is_clone)
+		r->fd = openat(r->dir_fd, CHECKPOINT_NAME,
+			       O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (r->fd < 0)
 		return err_sys(e, errno, "checkpoint");
 	if (checkpoint_read(&r->cp, r->fd, e))
@@ -112,6 +118,8 @@ int resume_use_up(struct instance *in, struct err *e)
 {
 	struct resume *r = in->resume;
 
+	if (in->is_clone)
+		return 0; /* there are others */
 	if (unlinkat(r->dir_fd, CHECKPOINT_NAME, 0))
 		return err_sys(e, errno, "checkpoint");
 	r->is_used_up = true;
@@ -326,6 +334,8 @@ static int fix_block(struct instance *in, struct err *e)
 	TABLE(spaces);
 #undef TABLE
 	b->crash.magic = 0;
+	if (clone_fill(in, e))
+		return -e->code;
 	if (getrandom(b->entropy, sizeof(b->entropy), 0) < 0)
 		return err_sys(e, errno, "entropy");
 	fix_numbers(in);

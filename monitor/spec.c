@@ -20,12 +20,12 @@
 #define SPEC_SIZE_MAX (4u << 20)
 
 static const char *const spec_keys[] = {
-	"schema", "name",	 "id",	       "image",	   "argv",
-	"env",	  "cwd",	 "user",       "hostname", "memory_bytes",
-	"cpus",	  "ports",	 "tty",	       "stdin",	   "detach",
-	"rm",	  "trace",	 "stats",      "net",	   "state_dir",
-	"log",	  "stop_signal", "started_ns", "patch",	   "labels",
-	"core",	  "volumes",	 NULL
+	"schema", "name",	 "id",	       "image",	       "argv",
+	"env",	  "cwd",	 "user",       "hostname",     "memory_bytes",
+	"cpus",	  "ports",	 "tty",	       "stdin",	       "detach",
+	"rm",	  "trace",	 "stats",      "net",	       "state_dir",
+	"log",	  "stop_signal", "started_ns", "patch",	       "labels",
+	"core",	  "volumes",	 "clone_of",   "clone_signal", NULL
 };
 
 static char *opt_string(const json_t *o, const char *key)
@@ -55,6 +55,7 @@ static int read_port(const json_t *o, struct spec_port *port, struct err *e)
 	port->host = (uint16_t)host;
 	port->guest = (uint16_t)guest;
 	port->is_udp = proto[0] == 'u';
+	port->is_hidden = json_is_false(json_object_get(o, "published"));
 	return 0;
 }
 
@@ -155,12 +156,17 @@ static int read_strings(const json_t *o, struct spec *s, struct err *e)
 	if (s->stop_signal < 0)
 		return err_set(e, EINVAL, "spec: stop_signal: no signal %s",
 			       stop);
+	if (json_has(o, "clone_signal"))
+		s->clone_signal =
+			signame_parse(json_str_or(o, "clone_signal", ""));
+	if (s->clone_signal < 0)
+		return err_set(e, EINVAL, "spec: clone_signal: no such signal");
 	if (strlen(s->hostname) > 64)
 		return err_set(e, EINVAL, "spec: hostname: over 64 bytes");
 	return 0;
 }
 
-static int spec_parse(const json_t *o, struct spec *s, struct err *e)
+static int read_spec(const json_t *o, struct spec *s, struct err *e)
 {
 	int64_t schema;
 
@@ -183,10 +189,36 @@ static int spec_parse(const json_t *o, struct spec *s, struct err *e)
 	return read_volumes(o, s, e);
 }
 
+int spec_parse(const char *text, size_t len, struct spec *s, struct err *e)
+{
+	cleanup_json json_t *o = NULL;
+
+	if (json_parse("spec", text, len, &o, e))
+		return -e->code;
+	return read_spec(o, s, e);
+}
+
+void spec_free(struct spec *s)
+{
+	char **all[] = { &s->name,  &s->image,	  &s->cwd,
+			 &s->user,  &s->hostname, &s->trace,
+			 &s->stats, &s->core,	  &s->state_dir };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		free(*all[i]);
+	for (unsigned int i = 0; i < s->nvolumes; i++) {
+		free(s->volumes[i].name);
+		free(s->volumes[i].file);
+		free(s->volumes[i].path);
+	}
+	strv_fini(&s->argv);
+	strv_fini(&s->env);
+	memset(s, 0, sizeof(*s));
+}
+
 int spec_read(int fd, struct spec *s, struct err *e)
 {
 	cleanup_free char *text = NULL;
-	cleanup_json json_t *o = NULL;
 	struct stat st;
 	ssize_t n;
 
@@ -198,7 +230,5 @@ int spec_read(int fd, struct spec *s, struct err *e)
 	n = pread(fd, text, (size_t)st.st_size, 0);
 	if (n < 0)
 		return err_sys(e, errno, "spec: read");
-	if (json_parse("spec", text, (size_t)n, &o, e))
-		return -e->code;
-	return spec_parse(o, s, e);
+	return spec_parse(text, (size_t)n, s, e);
 }

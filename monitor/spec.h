@@ -19,6 +19,7 @@ struct spec_port {
 	uint16_t host;
 	uint16_t guest;
 	bool is_udp;
+	bool is_hidden; /* not published: a clone's may be so */
 };
 
 #define SPEC_VOLUMES_MAX 16
@@ -52,9 +53,13 @@ struct spec {
 	char *state_dir; /* NULL: none is kept */
 	int stop_signal;
 	uint64_t started_ns; /* CLOCK_MONOTONIC of the CLI's start, or 0 */
+	int clone_signal;    /* to pid 1 of a clone, or 0 */
 };
 
 /* Read and check the spec on fd. Everything in *s is owned by it. */
 int spec_read(int fd, struct spec *s, struct err *e);
+/* The same from text; free what it owns. */
+int spec_parse(const char *text, size_t len, struct spec *s, struct err *e);
+void spec_free(struct spec *s);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Suspending: asks the kernel to reach its quiet point, writes the checkpoint
  * while it waits there, and then never answers. What fails before the file has
- * its name leaves the instance running.
+ * its name leaves the instance running. A template is made the same way, but
+ * answered as soon as memory has been copied: snapshot.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,13 @@
 #include "host/io.h"
 #include "monitor/checkpoint.h"
 #include "monitor/instance.h"
+#include "monitor/suspend.h"
 
 #define FREEZE_NS 10000000000ULL
 #define SPEC_MAX (4u << 20)
 #define CHILDREN_MAX (64u << 10)
 
-int suspend_start(struct instance *in, struct err *e)
+const char *suspend_refusal(const struct instance *in)
 {
 	const char *why = NULL;
 
@@ -39,10 +41,22 @@ int suspend_start(struct instance *in, struct err *e)
 		why = "it is being stopped";
 	else if (in->freeze_deadline_ns)
 		why = "it is being suspended already";
-	if (why)
-		return err_set(e, EBUSY, "cannot be suspended: %s", why);
+	return why;
+}
+
+void suspend_freeze(struct instance *in)
+{
 	in->freeze_deadline_ns = clock_now_ns() + FREEZE_NS;
 	broker_event(in, EVENT_FREEZE, 0, 0);
+}
+
+int suspend_start(struct instance *in, struct err *e)
+{
+	const char *why = suspend_refusal(in);
+
+	if (why)
+		return err_set(e, EBUSY, "cannot be suspended: %s", why);
+	suspend_freeze(in);
 	return 0;
 }
 
@@ -55,7 +69,11 @@ int suspend_check(struct instance *in)
 	if (now < in->freeze_deadline_ns)
 		return (int)((in->freeze_deadline_ns - now) / 1000000) + 1;
 	in->freeze_deadline_ns = 0;
-	control_suspend_failed(in, "cannot be suspended: not quiet in time");
+	if (in->snapshot)
+		snapshot_fail(in, "not quiet in time");
+	else
+		control_suspend_failed(in, "cannot be suspended: not quiet in "
+					   "time");
 	return -1;
 }
 
@@ -132,30 +150,52 @@ static int add_clocks(struct checkpoint_header *h, struct err *e)
 	return 0;
 }
 
-static int fill(struct checkpoint_out *out, struct instance *in, int dir,
-		struct err *e)
+int suspend_copy(struct checkpoint_out *out, struct checkpoint_header *h,
+		 const struct instance *in)
 {
-	struct checkpoint_header h = { .image_size = in->image_size };
-	const struct checkpoint *older;
-	cleanup_free char *spec = NULL;
-	size_t spec_len;
+	const struct checkpoint *older = resume_checkpoint(in);
 
+	for (int i = 0; i < CORE_OPEN_MAX; i++)
+		if (in->core.dir_fd >= 0 && in->core.fds[i] >= 0)
+			return err_set(out->e, EBUSY,
+				       "a core file is being written");
 	set_file(&out->image, in->image_fd);
 	set_file(&out->cache, in->cache_fd);
 	set_file(&out->older_file, resume_file(in));
-	older = resume_checkpoint(in);
 	if (older && checkpoint_older_open(out, older))
-		return -e->code;
-	memcpy(h.build, in->build_id, sizeof(h.build));
-	checkpoint_processor(&h);
-	if (add_clocks(&h, e) || add_objects(out, in) ||
+		return -out->e->code;
+	if (add_clocks(h, out->e) || add_objects(out, in) ||
 	    add_processes(out, in) || add_parked(out, in) ||
-	    checkpoint_descriptors(out, in) ||
+	    checkpoint_descriptors(out, in))
+		return -out->e->code;
+	return 0;
+}
+
+int suspend_finish(struct checkpoint_out *out, struct checkpoint_header *h,
+		   const struct instance *in)
+{
+	cleanup_close int dir =
+		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_free char *spec = NULL;
+	size_t spec_len;
+
+	if (io_read_file(dir, "spec.json", SPEC_MAX, &spec, &spec_len, out->e))
+		return -out->e->code;
+	h->image_size = in->image_size;
+	memcpy(h->build, in->build_id, sizeof(h->build));
+	checkpoint_processor(h);
+	return checkpoint_finish(out, h, spec, spec_len);
+}
+
+static int fill(struct checkpoint_out *out, struct instance *in, struct err *e)
+{
+	struct checkpoint_header h = { 0 };
+
+	if (suspend_copy(out, &h, in) ||
 	    keeper_keep(in, out->fds.items, out->fds.count, e) ||
-	    volumes_sleep(in, out) ||
-	    io_read_file(dir, "spec.json", SPEC_MAX, &spec, &spec_len, e))
+	    volumes_sleep(in, out))
 		return -e->code;
-	return checkpoint_finish(out, &h, spec, spec_len);
+	return suspend_finish(out, &h, in);
 }
 
 static int write_file(struct instance *in, int dir, int fd, struct err *e)
@@ -164,7 +204,7 @@ static int write_file(struct instance *in, int dir, int fd, struct err *e)
 	int r = checkpoint_out_open(&out, fd, e);
 
 	if (!r)
-		r = fill(&out, in, dir, e);
+		r = fill(&out, in, e);
 	checkpoint_out_close(&out);
 	if (!r && fdatasync(fd))
 		r = err_sys(e, errno, "checkpoint");
@@ -177,10 +217,6 @@ static int write_checkpoint(struct instance *in, struct err *e)
 {
 	cleanup_close int dir = -1, fd = -1, kernels = -1;
 
-	for (int i = 0; i < CORE_OPEN_MAX; i++)
-		if (in->core.dir_fd >= 0 && in->core.fds[i] >= 0)
-			return err_set(e, EBUSY,
-				       "a core file is being written");
 	dir = open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, errno, "%s", in->spec.state_dir);
@@ -209,6 +245,15 @@ void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 	in->freeze_deadline_ns = 0;
 	if (!is_wanted || in->end != END_NONE)
 		return;
+	if (in->snapshot) {
+		if (error) {
+			snprintf(text, sizeof(text), "%.*s", (int)why_len, why);
+			snapshot_fail(in, text);
+		} else {
+			snapshot_frozen(in);
+		}
+		return;
+	}
 	if (error)
 		err_set(&e, EBUSY, "%.*s", (int)why_len, why);
 	else

@@ -10,6 +10,7 @@
 #include "kernel/cpu/fpu.h"
 #include "kernel/dev/block.h"
 #include "kernel/dev/console.h"
+#include "kernel/dev/generation.h"
 #include "kernel/dev/random.h"
 #include "kernel/kernel.h"
 #include "kernel/layout.h"
@@ -93,6 +94,7 @@ static void start_subsystems(void)
 			    -err);
 	net_init();
 	random_uuid(kernel.boot_id);
+	generation_init();
 	process_hooks.power_off = end_orderly;
 }
 
@@ -284,7 +286,8 @@ static void handle_event(const struct broker_event *e, int n)
 		kill_init();
 		break;
 	case EVENT_FREEZE:
-		(void)plat_freeze();
+		if (plat_freeze() && shared_block()->flags & BOOT_CLONE)
+			clone_finish(shared_block());
 		break;
 	case EVENT_ACK:
 		break;

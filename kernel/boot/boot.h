@@ -30,6 +30,12 @@ void boot_program_ready(void);
 
 /* files.c: /etc/resolv.conf, /etc/hosts and /etc/hostname of this instance. */
 int boot_write_files(const struct boot_block *b);
+/* Write hosts and hostname anew, unless somebody else has changed them. */
+void boot_rename_files(const char *old_hostname, const char *hosts, size_t len);
+
+/* cloned.c: this is a clone, none of its threads goes on yet; they do. */
+void clone_begin(const struct boot_block *b);
+void clone_finish(const struct boot_block *b);
 /* volumes.c: mount each volume at its path, or refuse. */
 void boot_mount_volumes(const struct boot_block *b);
 /* mkdir -p, as far as it goes. */

@@ -26,9 +26,52 @@ static int write_file(const char *name, const char *text, size_t len)
 	return n < 0 ? (int)n : 0;
 }
 
-int boot_write_files(const struct boot_block *b)
+/* What is in /etc/hosts of ours. */
+static char hosts_text[512];
+static size_t hosts_len;
+
+static int write_hosts(const char *text, size_t len)
+{
+	hosts_len = MIN(len, sizeof(hosts_text));
+	memcpy(hosts_text, text, hosts_len);
+	return write_file("/etc/hosts", text, len);
+}
+
+static int write_hostname(void)
 {
 	char name[80];
+
+	fmt_format(name, sizeof(name), "%s\n", kernel.hostname);
+	return write_file("/etc/hostname", name, strlen(name));
+}
+
+/* Does the file have this text, and no more? */
+static bool is_text(const char *name, const char *text, size_t len)
+{
+	char buf[sizeof(hosts_text) + 1];
+	struct file *f;
+	s64 n;
+
+	if (path_open(-100, name, O_RDONLY, 0, LOOKUP_FOLLOW, &f))
+		return false;
+	n = file_read_kernel(f, buf, sizeof(buf), 0);
+	file_put(f);
+	return n == (s64)len && memcmp(buf, text, len) == 0;
+}
+
+void boot_rename_files(const char *old_hostname, const char *hosts, size_t len)
+{
+	char name[80];
+
+	if (is_text("/etc/hosts", hosts_text, hosts_len))
+		(void)write_hosts(hosts, len);
+	fmt_format(name, sizeof(name), "%s\n", old_hostname);
+	if (is_text("/etc/hostname", name, strlen(name)))
+		(void)write_hostname();
+}
+
+int boot_write_files(const struct boot_block *b)
+{
 	int err = 0;
 
 	/* An image of one program may have no /etc; then it gets one. */
@@ -38,11 +81,9 @@ int boot_write_files(const struct boot_block *b)
 				 boot_string(&b->resolv_conf),
 				 b->resolv_conf.len);
 	if (!err && b->hosts.len)
-		err = write_file("/etc/hosts", boot_string(&b->hosts),
-				 b->hosts.len);
-	fmt_format(name, sizeof(name), "%s\n", kernel.hostname);
+		err = write_hosts(boot_string(&b->hosts), b->hosts.len);
 	if (!err && kernel.hostname[0])
-		err = write_file("/etc/hostname", name, strlen(name));
+		err = write_hostname();
 	/* As the container engines do, unless the image has one. */
 	if (!err)
 		(void)path_symlink("/proc/mounts", -100, "/etc/mtab");

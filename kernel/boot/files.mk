@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 KERNEL_SRCS += \
 	kernel/boot/boot.c \
+	kernel/boot/cloned.c \
 	kernel/boot/files.c \
 	kernel/boot/refuse.c \
 	kernel/boot/user.c \

@@ -31,6 +31,7 @@ enum {
 	RDEV_TTY = RDEV(5, 0),
 	RDEV_CONSOLE = RDEV(5, 1),
 	RDEV_PTMX = RDEV(5, 2),
+	RDEV_GENERATION = RDEV(10, 62),
 };
 
 /* Open the device inode->rdev names: sets f->ops and f->data. 0, -ENXIO (no

@@ -28,6 +28,7 @@ static const struct devfs_entry entries[] = {
 	{ "tty", TYPE_CHR | 0666, RDEV_TTY, NULL },
 	{ "console", TYPE_CHR | 0666, RDEV_CONSOLE, NULL },
 	{ "ptmx", TYPE_CHR | 0666, RDEV_PTMX, NULL },
+	{ "generation", TYPE_CHR | 0444, RDEV_GENERATION, NULL },
 	{ "fd", TYPE_LNK | 0777, 0, "/proc/self/fd" },
 	{ "stdin", TYPE_LNK | 0777, 0, "/proc/self/fd/0" },
 	{ "stdout", TYPE_LNK | 0777, 0, "/proc/self/fd/1" },

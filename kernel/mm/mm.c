@@ -63,6 +63,7 @@ struct mm *mm_new(void)
 	list_init(&mm->threads_hint);
 	mm->mmap_top = USER_END - GIB(64);
 	mm->gap_top = mm->mmap_top;
+	mm->generation = kernel.generation;
 	return mm;
 }
 

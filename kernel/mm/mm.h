@@ -80,6 +80,7 @@ struct mm {
 	nsec_t rested_at;      /* ... at this time (monotonic) */
 	uaddr_t retry_address; /* the last fault that had no visible cause */
 	u32 nretries;
+	u64 generation; /* of the instance, when its memory was its own */
 	struct patch_state *patches; /* cpu/patch.c: stubs of this space */
 	struct mm *fork_parent; /* locked until the copy is made: mm_fork() */
 };

@@ -351,7 +351,8 @@ void on_fault(struct frame *f, const struct plat_fault *fault);
 void on_kick(struct frame *f);
 /* This is a copy of the instance that was woken; none of its threads goes on
  * yet, and any of them may hold any lock. */
-void on_wake(void);
+struct boot_block;
+void on_wake(const struct boot_block *b);
 /* The current space was made again there, with its mappings and what they hold;
  * none of its threads goes on yet. What plat_advise() was told is lost. */
 void on_space_wake(void);

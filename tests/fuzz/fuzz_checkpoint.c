@@ -23,6 +23,7 @@ static void fix(uint8_t *file, size_t size)
 
 	h->magic = CHECKPOINT_MAGIC;
 	h->version = CHECKPOINT_VERSION;
+	h->flags &= CHECKPOINT_TEMPLATE;
 	h->size = size;
 	h->private_pages = ROUND_DOWN(h->private_pages % size, PAGE_SIZE);
 	h->tables = ROUND_DOWN(h->tables % size, PAGE_SIZE);

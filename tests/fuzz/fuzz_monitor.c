@@ -89,6 +89,10 @@ uint64_t limit_private_bytes(UNUSED int pid)
 	return 0;
 }
 
+void snapshot_thawed(UNUSED struct instance *in)
+{
+}
+
 void suspend_frozen(UNUSED struct instance *in, UNUSED uint32_t error,
 		    const char *why, size_t why_len)
 {

@@ -176,14 +176,14 @@ bool plat_freeze(void)
 	return true;
 }
 
-void freeze_woken(void)
+void freeze_woken(const struct boot_block *b)
 {
 	nsec_t slept = plat_clock(PLAT_REALTIME) - frozen_realtime;
 
 	is_woken = true;
-	on_wake();
 	atomic_store(&freeze_word, 0);
 	atomic_store(&nquiet, 0);
 	atomic_store(&kicking, 0);
 	clock_go_on(frozen_monotonic, frozen_boottime + MAX(slept, 0));
+	on_wake(b);
 }

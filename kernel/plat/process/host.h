@@ -131,7 +131,7 @@ void freeze_kicked(struct plat_slot *slot);
 /* The thread's kick_tid is 0; on return nobody is about to kick it. */
 void freeze_thread_ends(const struct plat_slot *s);
 /* A copy of the memory is being woken: nobody is frozen in it. */
-void freeze_woken(void);
+void freeze_woken(const struct boot_block *b);
 /* At the end of every wait: stop here if all are to. */
 static inline void freeze_look(void)
 {

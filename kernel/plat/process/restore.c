@@ -153,7 +153,7 @@ void restore_run(const struct boot_block *b)
 	struct plat_slot *s = slot_by_index(0);
 
 	woken_open(b);
-	freeze_woken();
+	freeze_woken(b);
 	woken_expect(find_entries(s->space) + 1);
 	park_all(s->space);
 	freeze_threads = s->space->nthreads - 1;

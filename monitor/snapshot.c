@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a template of an instance that goes on: it stands still while its
+ * memory is copied; sums, tables and syncing come after.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cleanup.h"
+#include "monitor/checkpoint.h"
+#include "monitor/instance.h"
+#include "monitor/suspend.h"
+
+struct snapshot {
+	int dir_fd, fd; /* where it goes; the file */
+	bool is_copied;
+	uint64_t asked_ns; /* the freeze; it may stand still from then on */
+	struct checkpoint_out out;
+	struct checkpoint_header h;
+	struct err e;
+};
+
+static void discard(struct instance *in)
+{
+	struct snapshot *s = in->snapshot;
+
+	in->snapshot = NULL;
+	checkpoint_out_close(&s->out);
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->dir_fd >= 0)
+		close(s->dir_fd);
+	free(s);
+}
+
+void snapshot_fail(struct instance *in, const char *why)
+{
+	char text[ERR_MSG_SIZE + 32];
+
+	snprintf(text, sizeof(text), "cannot be copied: %s", why);
+	unlinkat(in->snapshot->dir_fd, CHECKPOINT_TEMP, 0);
+	discard(in);
+	control_suspend_failed(in, text);
+}
+
+static const char *refusal(const struct instance *in)
+{
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++)
+		if (!in->spec.volumes[i].is_readonly)
+			return "it writes to a volume, which can have only one "
+			       "writer";
+	return suspend_refusal(in);
+}
+
+static int open_file(struct snapshot *s, const char *dir, struct err *e)
+{
+	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return err_sys(e, errno, "%s", dir);
+	unlinkat(s->dir_fd, CHECKPOINT_TEMP, 0);
+	s->fd = openat(s->dir_fd, CHECKPOINT_TEMP,
+		       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		       0600);
+	if (s->fd < 0)
+		return err_sys(e, errno, "%s/" CHECKPOINT_TEMP, dir);
+	return checkpoint_out_open(&s->out, s->fd, &s->e);
+}
+
+int snapshot_start(struct instance *in, const char *dir, struct err *e)
+{
+	const char *why = refusal(in);
+	struct snapshot *s;
+
+	if (in->snapshot)
+		why = "it is being copied already";
+	if (why)
+		return err_set(e, EBUSY, "cannot be copied: %s", why);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_sys(e, ENOMEM, "template");
+	s->dir_fd = s->fd = -1;
+	in->snapshot = s;
+	if (open_file(s, dir, e)) {
+		discard(in);
+		return -e->code;
+	}
+	s->asked_ns = clock_now_ns();
+	suspend_freeze(in);
+	return 0;
+}
+
+void snapshot_frozen(struct instance *in)
+{
+	struct snapshot *s = in->snapshot;
+
+	s->h.flags = CHECKPOINT_TEMPLATE;
+	if (suspend_copy(&s->out, &s->h, in) || volumes_sleep(in, &s->out))
+		return; /* s->e says why */
+	s->is_copied = true;
+}
+
+/* The file has its name. */
+static int finish(struct instance *in)
+{
+	struct snapshot *s = in->snapshot;
+
+	if (suspend_finish(&s->out, &s->h, in))
+		return -s->e.code;
+	if (fdatasync(s->fd) ||
+	    renameat(s->dir_fd, CHECKPOINT_TEMP, s->dir_fd, CHECKPOINT_NAME))
+		return err_sys(&s->e, errno, "template");
+	return 0;
+}
+
+void snapshot_thawed(struct instance *in)
+{
+	struct snapshot *s = in->snapshot;
+	char why[ERR_MSG_SIZE];
+
+	if (!s || (!s->is_copied && !s->e.code))
+		return;
+	in->pause_ns = clock_now_ns() - s->asked_ns;
+	if (s->is_copied && !finish(in)) {
+		discard(in);
+		control_snapshot_made(in);
+		return;
+	}
+	snprintf(why, sizeof(why), "%s", s->e.msg);
+	snapshot_fail(in, why);
+}
