@@ -110,6 +110,15 @@ enum boot_phase {
 	BOOT_T_COUNT
 };
 
+/* How far the kernel may go yet; the monitor raises it and wakes the futex. It
+ * starts a kernel that is to be woken before the memory is complete, and raises
+ * the volumes' generations while programs run already. */
+enum boot_gate {
+	BOOT_GATE_CLOSED,  /* it maps its memory and looks at none of it */
+	BOOT_GATE_MEMORY,  /* all but writing to volumes */
+	BOOT_GATE_VOLUMES, /* all */
+};
+
 #define CRASH_MAGIC 0x48534152434a0a7fULL
 /* Left by the kernel when it dies of itself. */
 struct crash_record {
@@ -182,6 +191,8 @@ struct boot_block {
 	} checkpoint_maps, checkpoint_pieces, checkpoint_reads, checkpoint_runs,
 		checkpoint_spaces;
 	struct boot_clone clone; /* with BOOT_CLONE */
+	uint32_t gate;		 /* enum boot_gate; a futex */
+	uint32_t pad5;
 
 	/* Written by both at start (phases), then by the kernel. */
 	uint64_t phase_ns[BOOT_T_COUNT];

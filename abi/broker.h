@@ -47,6 +47,8 @@ enum broker_op {
 			* The reply thaws; whoever kills instead sends none.
 			* With an error in arg: the instance cannot be frozen,
 			* the payload says why; it has gone on */
+	BROKER_WOKEN,  /* no reply: all processes that a woken instance begins
+			* with are there */
 };
 
 enum broker_stdio {

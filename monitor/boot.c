@@ -196,6 +196,7 @@ int boot_fill(struct instance *in, struct err *e)
 	b->magic = BOOT_MAGIC;
 	b->version = BOOT_VERSION;
 	b->size = BOOT_BLOCK_SIZE;
+	b->gate = BOOT_GATE_VOLUMES;
 	b->ncpus = s->ncpus ? s->ncpus
 			    : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	b->memory_limit = s->memory_bytes;

@@ -285,6 +285,8 @@ static int op_ready(struct instance *in)
 			close(in->ready_fd);
 		in->ready_fd = -1;
 	}
+	if (!in->is_ready && in->wait_fd >= 0)
+		close(take_fd(&in->wait_fd));
 	in->is_ready = true;
 	return 0;
 }
@@ -401,6 +403,8 @@ static int dispatch(struct instance *in, struct call *c)
 		suspend_frozen(in, c->req.arg, (const char *)c->payload,
 			       c->req.payload_len);
 		return 0;
+	case BROKER_WOKEN:
+		return in->is_resumed ? op_ready(in) : EINVAL;
 	default:
 		return ENOSYS;
 	}
@@ -456,7 +460,7 @@ int broker_serve(struct instance *in)
 	else
 		c.reply.error = dispatch(in, &c);
 	/* It is the reply that would let a suspended instance go on. */
-	if (in->end != END_SUSPENDED)
+	if (in->end != END_SUSPENDED && c.req.op != BROKER_WOKEN)
 		send_reply(in, &c);
 	if (c.req.op == BROKER_FROZEN)
 		snapshot_thawed(in);

@@ -190,7 +190,8 @@ int checkpoint_read(struct checkpoint *cp, int fd, struct err *e);
 void checkpoint_free(struct checkpoint *cp);
 /* checkpoint_check.c: the bounds of what is in the tables, which are there. */
 int checkpoint_check(const struct checkpoint *cp, struct err *e);
-/* Copy the extents into the memory objects, by their sums. */
+/* Copy the extents into the memory objects, by their sums; not those of objects
+ * that are -1. */
 int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
 			    struct err *e);

@@ -178,27 +178,32 @@ void checkpoint_free(struct checkpoint *cp)
 	cp->tables = NULL;
 }
 
-static int read_extent(const struct checkpoint *cp,
-		       const struct checkpoint_extent *x, uint8_t *buf,
+/* Small enough for a processor's cache, and for a spare monitor to keep. */
+static uint8_t copy_buffer[64u << 10];
+
+/* To the object, or nowhere if it is -1: what is written before the sum is
+ * found to be wrong is never used. */
+static int copy_extent(const struct checkpoint *cp,
+		       const struct checkpoint_extent *x, int object,
 		       struct err *e)
 {
-	if (read_at(cp, buf, x->len, x->offset, e))
-		return -e->code;
-	if (crc32c(0, buf, x->len) != x->sum)
+	uint32_t sum = 0;
+
+	for (uint64_t done = 0; done < x->len;) {
+		size_t n = MIN(x->len - done, sizeof(copy_buffer));
+
+		if (read_at(cp, copy_buffer, n, x->offset + done, e))
+			return -e->code;
+		sum = crc32c(sum, copy_buffer, n);
+		if (object >= 0 && pwrite(object, copy_buffer, n,
+					  (off_t)(x->at + done)) != (ssize_t)n)
+			return err_sys(e, errno, "shared memory");
+		done += n;
+	}
+	if (sum != x->sum)
 		return err_set(e, EBADMSG,
 			       "checkpoint: shared memory at %llu is damaged",
 			       (unsigned long long)x->offset);
-	return 0;
-}
-
-static int copy_extent(const struct checkpoint *cp,
-		       const struct checkpoint_extent *x, int object,
-		       uint8_t *buf, struct err *e)
-{
-	if (read_extent(cp, x, buf, e))
-		return -e->code;
-	if (pwrite(object, buf, x->len, (off_t)x->at) != (ssize_t)x->len)
-		return err_sys(e, errno, "shared memory");
 	return 0;
 }
 
@@ -206,14 +211,11 @@ int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
 			    struct err *e)
 {
-	cleanup_free uint8_t *buf = malloc(CHECKPOINT_EXTENT_MAX);
-
-	if (!buf)
-		return err_sys(e, ENOMEM, "checkpoint");
 	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
 		const struct checkpoint_extent *x = &cp->extents[i];
 
-		if (copy_extent(cp, x, objects[x->object], buf, e))
+		if (objects[x->object] >= 0 &&
+		    copy_extent(cp, x, objects[x->object], e))
 			return -e->code;
 	}
 	return 0;
@@ -221,13 +223,10 @@ int checkpoint_copy_objects(const struct checkpoint *cp,
 
 int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e)
 {
-	cleanup_free uint8_t *buf = malloc(CHECKPOINT_EXTENT_MAX);
 	uint8_t page[CHECKPOINT_PAGE];
 
-	if (!buf)
-		return err_sys(e, ENOMEM, "checkpoint");
 	for (uint64_t i = 0; i < cp->h.extents.count; i++)
-		if (read_extent(cp, &cp->extents[i], buf, e))
+		if (copy_extent(cp, &cp->extents[i], -1, e))
 			return -e->code;
 	for (uint64_t i = 0; i < cp->h.page_sums.count; i++) {
 		uint64_t at = cp->h.private_pages + i * PAGE_SIZE;

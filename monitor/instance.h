@@ -204,15 +204,16 @@ void keeper_drop(struct instance *in);
  * the log; the descriptor of the spec, or -errno: -EPIPE if there is nobody. */
 int keeper_wait(struct instance *in, int keeper, struct err *e);
 
-/* resume.c: read the checkpoint in the state directory; fill the memory objects
+/* resume.c: read the checkpoint in the state directory; fill the boot block
  * from it; compare the volumes' generations. */
 int resume_open(struct instance *in, struct err *e);
-int resume_memory(struct instance *in, struct err *e);
+int resume_block(struct instance *in, struct err *e);
 int resume_match_volumes(struct instance *in, struct err *e);
 /* Get back the sockets that were kept, before ports are bound anew. */
 void resume_sockets(struct instance *in);
-/* Remove the file: from now on the instance runs, or boots cold. */
-int resume_use_up(struct instance *in, struct err *e);
+/* With the kernel started: fill its memory, remove the file, and let it go on.
+ * From the removal on the instance runs, or boots cold. */
+int resume_go_on(struct instance *in, struct err *e);
 bool resume_is_used_up(const struct instance *in);
 /* The open checkpoint that memory may be mapped from: its file or -1, its
  * tables or NULL. */

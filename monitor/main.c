@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -329,7 +330,7 @@ static int prepare(struct instance *in, struct err *e)
 	}
 	if (!in->is_resumed)
 		return boot_fill(in, e) || volumes_open(in, e) ? -e->code : 0;
-	if (resume_open(in, e) || resume_memory(in, e) || volumes_open(in, e))
+	if (resume_open(in, e) || resume_block(in, e) || volumes_open(in, e))
 		return -e->code;
 	if (resume_match_volumes(in, e))
 		return -e->code;
@@ -338,14 +339,21 @@ static int prepare(struct instance *in, struct err *e)
 	return 0;
 }
 
-/* Whoever waits for the start is told, once. */
-static void tell_ready(struct instance *in)
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Our own pages now, which were faults on the path of a wake. Where the host
+ * cannot do that they are. */
+static void touch_all(void)
 {
-	if (in->ready_fd >= 0 && write(in->ready_fd, "ok\n", 3) == 3)
-		close(in->ready_fd);
-	in->ready_fd = -1;
-	if (in->wait_fd >= 0)
-		close(take_fd(&in->wait_fd));
+	extern char __executable_start[], __bss_start[], _end[];
+	uintptr_t start = (uintptr_t)__executable_start & ~4095UL;
+	uintptr_t bss = (uintptr_t)__bss_start & ~4095UL;
+
+	madvise((void *)start, bss - start, MADV_POPULATE_READ);
+	madvise((void *)bss, (uintptr_t)_end - bss, MADV_POPULATE_WRITE);
 }
 
 /* What is the same for all instances; a spare monitor has done it when it is
@@ -358,6 +366,7 @@ static int start_any(struct instance *in, struct err *e)
 		return -e->code;
 	if (in->wait_fd < 0)
 		return 0;
+	touch_all();
 	in->spec_fd = keeper_wait(in, in->wait_fd, e);
 	return in->spec_fd < 0 || launch_open_newer(in, e) ? -e->code : 0;
 }
@@ -368,22 +377,21 @@ static int start(struct instance *in, struct err *e)
 		return -e->code;
 	close(take_fd(&in->spec_fd));
 	if (boot_open_image(in, e) || state_open(in, e) || prepare(in, e) ||
-	    open_trace(in, e) || core_start(in, e) ||
-	    broker_bind_ports(in, e) || control_open(in, e) ||
-	    watch(in, in->broker_fd, e))
+	    open_trace(in, e) || core_start(in, e) || broker_bind_ports(in, e))
 		return -e->code;
 	stdio_look(in);
 	in->boot->phase_ns[BOOT_T_CLI] = in->is_again ? in->asked_ns
 						      : in->spec.started_ns;
 	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;
 	raw_terminal(in);
-	if ((in->is_resumed && resume_use_up(in, e)) || volumes_wake(in, e) ||
-	    launch(in, e))
+	/* A kernel that is to be woken starts while we get its memory. */
+	if ((in->is_resumed && launch(in, e)) || control_open(in, e) ||
+	    watch(in, in->broker_fd, e))
 		return -e->code;
-	in->is_ready = in->is_resumed;
+	if (in->is_resumed ? resume_go_on(in, e)
+			   : volumes_wake(in, e) || launch(in, e))
+		return -e->code;
 	state_write(in);
-	if (in->is_resumed)
-		tell_ready(in);
 	if (in->has_kept_kernel)
 		kernels_tidy(in);
 	return 0;
@@ -413,7 +421,7 @@ int instance_exit_code(const struct instance *in)
 static bool was_started(const struct instance *in)
 {
 	return in->is_ready || in->end == END_EXIT ||
-	       in->boot->phase_ns[BOOT_T_USER];
+	       (!in->is_resumed && in->boot->phase_ns[BOOT_T_USER]);
 }
 
 /* One line to whoever waits for the start. */

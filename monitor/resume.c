@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/cleanup.h"
@@ -93,19 +95,16 @@ int resume_open(struct instance *in, struct err *e)
 	return 0;
 }
 
-int resume_memory(struct instance *in, struct err *e)
+int resume_block(struct instance *in, struct err *e)
 {
-	const int objects[CHECKPOINT_OBJECTS] = {
-		[CHECKPOINT_KERNEL] = in->kernel_fd,
-		[CHECKPOINT_CACHE] = in->cache_fd,
-		[CHECKPOINT_BOOT] = in->boot_fd,
-	};
+	const int objects[CHECKPOINT_OBJECTS] = { -1, -1, in->boot_fd };
+	struct boot_block *b = in->boot;
 
 	if (checkpoint_copy_objects(&in->resume->cp, objects, e))
 		return -e->code;
-	memset(in->boot->phase_ns, 0, sizeof(in->boot->phase_ns));
-	in->boot->phase_ns[BOOT_T_READ] = in->resume->read_ns;
-	in->boot->phase_ns[BOOT_T_COPIED] = clock_now_ns();
+	b->gate = BOOT_GATE_CLOSED;
+	memset(b->phase_ns, 0, sizeof(b->phase_ns));
+	b->phase_ns[BOOT_T_READ] = in->resume->read_ns;
 	return 0;
 }
 
@@ -114,15 +113,35 @@ int resume_match_volumes(struct instance *in, struct err *e)
 	return volumes_match(in, in->resume->cp.volumes, e);
 }
 
-int resume_use_up(struct instance *in, struct err *e)
+static int use_up(struct resume *r, struct err *e)
 {
-	struct resume *r = in->resume;
-
-	if (in->is_clone)
-		return 0; /* there are others */
 	if (unlinkat(r->dir_fd, CHECKPOINT_NAME, 0))
 		return err_sys(e, errno, "checkpoint");
 	r->is_used_up = true;
+	return 0;
+}
+
+static void open_gate(struct instance *in, uint32_t gate)
+{
+	__atomic_store_n(&in->boot->gate, gate, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &in->boot->gate, FUTEX_WAKE, INT32_MAX, NULL, NULL,
+		0);
+}
+
+int resume_go_on(struct instance *in, struct err *e)
+{
+	const int objects[CHECKPOINT_OBJECTS] = { in->kernel_fd, in->cache_fd,
+						  -1 };
+
+	if (checkpoint_copy_objects(&in->resume->cp, objects, e) ||
+	    (!in->is_clone && use_up(in->resume, e))) /* there are others */
+		return -e->code;
+	in->boot->phase_ns[BOOT_T_COPIED] = clock_now_ns();
+	open_gate(in, BOOT_GATE_MEMORY);
+	/* It takes a sync: the first write waits for it. */
+	if (volumes_wake(in, e))
+		return -e->code;
+	open_gate(in, BOOT_GATE_VOLUMES);
 	return 0;
 }
 

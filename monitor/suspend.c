@@ -35,7 +35,7 @@ const char *suspend_refusal(const struct instance *in)
 		why = "it is in the foreground";
 	else if (in->spec.has_tty || in->spec.has_stdin)
 		why = "its standard input is connected";
-	else if (!in->is_ready)
+	else if (!in->is_ready && !in->is_resumed)
 		why = "it has not started yet";
 	else if (in->stop_deadline_ns || in->is_shut_down)
 		why = "it is being stopped";

@@ -50,7 +50,7 @@ serve() {
 	jq . stats
 	jq -e '.startup == null and (.wake | .read_us > .monitor_us and
 		.copied_us > .read_us and .kernel_us > .spawn_us and
-		.mapped_us > .kernel_us and .processes_us > .mapped_us and
+		.mapped_us > .kernel_us and .mapped_us > .copied_us and .processes_us > .mapped_us and
 		.threads_us > .mapped_us and .first_us > .mapped_us)' stats
 }
 

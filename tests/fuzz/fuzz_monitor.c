@@ -172,7 +172,7 @@ static struct instance *instance(void)
 	in.spec.ports[0].guest = 80;
 	in.spec.ports[1].guest = 53;
 	in.spec.ports[1].is_udp = true;
-	in.ready_fd = in.port_fds[0] = -1;
+	in.ready_fd = in.wait_fd = in.port_fds[0] = -1;
 	in.port_fds[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (!in.boot || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
 		abort();

@@ -221,6 +221,17 @@ static int block_allocate(struct plat_block_io *io, s32 fd, u64 mode)
 	return err == 0 || err == -EOPNOTSUPP ? 0 : block_error(err);
 }
 
+/* Just woken, the volume may be another one's who was promised that nobody has
+ * written to it: until the monitor has withdrawn that, durably. */
+static void await_gate(void)
+{
+	u32 *gate = &((struct boot_block *)KERNEL_BOOT_BASE)->gate;
+	u32 now;
+
+	while (unlikely((now = atomic_load(gate)) < BOOT_GATE_VOLUMES))
+		host_wait(gate, now);
+}
+
 static int block_do(struct plat_block_io *io)
 {
 	const struct boot_volume *v = volume(io->device);
@@ -230,6 +241,8 @@ static int block_do(struct plat_block_io *io)
 	if (!v || io->niov > HOST_IOV_MAX)
 		return -EIO;
 	fd = plat_state.volume_fd[io->device];
+	if (io->op != PLAT_BLOCK_READ)
+		await_gate();
 	switch (io->op) {
 	case PLAT_BLOCK_READ:
 		return block_read_host(io, fd);

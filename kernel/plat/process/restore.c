@@ -6,8 +6,14 @@
  * hold what is to go on.
  */
 #include "abi/boot.h"
+#include "abi/broker.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
+
+static struct {
+	u32 nmaking; /* processes that are being made. atomic */
+	u32 is_told; /* the monitor knows that the instance runs. atomic */
+} restore;
 
 u64 restore_stack(const struct plat_slot *s)
 {
@@ -21,6 +27,19 @@ NORETURN static void fail(const char *what, s64 err)
 	fmt_format(text, sizeof(text), "cannot wake: %s: error %d", what,
 		   (int)-err);
 	plat_crash(text, NULL);
+}
+
+/* Of the processes that the wake itself makes, the last one tells the monitor.
+ * There is no reply, which somebody else would take for his. */
+static void process_is_made(void)
+{
+	static const struct broker_request woken = { .op = BROKER_WOKEN };
+
+	if (atomic_fetch_sub(&restore.nmaking, 1) != 1 ||
+	    atomic_xchg(&restore.is_told, 1))
+		return;
+	if (host_send_all(plat_state.broker_fd, &woken, sizeof(woken)))
+		plat_crash("the monitor cannot be told of the wake", NULL);
 }
 
 static void start_threads(struct plat_slot *first)
@@ -61,6 +80,7 @@ void restore_thread(struct plat_slot *s)
 		thread_take_ids(s, true);
 		start_threads(s);
 		phase_note(BOOT_T_THREADS);
+		process_is_made();
 	} else {
 		thread_take_ids(s, false);
 	}
@@ -121,6 +141,7 @@ void restore_start(struct plat_space *space)
 	s64 pid;
 
 	s->is_new_process = true;
+	atomic_fetch_add(&restore.nmaking, 1);
 	space->is_dense = slot_of_host()->space->is_dense;
 	atomic_fetch_add(&freeze_threads, space->nthreads);
 	pid = hostcall_clone(HOST_CLONE_PROCESS, restore_stack(s), &s->host_tid,
@@ -157,9 +178,12 @@ void restore_run(const struct boot_block *b)
 	woken_expect(find_entries(s->space) + 1);
 	park_all(s->space);
 	freeze_threads = s->space->nthreads - 1;
+	restore.nmaking = 1;
+	restore.is_told = 0;
 	start_processes(s->space);
 	woken_put();
 	start_threads(s);
 	phase_note(BOOT_T_PROCESSES);
+	process_is_made();
 	switch_back(s->quiet_sp);
 }

@@ -227,6 +227,14 @@ static void start_on_slot(void *arg)
 	boot_main(b);
 }
 
+/* The monitor copies the memory of an instance that is woken meanwhile: till
+ * then nothing of it may be touched, and no stack in it be used. */
+static void await_memory(struct boot_block *b)
+{
+	while (atomic_load(&b->gate) == BOOT_GATE_CLOSED)
+		host_wait(&b->gate, BOOT_GATE_CLOSED);
+}
+
 void start_main(u64 *sp)
 {
 	struct start_info s = { 0, 0, 0, 0, 0 };
@@ -250,6 +258,7 @@ void start_main(u64 *sp)
 		   "thread slots");
 	map_shared(KERNEL_HEAP_BASE, KERNEL_HEAP_SIZE, b->kernel_fd,
 		   MEMORY_HEAP, PROT_READ | PROT_WRITE, "kernel heap");
+	await_memory(b);
 	if (is_new)
 		slot_setup(slot);
 	__asm__ volatile("wrgsbase %0" : : "r"(slot));
