@@ -99,6 +99,8 @@ soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: start
 	@tools/run-powercut $(O)/check/soak $(O) 500
 	@STORM=1 tools/run-guest $(O)/check/soak $(O)
 	@tools/run-soak-sleep $(O)/check/soak $(O)
+	@ASLEEP_SECONDS=3600 tools/run-suite-asleep $(O)/check/soak $(O) redis
+	@ASLEEP_SECONDS=3600 tools/run-suite-asleep $(O)/check/soak $(O) postgres
 	@tools/run-soak-database $(O)/check/soak $(O) postgres
 	@tools/run-soak-database $(O)/check/soak $(O) mariadb
 	@tools/summary $(O)/check/soak
