@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "abi/boot.h"
+#include "abi/broker.h"
 #include "host/crc32c.h"
 #include "lib/compiler.h"
 #include "monitor/checkpoint.h"
@@ -17,16 +19,42 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FILE_MAX (64 * CHECKPOINT_PAGE)
 
+/* Within the tables, and no longer than they are. */
+static void fix_table(const struct checkpoint_header *h,
+		      struct checkpoint_table *t, size_t entry)
+{
+	t->offset =
+		h->tables + ROUND_DOWN(t->offset % (h->size - h->tables), 8);
+	t->count %= (h->size - t->offset) / entry + 1;
+}
+
+/* A small file's numbers are small: most of the bytes are free to say more. */
 static void fix(uint8_t *file, size_t size)
 {
 	struct checkpoint_header *h = (void *)file;
 
 	h->magic = CHECKPOINT_MAGIC;
 	h->version = CHECKPOINT_VERSION;
-	h->flags &= CHECKPOINT_TEMPLATE;
+	h->boot_version = BOOT_VERSION;
+	h->broker_version = BROKER_VERSION;
 	h->size = size;
-	h->private_pages = ROUND_DOWN(h->private_pages % size, PAGE_SIZE);
-	h->tables = ROUND_DOWN(h->tables % size, PAGE_SIZE);
+	h->tables = MAX(ROUND_DOWN(h->tables % size, PAGE_SIZE), PAGE_SIZE);
+	h->private_pages =
+		ROUND_DOWN(h->private_pages % (h->tables + 1), PAGE_SIZE);
+	h->private_pages = MAX(h->private_pages, PAGE_SIZE);
+#define FIX(table, type) fix_table(h, &h->table, sizeof(struct type))
+	FIX(extents, checkpoint_extent);
+	FIX(fds, checkpoint_fd);
+	FIX(members, checkpoint_member);
+	FIX(volumes, checkpoint_volume);
+	FIX(maps, checkpoint_map);
+	FIX(pieces, checkpoint_piece);
+	FIX(reads, checkpoint_read);
+	FIX(runs, checkpoint_run);
+	FIX(spaces, checkpoint_space);
+#undef FIX
+	fix_table(h, &h->page_sums, sizeof(uint32_t));
+	fix_table(h, &h->spec, 1);
 	h->page_sums.count = (h->tables - h->private_pages) / PAGE_SIZE;
 	h->tables_sum = crc32c(0, file + h->tables, size - h->tables);
 	h->sum = 0;
