@@ -19,7 +19,10 @@
 #ifndef JIFFY_ABI_KEEPER_H
 #define JIFFY_ABI_KEEPER_H
 
+#include <linux/tcp.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #define KEEPER_SOCKET "keeper.sock"
 #define KEEPER_LOCK "keeper.lock" /* held by who starts or ends one */
@@ -35,6 +38,24 @@ struct keeper_message {
 	uint32_t pad;
 	uint64_t asked_ns; /* KEEPER_WAKE: when, CLOCK_MONOTONIC */
 	char state_dir[1024];
+	/* KEEPER_KEEP, of each socket: its mark when the instance was last
+	 * woken, if there was something to read already: that does not wake it
+	 * again. 0: there is none. */
+	uint64_t known[KEEPER_BATCH];
 };
+
+/* All that ever came over a connection, its end, too: two marks are the same
+ * only if nothing came in between. 0: not a TCP connection. */
+static inline uint64_t keeper_mark(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, 6 /* IPPROTO_TCP */, TCP_INFO, &info, &len) ||
+	    info.tcpi_state == 10 /* TCP_LISTEN: numbers of its own */)
+		return 0;
+	return info.tcpi_bytes_received | (uint64_t)info.tcpi_state << 56;
+}
 
 #endif

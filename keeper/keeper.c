@@ -24,11 +24,12 @@ static void watch_sockets(struct keeper *k, struct sleeper *s, bool on)
 		return;
 	s->is_watched = on;
 	for (uint32_t i = 0; i < s->n; i++) {
-		struct epoll_event ev = { .events = s->events[i],
-					  .data.ptr = s };
+		struct kept *socket = &s->sockets[i];
+		struct epoll_event ev = { .events = socket->events,
+					  .data.ptr = socket };
 
 		epoll_ctl(k->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-			  s->fds[i], &ev);
+			  socket->fd, &ev);
 	}
 }
 
@@ -41,11 +42,10 @@ static void forget(struct keeper *k, struct sleeper *s)
 	*p = s->next;
 	watch_sockets(k, s, false);
 	for (uint32_t i = 0; i < s->n; i++)
-		close(s->fds[i]);
+		close(s->sockets[i].fd);
 	if (s->watch >= 0)
 		inotify_rm_watch(k->notify_fd, s->watch);
-	free(s->fds);
-	free(s->events);
+	free(s->sockets);
 	free(s);
 }
 
@@ -67,44 +67,67 @@ static uint32_t wanted_events(int fd)
 	return EPOLLIN | EPOLLRDHUP | (poll(&p, 1, 0) == 0 ? EPOLLOUT : 0u);
 }
 
+static void close_all(const int *fds, uint32_t nfds)
+{
+	for (uint32_t i = 0; i < nfds; i++)
+		close(fds[i]);
+}
+
+static struct sleeper *add_sleeper(struct keeper *k, const char *state_dir)
+{
+	struct sleeper *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	memcpy(s->state_dir, state_dir, sizeof(s->state_dir));
+	s->client = s->watch = -1;
+	s->next = k->sleepers;
+	k->sleepers = s;
+	return s;
+}
+
+/* Those that there is no memory for are closed. */
+static void add_sockets(struct sleeper *s, const int *fds,
+			const uint64_t *known, uint32_t nfds)
+{
+	struct kept *all =
+		s ? reallocarray(s->sockets, s->n + nfds + 1, sizeof(*all))
+		  : NULL;
+
+	if (!all) {
+		close_all(fds, nfds);
+		return;
+	}
+	s->sockets = all;
+	for (uint32_t i = 0; i < nfds; i++)
+		all[s->n++] = (struct kept){
+			.of = s,
+			.fd = fds[i],
+			.events = wanted_events(fds[i]) |
+				  (known[i] ? (uint32_t)EPOLLET : 0u),
+			.known = known[i],
+		};
+}
+
 static void keep(struct keeper *k, int client, const struct keeper_message *m,
 		 const int *fds, uint32_t nfds)
 {
 	struct sleeper *s = find(k, m->state_dir);
-	uint32_t *events;
-	int *all;
 
 	/* What an earlier suspension left. */
 	if (s && s->client != client) {
 		forget(k, s);
 		s = NULL;
 	}
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return;
-		memcpy(s->state_dir, m->state_dir, sizeof(s->state_dir));
+	if (!s)
+		s = add_sleeper(k, m->state_dir);
+	if (s)
 		s->client = client;
-		s->watch = -1;
-		s->next = k->sleepers;
-		k->sleepers = s;
-	}
-	all = reallocarray(s->fds, s->n + nfds + 1, sizeof(*all));
-	if (!all)
-		return;
-	s->fds = all;
-	events = reallocarray(s->events, s->n + nfds + 1, sizeof(*events));
-	if (!events)
-		return;
-	s->events = events;
-	for (uint32_t i = 0; i < nfds; i++, s->n++) {
-		all[s->n] = fds[i];
-		events[s->n] = wanted_events(fds[i]);
-	}
+	add_sockets(s, fds, m->known, nfds);
 }
 
-static bool send_batch(int to, struct keeper_message *m, const int *fds,
-		       uint32_t n)
+static bool send_batch(int to, struct keeper_message *m,
+		       const struct kept *sockets, uint32_t n)
 {
 	struct iovec iov = { m, sizeof(*m) };
 	union {
@@ -121,7 +144,9 @@ static bool send_batch(int to, struct keeper_message *m, const int *fds,
 		control.hdr.cmsg_level = SOL_SOCKET;
 		control.hdr.cmsg_type = SCM_RIGHTS;
 		control.hdr.cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(&control.hdr), fds, n * sizeof(int));
+		for (uint32_t i = 0; i < n; i++)
+			memcpy(CMSG_DATA(&control.hdr) + i * sizeof(int),
+			       &sockets[i].fd, sizeof(int));
 	}
 	return sendmsg(to, &msg, MSG_NOSIGNAL) == sizeof(*m);
 }
@@ -135,7 +160,7 @@ bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s)
 		uint32_t n = total - at < KEEPER_BATCH ? total - at
 						       : KEEPER_BATCH;
 
-		if (!send_batch(to, m, n ? s->fds + at : NULL, n))
+		if (!send_batch(to, m, n ? s->sockets + at : NULL, n))
 			return false;
 		at += n;
 	} while (at < total);
@@ -150,12 +175,6 @@ static void take(struct keeper *k, int client, const struct keeper_message *m)
 	keeper_send(client, &answer, s);
 	if (s)
 		forget(k, s);
-}
-
-static void close_all(const int *fds, uint32_t nfds)
-{
-	for (uint32_t i = 0; i < nfds; i++)
-		close(fds[i]);
 }
 
 void keeper_serve(struct keeper *k, int client, const struct keeper_message *m,
@@ -230,7 +249,7 @@ static void open_log(const struct sleeper *s)
 		dup2(fd, STDERR_FILENO);
 }
 
-void keeper_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
+static void wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
 {
 	const char *name = strrchr(s->state_dir, '/') + 1;
 
@@ -252,6 +271,14 @@ void keeper_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
 	}
 	if (s->child < 0)
 		forget(k, s);
+}
+
+void keeper_ready(struct keeper *k, const struct kept *socket, uint32_t events,
+		  uint64_t now_ns)
+{
+	if (events & EPOLLOUT || !socket->known ||
+	    keeper_mark(socket->fd) != socket->known)
+		wake(k, socket->of, now_ns);
 }
 
 /* Nobody will ask for the sockets any more: whoever is at their other ends

@@ -11,11 +11,19 @@
 
 #include "abi/keeper.h"
 
+struct sleeper;
+
+struct kept { /* a socket */
+	struct sleeper *of;
+	int fd;
+	uint32_t events; /* EPOLL*: what wakes */
+	uint64_t known;	 /* but while it has this mark (keeper_mark()) */
+};
+
 struct sleeper {
 	struct sleeper *next;
 	char state_dir[1024];
-	int *fds;
-	uint32_t *events; /* of each: EPOLL*, what wakes */
+	struct kept *sockets;
 	uint32_t n;
 	int client; /* connection that gives the sockets; -1: it is over */
 	int watch;  /* of the directory; -1: none */
@@ -44,8 +52,9 @@ void keeper_close(struct keeper *k, int fd);
 /* All sockets of s (NULL: none), in as many copies of m as it takes, at least
  * one. False if the other end is gone. */
 bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s);
-/* A socket has something to read, or room to send. */
-void keeper_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns);
+/* A socket has something to read, or room to send: wake, if that is news. */
+void keeper_ready(struct keeper *k, const struct kept *socket, uint32_t events,
+		  uint64_t now_ns);
 /* A process that resumed an instance has ended. */
 void keeper_resumed(struct keeper *k, pid_t pid);
 /* Something happened to the directories. */

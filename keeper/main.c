@@ -116,7 +116,7 @@ static void serve(struct keeper *k, const struct epoll_event *ev)
 	int fd = (int)ev->data.u64;
 
 	if (ev->data.u64 >= 1 << 20)
-		keeper_wake(k, ev->data.ptr, now_ns());
+		keeper_ready(k, ev->data.ptr, ev->events, now_ns());
 	else if (fd == k->listen_fd)
 		accept_client(k);
 	else if (fd == k->notify_fd)

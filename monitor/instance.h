@@ -92,6 +92,8 @@ struct instance {
 	int keeper_fd; /* connection that sockets were given by, or -1 */
 	int *kept_fds; /* what came back: nkept, from kept_at on unused */
 	uint32_t nkept, kept_at;
+	struct known_socket *known; /* keeper.c: nknown of them */
+	uint32_t nknown;
 	struct dns *dns;
 	int lock_fd; /* state_dir/lock */
 	bool has_raw_terminal;
@@ -200,6 +202,9 @@ void kernels_tidy(const struct instance *in);
 /* Get back those that there are; close them. */
 void keeper_take(struct instance *in);
 void keeper_drop(struct instance *in);
+/* Note what of those that came back has something to read: the next suspension
+ * is not ended by that. */
+void keeper_note_known(struct instance *in);
 /* A spare monitor: wait for whom to wake. Fills asked_ns and the sockets, opens
  * the log; the descriptor of the spec, or -errno: -EPIPE if there is nobody. */
 int keeper_wait(struct instance *in, int keeper, struct err *e);

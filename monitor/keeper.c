@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,54 @@ static int connect_or_start(const struct instance *in)
 	return fd >= 0 ? fd : start_keeper(in, store, path);
 }
 
+/* A socket that had something to read when the instance was woken. */
+struct known_socket {
+	uint64_t cookie; /* the host's number of the socket */
+	uint64_t mark;
+};
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0
+								    : cookie;
+}
+
+void keeper_note_known(struct instance *in)
+{
+	cleanup_free struct pollfd *p = calloc(in->nkept + 1, sizeof(*p));
+	struct known_socket *known = calloc(in->nkept + 1, sizeof(*known));
+
+	in->known = known;
+	for (uint32_t i = 0; p && i < in->nkept; i++)
+		p[i] = (struct pollfd){ in->kept_fds[i], POLLIN | POLLRDHUP,
+					0 };
+	if (!p || !known || poll(p, in->nkept, 0) <= 0)
+		return;
+	for (uint32_t i = 0; i < in->nkept; i++) {
+		struct known_socket k = { 0, 0 };
+
+		if (p[i].revents)
+			k.mark = keeper_mark(p[i].fd);
+		if (k.mark)
+			k.cookie = cookie_of(p[i].fd);
+		if (k.cookie)
+			known[in->nknown++] = k;
+	}
+}
+
+static uint64_t find_known(const struct instance *in, int fd)
+{
+	uint64_t cookie = in->nknown ? cookie_of(fd) : 0;
+
+	for (uint32_t i = 0; i < in->nknown; i++)
+		if (in->known[i].cookie == cookie)
+			return in->known[i].mark;
+	return 0;
+}
+
 static void fill_message(struct keeper_message *m, const struct instance *in,
 			 uint32_t op)
 {
@@ -162,6 +211,8 @@ static int send_batch(const struct instance *in, int keeper, const int *fds,
 
 	fill_message(&m, in, KEEPER_KEEP);
 	m.n = n;
+	for (uint32_t i = 0; i < n; i++)
+		m.known[i] = find_known(in, fds[i]);
 	memset(&control, 0, sizeof(control));
 	control.hdr.cmsg_level = SOL_SOCKET;
 	control.hdr.cmsg_type = SCM_RIGHTS;

@@ -184,6 +184,7 @@ void resume_sockets(struct instance *in)
 		keeper_drop(in);
 		return;
 	}
+	keeper_note_known(in);
 	n = 0;
 	for (uint64_t i = 0; i < cp->h.fds.count; i++)
 		if (keeper_has(&cp->fds[i]))
