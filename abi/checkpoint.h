@@ -161,6 +161,10 @@ struct checkpoint_header {
 	struct checkpoint_table spec; /* bytes of the instance's spec, JSON */
 	/* BOOT_VERSION and BROKER_VERSION: what its kernel speaks. */
 	uint32_t boot_version, broker_version;
+	/* Not 0: the file is not on the disk yet, and good only as long as the
+	 * host has not been restarted, by the number of its boot. Counts as 0
+	 * in the sum. */
+	uint64_t unsynced_boot;
 };
 static_assert(sizeof(struct checkpoint_header) <= CHECKPOINT_PAGE, "format");
 

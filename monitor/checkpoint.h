@@ -163,6 +163,8 @@ int checkpoint_descriptors(struct checkpoint_out *out,
 
 /* checkpoint_host.c: what a checkpoint must be woken with. */
 void checkpoint_processor(struct checkpoint_header *h);
+/* The number of the host's boot; 0: it is not told. */
+uint64_t checkpoint_boot(void);
 /* The build ID of a kernel's file; zeros if it has none. */
 int checkpoint_build_id(int fd, uint8_t id[32], struct err *e);
 

@@ -7,6 +7,7 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,26 @@ void checkpoint_processor(struct checkpoint_header *h)
 	__get_cpuid_count(7, 1, &f[5], &unused, &unused, &unused);
 	__get_cpuid(0x80000001, &unused, &unused, &f[6], &unused);
 	__get_cpuid_count(13, 1, &f[7], &unused, &unused, &unused);
+}
+
+/* The first 16 digits of "01234567-89ab-cdef-...". */
+uint64_t checkpoint_boot(void)
+{
+	char text[64] = "";
+	uint64_t boot = 0;
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 19)
+		text[0] = '\0';
+	close(fd);
+	for (int i = 0; i < 19 && text[i]; i++)
+		if (text[i] != '-')
+			boot = boot << 4 |
+			       (uint64_t)(text[i] <= '9' ? text[i] - '0'
+							 : text[i] - 'a' + 10);
+	return boot;
 }
 
 /* The note in len bytes of notes. True if it is there. */

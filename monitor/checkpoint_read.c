@@ -60,6 +60,7 @@ static int read_header(struct checkpoint *cp, struct err *e)
 {
 	struct checkpoint_header *h = &cp->h;
 	struct stat st;
+	uint64_t boot;
 	uint32_t sum;
 
 	if (fstat(cp->fd, &st))
@@ -75,10 +76,16 @@ static int read_header(struct checkpoint *cp, struct err *e)
 			       "checkpoint of format %u: this Jiffy knows %u",
 			       h->version, CHECKPOINT_VERSION);
 	sum = h->sum;
+	boot = h->unsynced_boot;
 	h->sum = 0;
+	h->unsynced_boot = 0;
 	if (crc32c(0, h, sizeof(*h)) != sum)
 		return err_set(e, EBADMSG, "checkpoint: the header is damaged");
 	h->sum = sum;
+	if (boot && boot != checkpoint_boot())
+		return err_set(e, ESTALE,
+			       "checkpoint: the host was restarted before it "
+			       "was on disk");
 	if (h->size != (uint64_t)st.st_size)
 		return err_set(
 			e, EBADMSG, "checkpoint: %lld bytes of %llu: truncated",

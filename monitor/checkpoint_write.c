@@ -163,6 +163,7 @@ int checkpoint_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 		      const void *spec, size_t spec_len)
 {
 	uint8_t page[CHECKPOINT_PAGE] = { 0 };
+	uint64_t boot = h->unsynced_boot;
 
 	h->magic = CHECKPOINT_MAGIC;
 	h->version = CHECKPOINT_VERSION;
@@ -173,11 +174,13 @@ int checkpoint_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 		return -out->e->code;
 	h->size = checkpoint_at(out);
 	h->sum = 0;
+	h->unsynced_boot = 0;
 	h->sum = crc32c(0, h, sizeof(*h));
 	if (write_at(out, out->buf, out->used, out->flushed))
 		return -out->e->code;
 	out->flushed += out->used;
 	out->used = 0;
+	h->unsynced_boot = boot;
 	memcpy(page, h, sizeof(*h));
 	return write_at(out, page, sizeof(page), 0);
 }

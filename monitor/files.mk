@@ -6,7 +6,7 @@ CHECKPOINT_SRCS := monitor/checkpoint_check.c monitor/checkpoint_host.c \
 	monitor/checkpoint_stored.c monitor/checkpoint_write.c
 MONITOR_SRCS := $(CHECKPOINT_SRCS) monitor/checkpoint_fds.c \
 	monitor/clone.c monitor/keeper.c monitor/kernels.c monitor/resume.c \
-	monitor/snapshot.c \
+	monitor/snapshot.c monitor/sync.c \
 	monitor/suspend.c monitor/boot.c monitor/broker.c monitor/control.c \
 	monitor/core.c monitor/stdio.c \
 	monitor/dns.c monitor/launch.c monitor/limit.c monitor/main.c \

@@ -96,6 +96,7 @@ struct instance {
 	uint32_t nknown;
 	struct dns *dns;
 	int lock_fd; /* state_dir/lock */
+	int checkpoint_fd, checkpoint_dir; /* to be synced, or -1 */
 	bool has_raw_terminal;
 	struct termios saved_termios;
 };
@@ -179,6 +180,9 @@ void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 
 /* It goes on: finish the template. */
 void snapshot_thawed(struct instance *in);
+/* sync.c: the instance is a checkpoint now: let go of all that another monitor
+ * needs to wake it, then bring the file to the disk. */
+void sync_let_go(struct instance *in);
 
 /* keeper.c: give the sockets of the frozen instance to jiffy-keeper, which is
  * started if need be; close the connection, after which it watches them if

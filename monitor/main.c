@@ -473,11 +473,8 @@ static int finish(struct instance *in)
 	state_close(in);
 	launch_end(in);
 	control_finish(in);
-	/* The keeper may have it resumed from the moment we let go. */
-	if (in->end == END_SUSPENDED) {
-		close(take_fd(&in->lock_fd));
-		keeper_let_go(in);
-	}
+	if (in->end == END_SUSPENDED)
+		sync_let_go(in);
 	return instance_exit_code(in);
 }
 
@@ -542,6 +539,7 @@ int main(int argc, char **argv)
 
 	in.started_ns = clock_now_ns();
 	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
+	in.checkpoint_fd = in.checkpoint_dir = -1;
 	in.suspend_client = in.keeper_fd = in.spec_fd = in.wait_fd = -1;
 	in.template_fd = -1;
 	for (int i = 1; i + 1 < argc; i += 2) {

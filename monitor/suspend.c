@@ -189,7 +189,7 @@ int suspend_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 
 static int fill(struct checkpoint_out *out, struct instance *in, struct err *e)
 {
-	struct checkpoint_header h = { 0 };
+	struct checkpoint_header h = { .unsynced_boot = checkpoint_boot() };
 
 	if (suspend_copy(out, &h, in) ||
 	    keeper_keep(in, out->fds.items, out->fds.count, e) ||
@@ -206,7 +206,7 @@ static int write_file(struct instance *in, int dir, int fd, struct err *e)
 	if (!r)
 		r = fill(&out, in, e);
 	checkpoint_out_close(&out);
-	if (!r && fdatasync(fd))
+	if (!r && !checkpoint_boot() && fdatasync(fd))
 		r = err_sys(e, errno, "checkpoint");
 	if (!r && renameat(dir, CHECKPOINT_TEMP, dir, CHECKPOINT_NAME))
 		r = err_sys(e, errno, "checkpoint");
@@ -232,6 +232,8 @@ static int write_checkpoint(struct instance *in, struct err *e)
 		keeper_let_go(in);
 		return -e->code;
 	}
+	in->checkpoint_fd = take_fd(&fd);
+	in->checkpoint_dir = take_fd(&dir);
 	return 0;
 }
 

@@ -195,10 +195,10 @@ int volumes_sleep(struct instance *in, struct checkpoint_out *out)
 			uint64_t next = (get_generation(fd) | 1) + 1;
 
 			/* With all that was written: the checkpoint may rely
-			 * on it. */
+			 * on it, once it is on disk itself (sync.c). */
 			if (set_generation(v, fd, next, out->e))
 				return -out->e->code;
-			if (fsync(fd))
+			if (!checkpoint_boot() && fsync(fd))
 				return err_sys(out->e, errno, "volume %s",
 					       v->name);
 		}

@@ -463,8 +463,10 @@ static void flip(int fd, uint64_t at)
 static void damage(UNUSED void **state)
 {
 	struct checkpoint cp;
+	const off_t unsynced =
+		offsetof(struct checkpoint_header, unsynced_boot);
 	char format[64];
-	uint64_t places[4];
+	uint64_t places[4], boot;
 	int fd;
 
 	add_vma(0, AREA_PAGES, CHECKPOINT_ANON);
@@ -487,6 +489,15 @@ static void damage(UNUSED void **state)
 		expect_error(fd, errors[i]);
 		flip(fd, places[i]);
 	}
+	boot = checkpoint_boot();
+	assert_int_not_equal(boot, 0);
+	assert_int_equal(pwrite(fd, &boot, sizeof(boot), unsynced), 8);
+	expect_error(fd, "");
+	boot ^= 1;
+	assert_int_equal(pwrite(fd, &boot, sizeof(boot), unsynced), 8);
+	expect_error(fd, "the host was restarted");
+	boot = 0;
+	assert_int_equal(pwrite(fd, &boot, sizeof(boot), unsynced), 8);
 	flip(fd, 0);
 	expect_error(fd, "not a checkpoint");
 	flip(fd, 0);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A checkpoint reaches the disk after the answer to whoever asked for it. Until
+ * then its header has the number of the host's boot: as long as the host runs,
+ * its cache has the file whole; after a power cut the number is another, and
+ * the file is refused. So it is with the volumes that the checkpoint relies on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "host/cleanup.h"
+#include "lib/compiler.h"
+#include "monitor/checkpoint.h"
+#include "monitor/instance.h"
+
+#define FILES_MAX (BOOT_VOLUMES_MAX + 4)
+
+/* The same file as another open one: locks of the first go when it is closed.
+ */
+static int open_again(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static void close_all_but(const int *keep, size_t n)
+{
+	int sorted[FILES_MAX], next = 3;
+
+	memcpy(sorted, keep, n * sizeof(*keep));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	for (size_t i = 0; i < n; i++) {
+		if (sorted[i] > next)
+			syscall(SYS_close_range, next, sorted[i] - 1, 0);
+		next = MAX(next, sorted[i] + 1);
+	}
+	syscall(SYS_close_range, next, ~0U, 0);
+}
+
+/* The mark in the header goes once all else is there. */
+static int sync_all(const struct instance *in, const int *volumes, size_t n)
+{
+	const uint64_t none = 0;
+	const off_t at = offsetof(struct checkpoint_header, unsynced_boot);
+
+	for (size_t i = 0; i < n; i++)
+		if (volumes[i] < 0 || fsync(volumes[i]))
+			return -1;
+	if (fsync(in->checkpoint_fd) || fsync(in->checkpoint_dir) ||
+	    pwrite(in->checkpoint_fd, &none, sizeof(none), at) != sizeof(none))
+		return -1;
+	return fdatasync(in->checkpoint_fd);
+}
+
+void sync_let_go(struct instance *in)
+{
+	int keep[FILES_MAX];
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < in->spec.nvolumes; i++)
+		if (!in->spec.volumes[i].is_readonly)
+			keep[n++] = open_again(in->volume_fds[i]);
+	keep[n] = in->checkpoint_fd;
+	keep[n + 1] = in->checkpoint_dir;
+	keep[n + 2] = in->lock_fd;
+	keep[n + 3] = in->keeper_fd;
+	close_all_but(keep, n + 4);
+	/* The keeper may have it resumed from the moment we let go. */
+	close(take_fd(&in->lock_fd));
+	keeper_let_go(in);
+	if (in->checkpoint_fd >= 0 && sync_all(in, keep, n))
+		fprintf(stderr,
+			"jiffy: instance %s: the checkpoint is not on disk: "
+			"%s\n",
+			in->spec.name, strerror(errno));
+}
