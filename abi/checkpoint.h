@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define CHECKPOINT_MAGIC 0x504b434946464a7fULL /* "\x7fJFFICKP" */
-#define CHECKPOINT_VERSION 3
+#define CHECKPOINT_VERSION 4
 #define CHECKPOINT_PAGE 4096u
 
 /* A table: count entries of the struct that its name says. */

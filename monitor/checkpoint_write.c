@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "abi/boot.h"
@@ -40,9 +41,10 @@ int checkpoint_out_open(struct checkpoint_out *out, int fd, struct err *e)
 	out->fd = fd;
 	out->e = e;
 	out->flushed = CHECKPOINT_PAGE; /* the header's */
-	out->buf = aligned_alloc(CHECKPOINT_PAGE, CHECKPOINT_BUFFER);
+	out->buf = aligned_alloc(CHECKPOINT_BUFFER, CHECKPOINT_BUFFER);
 	if (!out->buf)
 		return err_sys(e, ENOMEM, "checkpoint");
+	(void)madvise(out->buf, CHECKPOINT_BUFFER, MADV_HUGEPAGE);
 	return 0;
 }
 

@@ -95,7 +95,7 @@ struct instance {
 	struct known_socket *known; /* keeper.c: nknown of them */
 	uint32_t nknown;
 	struct dns *dns;
-	int lock_fd; /* state_dir/lock */
+	int lock_fd;			   /* state_dir/lock */
 	int checkpoint_fd, checkpoint_dir; /* to be synced, or -1 */
 	bool has_raw_terminal;
 	struct termios saved_termios;
