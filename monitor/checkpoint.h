@@ -60,6 +60,9 @@ struct checkpoint_out {
 	const struct checkpoint *older;
 	uint64_t *older_bases;
 	struct checkpoint_stored *stored; /* NULL: pages are not compared */
+	struct checkpoint_array copies; /* struct space *: checkpoint_pages.c */
+	uint8_t *ready; /* memory for copies, used up to ready_used */
+	size_t ready_size, ready_used;
 	struct err *e;
 };
 
@@ -84,11 +87,20 @@ int checkpoint_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 
 /* checkpoint_objects.c: what of a memory object is not zero. */
 int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd);
+/* Another object with the same pages: a descriptor, or -errno. */
+int checkpoint_copy_object(int fd, struct err *e);
 bool checkpoint_is_zero(const uint8_t *page);
 
 /* checkpoint_pages.c: the memory of a host process below CHECKPOINT_USER_END
  * (which is frozen). */
 int checkpoint_process(struct checkpoint_out *out, pid_t pid);
+/* The same in two steps, for an instance that goes on between them: copy its
+ * memory; add all that was copied. */
+/* About so many bytes will be copied: have room for them. */
+void checkpoint_expect_copies(struct checkpoint_out *out, uint64_t bytes);
+int checkpoint_copy_process(struct checkpoint_out *out, pid_t pid);
+int checkpoint_add_copied(struct checkpoint_out *out);
+void checkpoint_drop_copied(struct checkpoint_out *out);
 /* Entry i of the older checkpoint, of which no process was made. */
 int checkpoint_parked(struct checkpoint_out *out, uint32_t i);
 

@@ -4,14 +4,19 @@
  * pages are left out.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/cleanup.h"
 #include "host/crc32c.h"
 #include "lib/compiler.h"
 #include "monitor/checkpoint.h"
 
-#define BATCH 64	 /* pages that are looked at together */
+#define BATCH 64 /* pages that are looked at together */
+#define COPY_SIZE (256u << 10)
 #define EXTENT_GAP_MAX 1 /* pages that need not be stored, but are */
 
 bool checkpoint_is_zero(const uint8_t *page)
@@ -90,19 +95,59 @@ static int add_object_part(struct checkpoint_out *out, uint32_t object, int fd,
 	return 0;
 }
 
+/* The next pages from *at on that may hold something: up to *end. 1, 0 if
+ * there are none, or -errno. */
+static int next_part(int fd, off_t *at, off_t *end, struct err *e)
+{
+	*at = lseek(fd, *at, SEEK_DATA);
+	if (*at < 0 && errno == ENXIO)
+		return 0;
+	*end = *at < 0 ? -1 : lseek(fd, *at, SEEK_HOLE);
+	return *end < 0 ? err_sys(e, errno, "shared memory") : 1;
+}
+
+static int copy_part(int from, int to, off_t at, off_t end, uint8_t *buf,
+		     struct err *e)
+{
+	while (at < end) {
+		size_t n = (size_t)MIN(end - at, (off_t)COPY_SIZE);
+
+		if (pread(from, buf, n, at) != (ssize_t)n ||
+		    pwrite(to, buf, n, at) != (ssize_t)n)
+			return err_sys(e, errno, "copy of shared memory");
+		at += (off_t)n;
+	}
+	return 0;
+}
+
+int checkpoint_copy_object(int fd, struct err *e)
+{
+	cleanup_free uint8_t *buf = malloc(COPY_SIZE);
+	cleanup_close int to = memfd_create("copy", MFD_CLOEXEC);
+	off_t at = 0, end = 0;
+	struct stat st;
+	int r;
+
+	if (!buf || to < 0 || fstat(fd, &st) || ftruncate(to, st.st_size))
+		return err_sys(e, buf ? errno : ENOMEM,
+			       "copy of shared memory");
+	while ((r = next_part(fd, &at, &end, e)) > 0) {
+		if (copy_part(fd, to, at, end, buf, e))
+			return -e->code;
+		at = end;
+	}
+	return r < 0 ? r : take_fd(&to);
+}
+
 int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd)
 {
-	off_t at = 0, end;
+	off_t at = 0, end = 0;
 
 	for (;;) {
-		at = lseek(fd, at, SEEK_DATA);
-		if (at < 0)
-			return errno == ENXIO ? 0
-					      : err_sys(out->e, errno,
-							"shared memory");
-		end = lseek(fd, at, SEEK_HOLE);
-		if (end < 0)
-			return err_sys(out->e, errno, "shared memory");
+		int r = next_part(fd, &at, &end, out->e);
+
+		if (r <= 0)
+			return r;
 		if (add_object_part(out, object, fd, (uint64_t)at,
 				    (uint64_t)end))
 			return -out->e->code;

@@ -42,7 +42,10 @@ struct space {
 	struct checkpoint_out *out;
 	pid_t pid;
 	int mem_fd; /* /proc/PID/mem, or -1: not needed yet */
-	struct checkpoint_array segments;
+	struct checkpoint_array vmas, segments;
+	uint8_t *copy; /* of its pages, taken from `copied` on; or NULL */
+	size_t copied;
+	bool is_copy_own; /* not in out->ready */
 	struct checkpoint_runs runs;
 	/* The pages in hand. */
 	size_t n, nsegments;
@@ -223,6 +226,15 @@ static int read_together(struct space *s, const struct segment *g, size_t n,
 	return 0;
 }
 
+/* The bytes of segments in the order of the list, for a process that goes on
+ * before they are stored. */
+static int take_copied(struct space *s, uint8_t *to, size_t len)
+{
+	memcpy(to, s->copy + s->copied, len);
+	s->copied += len;
+	return 0;
+}
+
 static bool is_plain(const struct segment *g)
 {
 	return !g->older && g->is_readable;
@@ -238,6 +250,8 @@ static int read_batch(struct space *s, uint8_t *to)
 		if (g->older) {
 			r = read_file(s, s->out->older->fd, g->older, to,
 				      g->len);
+		} else if (s->copy) {
+			r = take_copied(s, to, g->len);
 		} else if (!g->is_readable) {
 			r = read_anyway(s, g, to);
 		} else {
@@ -346,25 +360,25 @@ static int add_pages(struct space *s)
 	return 0;
 }
 
-static int add_space(struct space *s)
+static int look(struct space *s)
 {
-	struct checkpoint_array vmas = { 0 }, ranges = { 0 };
-	struct checkpoint_out *out = s->out;
-	int r = checkpoint_read_maps(out, s->pid, &vmas);
+	struct checkpoint_array ranges = { 0 };
+	int r = checkpoint_read_maps(s->out, s->pid, &s->vmas);
 
-	if (!r && vmas.count)
-		r = checkpoint_read_private(out, s->pid, &vmas, &ranges);
+	if (!r && s->vmas.count)
+		r = checkpoint_read_private(s->out, s->pid, &s->vmas, &ranges);
 	if (!r)
-		r = add_maps(s, &vmas);
-	if (!r)
-		r = add_segments(s, &vmas, &ranges);
-	if (!r)
-		r = add_pages(s);
-	if (!r)
-		r = checkpoint_runs_finish(&s->runs, s->pid);
-	free(vmas.items);
+		r = add_segments(s, &s->vmas, &ranges);
 	free(ranges.items);
 	return r;
+}
+
+static int add_space(struct space *s)
+{
+	checkpoint_runs_begin(&s->runs, s->out);
+	if (add_maps(s, &s->vmas) || add_pages(s))
+		return -s->out->e->code;
+	return checkpoint_runs_finish(&s->runs, s->pid);
 }
 
 static struct space *space_new(struct checkpoint_out *out, pid_t pid)
@@ -378,7 +392,6 @@ static struct space *space_new(struct checkpoint_out *out, pid_t pid)
 	s->out = out;
 	s->pid = pid;
 	s->mem_fd = -1;
-	checkpoint_runs_begin(&s->runs, out);
 	return s;
 }
 
@@ -387,8 +400,94 @@ static void space_free(struct space *s)
 	checkpoint_runs_end(&s->runs);
 	if (s->mem_fd >= 0)
 		close(s->mem_fd);
+	free(s->vmas.items);
 	free(s->segments.items);
+	if (s->is_copy_own)
+		free(s->copy);
 	free(s);
+}
+
+static uint8_t *room_for_copy(struct space *s, size_t len)
+{
+	struct checkpoint_out *out = s->out;
+
+	s->is_copy_own = len > out->ready_size - out->ready_used;
+	if (s->is_copy_own)
+		return malloc(len);
+	out->ready_used += len;
+	return out->ready + (out->ready_used - len);
+}
+
+/* Into s->copy, a batch at a time. */
+static int copy_pages(struct space *s)
+{
+	const struct segment *g = s->segments.items;
+	uint8_t *copy, *to;
+	size_t len = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < s->segments.count; i++)
+		len += g[i].older ? 0 : g[i].len;
+	copy = to = room_for_copy(s, len);
+	if (!copy)
+		return err_sys(s->out->e, ENOMEM, "copy of memory");
+	for (size_t i = 0; !r && i < s->segments.count;) {
+		for (s->nsegments = 0, len = 0;
+		     i < s->segments.count && s->nsegments < BATCH; i++) {
+			if (g[i].older)
+				continue;
+			s->now[s->nsegments++] = g[i];
+			len += g[i].len;
+		}
+		r = read_batch(s, to);
+		to += len;
+	}
+	s->copy = copy;
+	return r;
+}
+
+int checkpoint_copy_process(struct checkpoint_out *out, pid_t pid)
+{
+	struct space **p =
+		checkpoint_add(&out->copies, sizeof(struct space *), 1);
+
+	if (!p)
+		return err_sys(out->e, ENOMEM, "copy of memory");
+	*p = space_new(out, pid);
+	return !*p || look(*p) || copy_pages(*p) ? -out->e->code : 0;
+}
+
+int checkpoint_add_copied(struct checkpoint_out *out)
+{
+	struct space **p = out->copies.items;
+
+	for (size_t i = 0; i < out->copies.count; i++)
+		if (add_space(p[i]))
+			return -out->e->code;
+	return 0;
+}
+
+void checkpoint_drop_copied(struct checkpoint_out *out)
+{
+	struct space **p = out->copies.items;
+
+	for (size_t i = 0; i < out->copies.count; i++)
+		if (p[i])
+			space_free(p[i]);
+	free(p);
+	if (out->ready)
+		munmap(out->ready, out->ready_size);
+}
+
+void checkpoint_expect_copies(struct checkpoint_out *out, uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return;
+	out->ready = p;
+	out->ready_size = bytes;
 }
 
 int checkpoint_process(struct checkpoint_out *out, pid_t pid)
@@ -398,7 +497,9 @@ int checkpoint_process(struct checkpoint_out *out, pid_t pid)
 
 	if (!s)
 		return -out->e->code;
-	r = add_space(s);
+	r = look(s);
+	if (!r)
+		r = add_space(s);
 	space_free(s);
 	return r;
 }
@@ -458,6 +559,7 @@ static int add_parked(struct space *s, const struct checkpoint_space *from)
 	const struct checkpoint *older = s->out->older;
 	const struct checkpoint_run *run = older->runs + from->first_run;
 
+	checkpoint_runs_begin(&s->runs, s->out);
 	s->runs.is_woken = true;
 	for (uint32_t i = 0; i < from->nmaps; i++) {
 		const struct checkpoint_map *m =

@@ -15,25 +15,40 @@
 #include "monitor/instance.h"
 #include "monitor/suspend.h"
 
+/* Memory that is made ready for copies before the instance stands still, for
+ * what is touched for the first time takes its time. */
+#define EXPECTED_MAX (256ULL << 20)
+
 struct snapshot {
 	int dir_fd, fd; /* where it goes; the file */
+	int kernels_fd; /* the lock of kernels.c */
 	bool is_copied;
 	uint64_t asked_ns; /* the freeze; it may stand still from then on */
+	int objects[CHECKPOINT_OBJECTS]; /* copies */
+	uint64_t asleep[BOOT_SPACES_MAX / 64];
 	struct checkpoint_out out;
 	struct checkpoint_header h;
 	struct err e;
 };
+
+static void close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
 
 static void discard(struct instance *in)
 {
 	struct snapshot *s = in->snapshot;
 
 	in->snapshot = NULL;
+	checkpoint_drop_copied(&s->out);
 	checkpoint_out_close(&s->out);
-	if (s->fd >= 0)
-		close(s->fd);
-	if (s->dir_fd >= 0)
-		close(s->dir_fd);
+	close_all(s->objects, CHECKPOINT_OBJECTS);
+	close_all(&s->fd, 1);
+	close_all(&s->dir_fd, 1);
+	close_all(&s->kernels_fd, 1);
 	free(s);
 }
 
@@ -82,14 +97,35 @@ int snapshot_start(struct instance *in, const char *dir, struct err *e)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_sys(e, ENOMEM, "template");
-	s->dir_fd = s->fd = -1;
+	s->dir_fd = s->fd = s->kernels_fd = -1;
+	for (int i = 0; i < CHECKPOINT_OBJECTS; i++)
+		s->objects[i] = -1;
 	in->snapshot = s;
-	if (open_file(s, dir, e)) {
+	if (open_file(s, dir, e) || kernels_keep(in, &s->kernels_fd, e)) {
 		discard(in);
 		return -e->code;
 	}
+	checkpoint_expect_copies(&s->out,
+				 MIN(limit_usage(in, NULL), EXPECTED_MAX));
 	s->asked_ns = clock_now_ns();
 	suspend_freeze(in);
+	return 0;
+}
+
+static int copy_objects(struct snapshot *s, const struct instance *in)
+{
+	const int from[CHECKPOINT_OBJECTS] = {
+		[CHECKPOINT_KERNEL] = in->kernel_fd,
+		[CHECKPOINT_CACHE] = in->cache_fd,
+		[CHECKPOINT_BOOT] = in->boot_fd,
+	};
+
+	for (int i = 0; i < CHECKPOINT_OBJECTS; i++) {
+		s->objects[i] = checkpoint_copy_object(from[i], &s->e);
+		if (s->objects[i] < 0)
+			return -s->e.code;
+	}
+	memcpy(s->asleep, in->boot->asleep, sizeof(s->asleep));
 	return 0;
 }
 
@@ -98,9 +134,19 @@ void snapshot_frozen(struct instance *in)
 	struct snapshot *s = in->snapshot;
 
 	s->h.flags = CHECKPOINT_TEMPLATE;
-	if (suspend_copy(&s->out, &s->h, in) || volumes_sleep(in, &s->out))
+	if (suspend_begin(&s->out, &s->h, in) || copy_objects(s, in) ||
+	    suspend_processes(&s->out, in, checkpoint_copy_process) ||
+	    volumes_sleep(in, &s->out))
 		return; /* s->e says why */
 	s->is_copied = true;
+}
+
+static int add_copies(struct snapshot *s)
+{
+	if (suspend_objects(&s->out, s->objects) ||
+	    checkpoint_compare(&s->out) || checkpoint_add_copied(&s->out))
+		return -s->e.code;
+	return suspend_parked(&s->out, s->asleep);
 }
 
 /* The file has its name. */
@@ -108,7 +154,7 @@ static int finish(struct instance *in)
 {
 	struct snapshot *s = in->snapshot;
 
-	if (suspend_finish(&s->out, &s->h, in))
+	if (add_copies(s) || suspend_finish(&s->out, &s->h, in))
 		return -s->e.code;
 	if (fdatasync(s->fd) ||
 	    renameat(s->dir_fd, CHECKPOINT_TEMP, s->dir_fd, CHECKPOINT_NAME))

@@ -87,18 +87,19 @@ static void set_file(struct checkpoint_file *f, int fd)
 	f->ino = st.st_ino;
 }
 
-static int add_objects(struct checkpoint_out *out, const struct instance *in)
+int suspend_objects(struct checkpoint_out *out,
+		    const int fds[CHECKPOINT_OBJECTS])
 {
-	if (checkpoint_object(out, CHECKPOINT_KERNEL, in->kernel_fd) ||
-	    checkpoint_object(out, CHECKPOINT_CACHE, in->cache_fd) ||
-	    checkpoint_object(out, CHECKPOINT_BOOT, in->boot_fd))
-		return -out->e->code;
+	for (uint32_t i = 0; i < CHECKPOINT_OBJECTS; i++)
+		if (checkpoint_object(out, i, fds[i]))
+			return -out->e->code;
 	out->private_pages = checkpoint_at(out);
 	return 0;
 }
 
 /* Our children are the instance's host processes. */
-static int add_processes(struct checkpoint_out *out, const struct instance *in)
+int suspend_processes(struct checkpoint_out *out, const struct instance *in,
+		      int (*add)(struct checkpoint_out *out, pid_t pid))
 {
 	cleanup_free char *text = NULL;
 	char path[64], *p, *end;
@@ -108,8 +109,6 @@ static int add_processes(struct checkpoint_out *out, const struct instance *in)
 		 (int)getpid());
 	if (io_read_file(AT_FDCWD, path, CHILDREN_MAX, &text, &len, out->e))
 		return -out->e->code;
-	if (checkpoint_compare(out))
-		return -out->e->code;
 	for (p = text;; p = end) {
 		pid_t pid = (pid_t)strtol(p, &end, 10);
 
@@ -117,20 +116,20 @@ static int add_processes(struct checkpoint_out *out, const struct instance *in)
 			return 0;
 		if (pid == in->group || getpgid(pid) != in->group)
 			continue;
-		if (checkpoint_process(out, pid))
+		if (add(out, pid))
 			return -out->e->code;
 	}
 }
 
 /* Those that have no host process: the instance says which of a table that was
  * checked. Its word is read once. */
-static int add_parked(struct checkpoint_out *out, const struct instance *in)
+int suspend_parked(struct checkpoint_out *out, const uint64_t *asleep)
 {
 	uint64_t n = out->older ? out->older->h.spaces.count : 0, word = 0;
 
 	for (uint32_t i = 0; i < MIN(n, BOOT_SPACES_MAX); i++) {
 		if (i % 64 == 0)
-			word = __atomic_load_n(&in->boot->asleep[i / 64],
+			word = __atomic_load_n(&asleep[i / 64],
 					       __ATOMIC_RELAXED);
 		if (word >> i % 64 & 1 && checkpoint_parked(out, i))
 			return -out->e->code;
@@ -150,8 +149,8 @@ static int add_clocks(struct checkpoint_header *h, struct err *e)
 	return 0;
 }
 
-int suspend_copy(struct checkpoint_out *out, struct checkpoint_header *h,
-		 const struct instance *in)
+int suspend_begin(struct checkpoint_out *out, struct checkpoint_header *h,
+		  const struct instance *in)
 {
 	const struct checkpoint *older = resume_checkpoint(in);
 
@@ -164,11 +163,22 @@ int suspend_copy(struct checkpoint_out *out, struct checkpoint_header *h,
 	set_file(&out->older_file, resume_file(in));
 	if (older && checkpoint_older_open(out, older))
 		return -out->e->code;
-	if (add_clocks(h, out->e) || add_objects(out, in) ||
-	    add_processes(out, in) || add_parked(out, in) ||
-	    checkpoint_descriptors(out, in))
+	return add_clocks(h, out->e) ? -out->e->code
+				     : checkpoint_descriptors(out, in);
+}
+
+static int add_memory(struct checkpoint_out *out, const struct instance *in)
+{
+	const int objects[CHECKPOINT_OBJECTS] = {
+		[CHECKPOINT_KERNEL] = in->kernel_fd,
+		[CHECKPOINT_CACHE] = in->cache_fd,
+		[CHECKPOINT_BOOT] = in->boot_fd,
+	};
+
+	if (suspend_objects(out, objects) || checkpoint_compare(out) ||
+	    suspend_processes(out, in, checkpoint_process))
 		return -out->e->code;
-	return 0;
+	return suspend_parked(out, in->boot->asleep);
 }
 
 int suspend_finish(struct checkpoint_out *out, struct checkpoint_header *h,
@@ -191,7 +201,7 @@ static int fill(struct checkpoint_out *out, struct instance *in, struct err *e)
 {
 	struct checkpoint_header h = { .unsynced_boot = checkpoint_boot() };
 
-	if (suspend_copy(out, &h, in) ||
+	if (suspend_begin(out, &h, in) || add_memory(out, in) ||
 	    keeper_keep(in, out->fds.items, out->fds.count, e) ||
 	    volumes_sleep(in, out))
 		return -e->code;
