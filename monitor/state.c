@@ -18,6 +18,21 @@
 #include "host/json.h"
 #include "monitor/instance.h"
 
+/* Whoever looks whether we live has the lock for a moment, too. */
+#define LOOK_MS 2000
+
+static int take_lock(int fd)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == LOOK_MS)
+			return -1;
+		nanosleep(&ms, NULL);
+	}
+	return 0;
+}
+
 int state_open(struct instance *in, struct err *e)
 {
 	char path[4096];
@@ -29,7 +44,7 @@ int state_open(struct instance *in, struct err *e)
 	in->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (in->lock_fd < 0)
 		return err_sys(e, errno, "state %s", path);
-	if (flock(in->lock_fd, LOCK_EX | LOCK_NB)) {
+	if (take_lock(in->lock_fd)) {
 		err_sys(e, errno, "instance %s is running already",
 			in->spec.name);
 		close(take_fd(&in->lock_fd)); /* the record is another's */

@@ -82,6 +82,18 @@ verify_says() {
 	timeout 20 "$JIFFY" logs -f "$name" 2>&1 3>&- | grep -qm 1 round
 }
 
+@test "whoever looks whether it runs does not stop a wake" {
+	asleep "$name" damage /woken
+	lock=$JIFFY_HOME/instances/$name/lock
+	exec 4<"$lock"
+	flock -s 4 # as `jiffy ps` does for a moment
+	"$JIFFY" resume "$name" 4>&- &
+	resume=$!
+	timeout 10 sh -c "until pgrep -P $resume >pid; do :; done"
+	flock -u 4
+	wait $resume
+}
+
 @test "another's: of another spec, of another image" {
 	asleep "$name" damage /woken
 	cp "$file" good

@@ -7,6 +7,7 @@ the instance runs, or can be resumed, or boots anew with its volume intact; neve
 two of these, never none, and no acknowledged line is lost or there twice. At
 least three points; no more than fit in SECONDS."""
 import collections
+import contextlib
 import fcntl
 import os
 import random
@@ -164,15 +165,33 @@ class Ledger(Program):
         while self.left(state):
             if time.monotonic() > end:
                 raise AssertionError("processes are left")
-        if not self.sleeps():
+        # The keeper may wake it at any moment, as a connection has come.
+        with self.held() as is_held:
+            if not is_held:
+                return self.settle()
+            can_resume = os.path.exists(self.file)
             self.check_disk()
-            jiffy("resume", "--or-boot", self.name)
-            return self.check_running("boots", self.await_answer())
-        self.check_disk()
-        if self.random.random() < 0.5:
+        if can_resume and self.random.random() < 0.5:
             return None  # the next point wakes it
-        jiffy("resume", self.name)
-        return self.check_running("resumes", self.await_answer())
+        try:
+            jiffy("resume", *([] if can_resume else ["--or-boot"]), self.name)
+        except AssertionError as e:
+            if "is running" not in str(e):
+                raise
+            return self.settle()
+        return self.check_running("resumes" if can_resume else "boots",
+                                  self.await_answer())
+
+    @contextlib.contextmanager
+    def held(self):
+        """Nobody starts it meanwhile; False: somebody has."""
+        with open(self.dir + "/lock", "rb") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def await_answer(self):
         end = time.monotonic() + 30
