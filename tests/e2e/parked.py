@@ -5,6 +5,7 @@ been woken as often as it was asked to, with its memory whole, and a child that
 was not needed since the last wake must have no process on the host."""
 import glob
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -80,6 +81,16 @@ def suspend():
     subprocess.run([jiffy, "suspend", name], check=True, timeout=60)
 
 
+def quiet():
+    """All stop at the quiet point and go on, those without a process too."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(os.path.join(os.path.dirname(state), "control.sock"))
+        s.sendall(b'{"op":"quiet"}\n')
+        answer = s.recv(100)
+        assert b"ok" in answer, answer
+
+
 for kind in KINDS:
     touch(kind)
 for i, kind in enumerate(KINDS * 2):
@@ -87,6 +98,11 @@ for i, kind in enumerate(KINDS * 2):
     touch(kind)
     # The one that waits for its child has a new one.
     expect(ALWAYS + (2 if kind == "waitpid" else kind != "vfork"))
+    if i % 3 == 2:
+        n = len(processes())
+        for _ in range(3):
+            quiet()
+        expect(n)
     if i % 5 == 4:  # some that were woken before and some that were not
         for other in (KINDS[(i + 3) % 7], KINDS[(i * 3) % len(KINDS)], kind):
             touch(other)
