@@ -21,6 +21,7 @@ struct timerfd {
 	struct ktimer timer;
 	int clock;
 	nsec_t next;	 /* monotonic time of the next expiry, 0 disarmed */
+	nsec_t slept;	 /* clock_slept() that it is of */
 	nsec_t interval; /* 0: one shot */
 	u64 ticks;	 /* expirations since the last read */
 	struct waitq wait;
@@ -31,11 +32,22 @@ static bool is_realtime(int clock)
 	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM;
 }
 
+/* The instance may have slept: its clock did not. Lock held. */
+static void timerfd_skip(struct timerfd *t)
+{
+	nsec_t slept = clock_slept();
+
+	if (t->next && t->next != NSEC_MAX && t->timer.counts_sleep)
+		t->next = MAX(t->next - (slept - t->slept), 1);
+	t->slept = slept;
+}
+
 /* Count what has expired by now. Lock held. */
 static void timerfd_update(struct timerfd *t, nsec_t now)
 {
 	u64 n;
 
+	timerfd_skip(t);
 	if (t->next == 0 || now < t->next)
 		return;
 	if (t->interval == 0) {
@@ -133,6 +145,7 @@ int timerfd_new(int clock, u32 flags, struct file **f)
 	t->clock = clock;
 	waitq_init(&t->wait);
 	timer_init(&t->timer, timerfd_expired);
+	t->timer.counts_sleep = clock_counts_sleep(clock);
 	err = file_new_anon("[timerfd]", 0600, &timerfd_fops, t, O_RDWR | flags,
 			    f);
 	if (err)
@@ -153,6 +166,7 @@ int timerfd_set(struct file *f, bool is_absolute,
 {
 	struct timerfd *t = f->data;
 	nsec_t now = plat_clock(PLAT_MONOTONIC), at = spec->value;
+	nsec_t slept = clock_slept();
 
 	if (f->ops != &timerfd_fops)
 		return -EINVAL;
@@ -169,6 +183,9 @@ int timerfd_set(struct file *f, bool is_absolute,
 	timerfd_left(t, now, old);
 	t->interval = spec->interval;
 	t->next = at;
+	t->slept = slept;
+	timerfd_skip(t);
+	at = t->next;
 	t->ticks = 0;
 	if (at)
 		timer_arm(&t->timer, at);

@@ -350,9 +350,10 @@ void on_fault(struct frame *f, const struct plat_fault *fault);
 /* A kick reached the thread while it ran the program. */
 void on_kick(struct frame *f);
 /* This is a copy of the instance that was woken; none of its threads goes on
- * yet, and any of them may hold any lock. */
+ * yet, and any of them may hold any lock that is held in a wait. Real time and
+ * the time since boot have moved on by `slept`, monotonic time has not. */
 struct boot_block;
-void on_wake(const struct boot_block *b);
+void on_wake(const struct boot_block *b, nsec_t slept);
 /* The current space was made again there, with its mappings and what they hold;
  * none of its threads goes on yet. What plat_advise() was told is lost. */
 void on_space_wake(void);

@@ -9,6 +9,7 @@
 #include "kernel/kernel.h"
 #include "kernel/plat/plat.h"
 #include "kernel/proc/process.h"
+#include "kernel/proc/timer.h"
 
 enum { CLOCK_NR_TAI = 11 };
 /* CPU clocks of others: ~id << 3 | per-thread << 2 | kind. */
@@ -129,6 +130,46 @@ nsec_t clock_deadline(s32 clock, nsec_t value, bool absolute)
 	if (ckd_add(&deadline, mono, value))
 		return NSEC_MAX;
 	return MAX(deadline, 0);
+}
+
+static nsec_t slept_in_sum; /* changes only while nobody runs */
+
+nsec_t clock_slept(void)
+{
+	return slept_in_sum;
+}
+
+bool clock_counts_sleep(s32 clock)
+{
+	switch (clock) {
+	case CLOCK_REALTIME:
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME:
+	case CLOCK_BOOTTIME_ALARM:
+	case CLOCK_NR_TAI:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void clock_skip(nsec_t slept)
+{
+	slept_in_sum += slept;
+	timer_skip(slept);
+}
+
+void clock_wait_begin(s32 clock)
+{
+	struct thread *t = current();
+
+	t->slept_before = slept_in_sum;
+	t->counts_sleep = clock_counts_sleep(clock);
+}
+
+void clock_wait_end(void)
+{
+	current()->counts_sleep = false;
 }
 
 int timespec_to_nsec(const struct linux_timespec *ts, nsec_t *nsec)

@@ -22,6 +22,17 @@ int clock_sleep_check(s32 clock);
  * now; NSEC_MAX if it is beyond. */
 nsec_t clock_deadline(s32 clock, nsec_t value, bool absolute);
 
+/* What an instance that was suspended has slept through, in sum: by so much has
+ * the time of some clocks moved on while monotonic time stood still. */
+nsec_t clock_slept(void);
+bool clock_counts_sleep(s32 clock);
+/* It slept for so long; nobody runs yet. */
+void clock_skip(nsec_t slept);
+/* From now to the end, the deadlines of the current thread's sleeps are
+ * absolute times on that clock. */
+void clock_wait_begin(s32 clock);
+void clock_wait_end(void);
+
 /* Nanoseconds of a timespec, saturated: 0, -EINVAL. */
 int timespec_to_nsec(const struct linux_timespec *ts, nsec_t *nsec);
 struct linux_timespec nsec_to_timespec(nsec_t nsec);

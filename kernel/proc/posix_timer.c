@@ -28,6 +28,7 @@ struct posix_timer {
 	nsec_t interval;
 	nsec_t expires; /* on its clock, CPU clocks; else on monotonic; 0: off
 			 */
+	nsec_t slept;	/* clock_slept() that `expires` is of */
 	nsec_t last_cpu, pause;
 	bool stands;	  /* periodic; waits for its signal to be taken */
 	s32 overrun;	  /* since the pending signal was sent */
@@ -51,6 +52,16 @@ static nsec_t timer_clock(const struct posix_timer *t)
 			       ? plat_thread_cputime(t->target)
 			       : t->last_cpu;
 	return process_cputime(t->set->process);
+}
+
+/* lock held. The instance may have slept: the timer's clock did not. */
+static void skip(struct posix_timer *t)
+{
+	nsec_t slept = clock_slept();
+
+	if (t->expires && t->expires != NSEC_MAX && t->timer.counts_sleep)
+		t->expires = MAX(t->expires - (slept - t->slept), 1);
+	t->slept = slept;
 }
 
 /* lock held, armed. */
@@ -169,6 +180,7 @@ static void expired(struct ktimer *timer)
 	nsec_t now;
 
 	mutex_lock(&t->set->lock);
+	skip(t);
 	now = timer_clock(t);
 	if (t->expires && now >= t->expires)
 		fire(t, now);
@@ -323,12 +335,13 @@ int posix_timer_create(s32 clock, const struct linux_sigevent *ev)
 }
 
 /* lock held. */
-static void value_of(const struct posix_timer *t, struct posix_timer_value *v)
+static void value_of(struct posix_timer *t, struct posix_timer_value *v)
 {
-	nsec_t now = timer_clock(t);
-	nsec_t expires = t->expires;
+	nsec_t now = timer_clock(t), expires;
 	u64 n;
 
+	skip(t);
+	expires = t->expires;
 	v->interval = t->interval;
 	v->left = 0;
 	if (!expires)
@@ -360,6 +373,10 @@ int posix_timer_set(s32 id, const struct posix_timer_value *value,
 	t->pause = 0;
 	t->stands = false;
 	now = timer_clock(t);
+	t->slept = clock_slept();
+	/* Relative times of CLOCK_REALTIME are monotonic's, as on Linux. */
+	t->timer.counts_sleep = clock_counts_sleep(t->clock) &&
+				(absolute || t->clock == CLOCK_BOOTTIME);
 	if (value->left) {
 		if (!clock_is_cpu(t->clock))
 			t->expires =
@@ -428,6 +445,7 @@ void posix_timer_delivered(struct process *p, struct linux_siginfo *info)
 	if (t && t->stands) {
 		nsec_t now = timer_clock(t);
 
+		skip(t);
 		count_overrun(t, forward(t, now));
 		t->stands = false;
 		schedule(t, now);

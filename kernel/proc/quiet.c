@@ -9,10 +9,12 @@
 #include "kernel/kernel.h"
 #include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/clock.h"
 #include "kernel/proc/proc_int.h"
 
-void on_wake(const struct boot_block *b)
+void on_wake(const struct boot_block *b, nsec_t slept)
 {
+	clock_skip(slept);
 	random_reseed();
 	if (b->flags & BOOT_CLONE)
 		clone_begin(b);

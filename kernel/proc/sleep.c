@@ -9,6 +9,7 @@
 #include "kernel/kernel.h"
 #include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
+#include "kernel/proc/clock.h"
 #include "kernel/proc/process.h"
 
 void thread_run_remote(void)
@@ -44,6 +45,14 @@ static bool sleep_check(struct thread *t, bool interruptible, int *result)
 	return false;
 }
 
+/* What is left of it, after what the instance slept through meanwhile. */
+static nsec_t deadline_now(const struct thread *t, nsec_t deadline)
+{
+	if (likely(!t->counts_sleep) || deadline == NSEC_MAX)
+		return deadline;
+	return MAX(deadline - (clock_slept() - t->slept_before), 0);
+}
+
 int thread_sleep(nsec_t deadline, bool interruptible)
 {
 	struct thread *t = current();
@@ -56,7 +65,7 @@ int thread_sleep(nsec_t deadline, bool interruptible)
 			return err;
 		t->nvcsw++;
 		atomic_xchg(&t->sleep_mode, SLEEP_FUTEX);
-		err = plat_wait(&t->park_token, 0, deadline);
+		err = plat_wait(&t->park_token, 0, deadline_now(t, deadline));
 		atomic_xchg(&t->sleep_mode, SLEEP_NONE);
 	}
 	return result;
@@ -76,7 +85,7 @@ int thread_sleep_own(u32 *word, nsec_t deadline)
 		atomic_xchg(&t->sleep_mode, SLEEP_OWN);
 		/* The token set before the mode was seen brings no kick. */
 		if (!atomic_load(&t->park_token))
-			err = plat_wait_own(word, 0, deadline);
+			err = plat_wait_own(word, 0, deadline_now(t, deadline));
 		atomic_xchg(&t->sleep_mode, SLEEP_NONE);
 	}
 	return result;

@@ -85,11 +85,14 @@ struct thread {
 	struct list dying_node;	     /* exit.c, until exit_done */
 	u32 exit_done; /* set to 1 by the platform: t may be freed */
 	bool is_borrowed;
-	bool in_dump;	/* has done its WORK_DUMP; under process.sig_lock */
-	bool is_kernel; /* a thread of process 0, has no program */
+	bool counts_sleep; /* clock_wait_begin(): a deadline comes nearer when
+			    * clock_slept() grows; own thread only */
+	bool in_dump;	   /* has done its WORK_DUMP; under process.sig_lock */
+	bool is_kernel;	   /* a thread of process 0, has no program */
 	struct list remote_work; /* mm.c */
 	struct mutex remote_lock;
-	u64 start_time; /* nsec on monotonic */
+	nsec_t slept_before; /* with counts_sleep: when it was made */
+	u64 start_time;	     /* nsec on monotonic */
 	u64 nsyscalls;
 	u64 min_flt, nvcsw; /* for getrusage where we know */
 	u64 trap_number, trap_error, trap_address; /* of the last fault */

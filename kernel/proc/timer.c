@@ -21,6 +21,7 @@ void timer_init(struct ktimer *t, void (*fn)(struct ktimer *t))
 {
 	t->fn = fn;
 	t->is_armed = false;
+	t->counts_sleep = false;
 	t->expires = 0;
 }
 
@@ -83,6 +84,25 @@ void timer_cancel(struct ktimer *t)
 		plat_wait(&timers.runs, runs, NSEC_MAX);
 		mutex_lock(&timers.lock);
 		disarm(t); /* fn may have armed it again */
+	}
+	mutex_unlock(&timers.lock);
+}
+
+/* Those that move come before the ones that are still to be looked at. */
+void timer_skip(nsec_t slept)
+{
+	struct rb_node *n, *next;
+
+	mutex_lock(&timers.lock);
+	for (n = rb_first(&timers.tree); n; n = next) {
+		struct ktimer *t = rb_entry(n, struct ktimer, node);
+
+		next = rb_next(n);
+		if (!t->counts_sleep || t->expires == NSEC_MAX)
+			continue;
+		disarm(t);
+		t->expires = MAX(t->expires - slept, 0);
+		insert(t);
 	}
 	mutex_unlock(&timers.lock);
 }

@@ -14,6 +14,8 @@ struct ktimer {
 	nsec_t expires; /* CLOCK_MONOTONIC */
 	void (*fn)(struct ktimer *t);
 	bool is_armed;
+	bool counts_sleep; /* its time is on a clock that does; whoever arms it
+			    * says so */
 };
 
 void timer_init(struct ktimer *t, void (*fn)(struct ktimer *t));
@@ -25,6 +27,9 @@ void timer_cancel(struct ktimer *t);
 /* Make process 0's main thread call timer_run() again: the next deadline has
  * come nearer. Called inside. */
 void timer_kick(void);
+
+/* The instance slept; nobody runs yet. */
+void timer_skip(nsec_t slept);
 
 /* Run by process 0: fire what is due; the next deadline or NSEC_MAX. */
 nsec_t timer_run(void);

@@ -58,6 +58,8 @@ static int read_deadline(uaddr_t timeout, u32 op, nsec_t *deadline)
 		return err;
 	if ((op & FUTEX_CLOCK_REALTIME) || cmd == FUTEX_LOCK_PI)
 		clock = CLOCK_REALTIME;
+	if (cmd != FUTEX_WAIT)
+		clock_wait_begin(clock);
 	*deadline = clock_deadline(clock, value, cmd != FUTEX_WAIT);
 	return 0;
 }
@@ -78,8 +80,8 @@ static bool clock_flag_ok(u32 op)
 	       cmd == FUTEX_WAIT_REQUEUE_PI;
 }
 
-SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
-	 addr2, u32, value3)
+static long futex_call(uaddr_t addr, u32 op, u32 value, u64 timeout,
+		       uaddr_t addr2, u32 value3)
 {
 	u32 cmd = op & FUTEX_CMD_MASK;
 	bool is_private = op & FUTEX_PRIVATE_FLAG;
@@ -130,6 +132,16 @@ SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
 	}
 }
 
+SYSCALL6(futex, uaddr_t, addr, u32, op, u32, value, u64, timeout, uaddr_t,
+	 addr2, u32, value3)
+{
+	long result = futex_call(addr, op, value, timeout, addr2, value3);
+
+	if (unlikely(current()->counts_sleep))
+		clock_wait_end();
+	return result;
+}
+
 static long read_entries(struct futex_waitv_entry *entries, uaddr_t waiters,
 			 u32 n)
 {
@@ -163,15 +175,18 @@ SYSCALL5(futex_waitv, uaddr_t, waiters, u32, n, u32, flags, uaddr_t, timeout,
 		result = timespec_in(&value, timeout);
 		if (result)
 			return result;
+		clock_wait_begin(clock);
 		deadline = clock_deadline(clock, value, true);
 	}
 	entries = kmalloc(n * sizeof(*entries));
-	if (!entries)
-		return -ENOMEM;
-	result = read_entries(entries, waiters, n);
+	if (entries)
+		result = read_entries(entries, waiters, n);
+	else
+		result = -ENOMEM;
 	if (!result)
 		result = futex_wait_many(entries, n, deadline);
 	kfree(entries);
+	clock_wait_end();
 	return result == -EINTR ? -ERESTARTSYS : result;
 }
 

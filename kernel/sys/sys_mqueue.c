@@ -67,9 +67,11 @@ static int deadline_in(nsec_t *deadline, uaddr_t timeout)
 	if (!timeout)
 		return 0;
 	err = timespec_in(&value, timeout);
-	if (!err)
-		*deadline = clock_deadline(CLOCK_REALTIME, value, true);
-	return err;
+	if (err)
+		return err;
+	clock_wait_begin(CLOCK_REALTIME);
+	*deadline = clock_deadline(CLOCK_REALTIME, value, true);
+	return 0;
 }
 
 SYSCALL5(mq_timedsend, int, mq, uaddr_t, msg, u64, len, u32, prio, uaddr_t,
@@ -81,11 +83,14 @@ SYSCALL5(mq_timedsend, int, mq, uaddr_t, msg, u64, len, u32, prio, uaddr_t,
 
 	if (ret)
 		return ret;
-	if (prio >= MQ_PRIO_MAX)
-		return -EINVAL;
 	r = fd_get(mq);
-	ret = r.file ? mqueue_send(r.file, msg, len, prio, deadline) : -EBADF;
+	if (prio >= MQ_PRIO_MAX)
+		ret = -EINVAL;
+	else
+		ret = r.file ? mqueue_send(r.file, msg, len, prio, deadline)
+			     : -EBADF;
 	fd_put(r);
+	clock_wait_end();
 	return ret;
 }
 
@@ -103,6 +108,7 @@ SYSCALL5(mq_timedreceive, int, mq, uaddr_t, msg, u64, len, uaddr_t, prio_at,
 	ret = r.file ? mqueue_receive(r.file, msg, len, &prio, deadline)
 		     : -EBADF;
 	fd_put(r);
+	clock_wait_end();
 	if (ret >= 0 && prio_at && user_store_u32(prio_at, prio))
 		return -EFAULT;
 	return ret;

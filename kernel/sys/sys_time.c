@@ -174,7 +174,9 @@ SYSCALL4(clock_nanosleep, s32, clock, u32, flags, uaddr_t, req, uaddr_t, rest)
 		return sleep_on_cpu(clock, value, flags & TIMER_ABSTIME, rest);
 	if (!(flags & TIMER_ABSTIME))
 		return sleep_relative(value, rest);
+	clock_wait_begin(clock);
 	err = sleep_until(clock_deadline(clock, value, true));
+	clock_wait_end();
 	return err == -EINTR ? -ERESTARTNOHAND : err;
 }
 

@@ -185,5 +185,5 @@ void freeze_woken(const struct boot_block *b)
 	atomic_store(&nquiet, 0);
 	atomic_store(&kicking, 0);
 	clock_go_on(frozen_monotonic, frozen_boottime + MAX(slept, 0));
-	on_wake(b);
+	on_wake(b, MAX(slept, 0));
 }

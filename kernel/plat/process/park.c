@@ -196,6 +196,9 @@ static bool wait_stands(const struct plat_slot *s, nsec_t now)
 
 	if (w->kind == PARK_NONE || w->deadline <= now || s->lend)
 		return false;
+	/* It is nearer than it was. */
+	if (t && t->counts_sleep)
+		return false;
 	if (t && ((thread_work(t) & ~(u32)WORK_QUIET) ||
 		  atomic_load(&t->park_token)))
 		return false;
