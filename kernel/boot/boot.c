@@ -286,6 +286,8 @@ static void handle_event(const struct broker_event *e, int n)
 		kill_init();
 		break;
 	case EVENT_FREEZE:
+		/* A wake copies what is there. */
+		(void)pager_reclaim(UINT64_MAX);
 		if (plat_freeze() && shared_block()->flags & BOOT_CLONE)
 			clone_finish(shared_block());
 		break;
