@@ -93,12 +93,13 @@ nightly: all $(O)/fuzz/fuzz_syscalls $(O)/fuzz/ext4_image ## SUITES in full, NIG
 	@tools/suite-report $(O)
 	@tools/summary $(O)/check/nightly
 
-soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: starts and stops, mixed stress, 500 power cuts, servers that sleep, ends of databases
+soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: starts and stops, mixed stress, 500 power cuts, servers that sleep, 500 clones, ends of databases
 	@mkdir -p $(O)/check && : >$(O)/check/soak
 	@tools/run-soak $(O)/check/soak $(O)
 	@tools/run-powercut $(O)/check/soak $(O) 500
 	@STORM=1 tools/run-guest $(O)/check/soak $(O)
 	@tools/run-soak-sleep $(O)/check/soak $(O)
+	@CLONES=500 tools/run-e2e $(O)/check/soak $(O) tests/e2e/clones.bats
 	@ASLEEP_SECONDS=3600 tools/run-suite-asleep $(O)/check/soak $(O) redis
 	@ASLEEP_SECONDS=3600 tools/run-suite-asleep $(O)/check/soak $(O) postgres
 	@tools/run-soak-database $(O)/check/soak $(O) postgres

@@ -46,8 +46,8 @@ int clone_match(const struct checkpoint *cp, const struct spec *s,
 	struct spec of = { 0 };
 
 	if (spec_parse(cp->spec, cp->h.spec.count, &of, e))
-		return err_wrap(e, "template");
-	if (!is_same_text(of.image, s->image))
+		err_wrap(e, "template");
+	else if (!is_same_text(of.image, s->image))
 		err_set(e, ESTALE, "template: it is of another image");
 	else if (!has_same_ports(&of, s))
 		err_set(e, ESTALE, "template: it has other ports");

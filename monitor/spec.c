@@ -113,8 +113,8 @@ static int read_volumes(const json_t *o, struct spec *s, struct err *e)
 	for (i = 0; i < json_array_size(volumes); i++) {
 		if (read_volume(json_array_get(volumes, i), &s->volumes[i], e))
 			return -e->code;
+		s->nvolumes = (unsigned int)i + 1;
 	}
-	s->nvolumes = (unsigned int)i;
 	return 0;
 }
 

@@ -29,3 +29,6 @@ checkpoint_FUZZ_SRCS := tests/fuzz/fuzz_checkpoint.c \
 	$(addprefix monitor/checkpoint_,check.c host.c older.c read.c write.c \
 		stored.c) $(HOST_SRCS)
 checkpoint_FUZZ_LIBS := -ljansson
+FUZZ_TARGETS += spec
+spec_FUZZ_SRCS := tests/fuzz/fuzz_spec.c monitor/spec.c $(HOST_SRCS)
+spec_FUZZ_LIBS := -ljansson

@@ -127,6 +127,10 @@ ext4_broken_UNIT_SRCS := tests/unit/ext4_broken_test.c tests/unit/ext4_walk.c \
 	tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)
 
 # monitor/
+UNIT_TESTS += clone
+clone_UNIT_SRCS := tests/unit/clone_test.c monitor/clone.c monitor/spec.c \
+	$(HOST_SRCS)
+clone_UNIT_LIBS := -ljansson
 UNIT_TESTS += checkpoint
 checkpoint_UNIT_SRCS := tests/unit/checkpoint_test.c \
 	$(filter-out %_maps.c,$(CHECKPOINT_SRCS)) $(HOST_SRCS)
