@@ -200,25 +200,50 @@ static bool has_checkpoint(const struct sleeper *s)
 	return access(path, F_OK) == 0;
 }
 
+/* All its sockets are here, and its monitor has gone. */
+static void falls_asleep(struct keeper *k, struct sleeper *s)
+{
+	s->client = -1;
+	s->watch = inotify_add_watch(k->notify_fd, s->state_dir,
+				     IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF);
+	if (!has_checkpoint(s)) {
+		forget(k, s);
+		return;
+	}
+	spare_start(k);
+	watch_sockets(k, s, true);
+}
+
 void keeper_hung_up(struct keeper *k, int client)
 {
 	struct sleeper *s, *next;
 
 	for (s = k->sleepers; s; s = next) {
 		next = s->next;
-		if (s->client != client)
-			continue;
-		s->client = -1;
-		s->watch = inotify_add_watch(k->notify_fd, s->state_dir,
-					     IN_DELETE | IN_MOVE_SELF |
-						     IN_DELETE_SELF);
-		if (!has_checkpoint(s)) {
-			forget(k, s);
-			continue;
-		}
-		spare_start(k);
-		watch_sockets(k, s, true);
+		if (s->client == client)
+			falls_asleep(k, s);
 	}
+}
+
+void keeper_adopt(struct keeper *k, const char *state_dir, int fd,
+		  uint64_t known)
+{
+	struct sleeper *s = find(k, state_dir);
+
+	if (!s)
+		s = add_sleeper(k, state_dir);
+	add_sockets(s, &fd, &known, 1);
+}
+
+void keeper_adopted(struct keeper *k, const char *state_dir, pid_t child)
+{
+	struct sleeper *s = find(k, state_dir);
+
+	if (!s)
+		return;
+	s->child = child;
+	if (!child)
+		falls_asleep(k, s);
 }
 
 /* Beside us, or where it is installed. */

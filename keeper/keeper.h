@@ -37,6 +37,8 @@ struct keeper {
 	struct sleeper *sleepers;
 	int spare_fd;	    /* to the spare monitor, -1: there is none */
 	bool is_spare_used; /* it wakes somebody, and lives on with that */
+	bool is_upgrade_due;
+	char *store; /* argv[1] */
 	char self_dir[4096];
 };
 
@@ -59,6 +61,17 @@ void keeper_ready(struct keeper *k, const struct kept *socket, uint32_t events,
 void keeper_resumed(struct keeper *k, pid_t pid);
 /* Something happened to the directories. */
 void keeper_notified(struct keeper *k);
+
+/* From the keeper before this one: a socket of a sleeper; it has all of them,
+ * and `child` (0: none) resumes it. */
+void keeper_adopt(struct keeper *k, const char *state_dir, int fd,
+		  uint64_t known);
+void keeper_adopted(struct keeper *k, const char *state_dir, pid_t child);
+
+/* upgrade.c: become the keeper that is installed, which takes over what is in
+ * the table; returns if that cannot be. Not while there are clients. */
+void upgrade(struct keeper *k);
+void upgrade_take(struct keeper *k, int table_fd);
 
 /* spare.c: start a monitor that waits, if there is none. */
 void spare_start(struct keeper *k);

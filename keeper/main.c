@@ -92,13 +92,14 @@ static void serve_client(struct keeper *k, int client)
 		close(fds[i]);
 }
 
-static void reap(struct keeper *k)
+static void serve_signals(struct keeper *k)
 {
 	struct signalfd_siginfo si;
 	pid_t pid;
 
 	while (read(k->signal_fd, &si, sizeof(si)) == sizeof(si))
-		;
+		if (si.ssi_signo == SIGHUP)
+			k->is_upgrade_due = true;
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
 		keeper_resumed(k, pid);
 }
@@ -122,7 +123,7 @@ static void serve(struct keeper *k, const struct epoll_event *ev)
 	else if (fd == k->notify_fd)
 		keeper_notified(k);
 	else if (fd == k->signal_fd)
-		reap(k);
+		serve_signals(k);
 	else if (fd == k->spare_fd)
 		spare_ended(k);
 	else
@@ -159,6 +160,7 @@ static int open_all(struct keeper *k)
 		*strrchr(k->self_dir, '/') = '\0';
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	k->spare_fd = -1;
@@ -181,20 +183,27 @@ int main(int argc, char **argv)
 	static struct keeper k;
 	int lock_fd;
 
-	if (argc != 2 || chdir(argv[1]) || setenv("JIFFY_HOME", argv[1], 1)) {
-		fprintf(stderr, "usage: jiffy-keeper STORE, with a listening "
-				"socket as descriptor 3\n");
+	if (argc < 2 || chdir(argv[1]) || setenv("JIFFY_HOME", argv[1], 1)) {
+		fprintf(stderr, "usage: jiffy-keeper STORE [TABLE-FD], with a "
+				"listening socket as descriptor 3\n");
 		return 125;
 	}
 	lock_fd = open(KEEPER_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (open_all(&k) || lock_fd < 0)
 		return 125;
+	k.store = argv[1];
+	if (argc > 2)
+		upgrade_take(&k, atoi(argv[2]));
 	do {
 		struct epoll_event ev;
 
 		/* One at a time: it may take the next one's sleeper away. */
 		if (epoll_wait(k.epoll_fd, &ev, 1, -1) == 1)
 			serve(&k, &ev);
+		if (k.is_upgrade_due && !k.nclients) {
+			k.is_upgrade_due = false;
+			upgrade(&k);
+		}
 	} while (!may_end(&k, lock_fd));
 	return 0;
 }

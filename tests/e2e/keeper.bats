@@ -105,3 +105,27 @@ client() {
 		echo(old)
 	PYTHON
 }
+
+@test "the keeper is replaced: no socket is lost" {
+	"$JIFFY" run -d --name "$name" -p "127.0.0.1:$port:80" keeper /bin/holds
+	client <<-'PYTHON'
+		held = connect(b"x")
+		held.sendall(b"h")
+		many = [connect(b"y") for i in range(200)]
+		held.sendall(b"unread")
+		suspend()
+		awake()
+		for i in range(3):
+		    suspend()
+		    asleep()
+		    pid = keeper()
+		    os.kill(pid, signal.SIGHUP)
+		    until("it is not replaced", lambda: table_of(pid))
+		    asleep()
+		    assert keeper() == pid
+		    echo(many[i])
+		for s in many:
+		    echo(s)
+		echo(connect(b"z"))
+	PYTHON
+}
