@@ -48,6 +48,21 @@ def host_process(pid):
         return ()
 
 
+def open_files():
+    """What all processes have open, and the memory they map of files."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
+                who = pid + " " + f.read().replace("\0", " ")
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                yield who, os.readlink(f"/proc/{pid}/fd/{fd}")
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+                for line in f:
+                    yield who, line[line.find("/"):]
+        except OSError:
+            pass
+
+
 class Program:
     """One server. begin() opens connections and asserts that they answer;
     before() leaves something in flight; wake() sends `first` bytes, then the
@@ -100,6 +115,9 @@ class Program:
             if time.monotonic() > end:
                 raise AssertionError(f"processes of a suspended one: {left}")
             time.sleep(0.001)
+        held = [x for x in open_files() if x[1].startswith(self.dir)]
+        if held:
+            raise AssertionError(f"files of a suspended one: {held}")
 
     def left(self, state):
         return [p for p in filter(str.isdigit, os.listdir("/proc"))
@@ -274,8 +292,11 @@ class Nginx(Program):
         for c in self.kept:
             c.sock.sendall(request(b"/page.html"))
             self.page(c)
-        self.half.sock.close()
-        self.slow.sock.close()
+        for c in (self.half, self.slow):  # an end that comes late would wake
+            c.sock.shutdown(socket.SHUT_WR)
+            if c.file.read():
+                raise AssertionError("more than was asked for")
+            c.sock.close()
 
 
 class Resp:
