@@ -8,6 +8,7 @@
 
 #include "cli/cmd.h"
 #include "cli/instance.h"
+#include "cli/template.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "image/store.h"
@@ -18,7 +19,7 @@ struct rmi_args {
 
 static const struct opt rmi_options[] = {
 	OPT_FLAG('f', "force", struct rmi_args, forces,
-		 "even if an instance of it runs"),
+		 "even if an instance or a template is of it"),
 };
 
 static int check_unused(const struct store *s, const char *digest,
@@ -41,6 +42,27 @@ static int check_unused(const struct store *s, const char *digest,
 		if (!strcmp(json_str_or(image, "digest", ""), digest))
 			return err_set(e, EBUSY, "instance %s runs it",
 				       in.name);
+	}
+	return 0;
+}
+
+static int check_no_template(const struct store *s, const char *digest,
+			     struct err *e)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+
+	if (template_names(s, &names, e))
+		return -e->code;
+	for (size_t i = 0; i < names.count; i++) {
+		cleanup_template struct template t = TEMPLATE_INIT;
+		const json_t *image;
+
+		if (template_open(s, names.items[i], &t, NULL))
+			continue;
+		image = json_object_get(t.spec, "image");
+		if (!strcmp(json_str_or(image, "digest", ""), digest))
+			return err_set(e, EBUSY, "template %s is of it",
+				       names.items[i]);
 	}
 	return 0;
 }
@@ -81,6 +103,8 @@ static int remove_image(struct store *s, const char *name, bool forces,
 	if (by_tag)
 		return store_untag(s, &ref, e);
 	r = forces ? 0 : check_unused(s, digest, e);
+	if (!r && !forces)
+		r = check_no_template(s, digest, e);
 	return r ? r : store_remove(s, digest, e);
 }
 

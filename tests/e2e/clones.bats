@@ -19,9 +19,9 @@ setup_file() {
 		"$BATS_TEST_DIRNAME/cloned.c"
 	"$JIFFY" build -q -t clones "dir:$root" >/dev/null
 	mkdir "$BATS_FILE_TMPDIR/python"
-	cp "$BATS_TEST_DIRNAME/cloned.py" "$BATS_FILE_TMPDIR/python"
+	cp "$BATS_TEST_DIRNAME"/{cloned,alive}.py "$BATS_FILE_TMPDIR/python"
 	timeout 500 "$JIFFY" build -q -t clones-python --copy \
-		"$BATS_FILE_TMPDIR/python:/" deb:python3 >/dev/null
+		"$BATS_FILE_TMPDIR/python:/" deb:python3,dash,coreutils >/dev/null
 }
 
 setup() {
@@ -193,6 +193,23 @@ ready" ]
 	refused "is taken by" "$JIFFY" fork "$name" --name "$name-f"
 }
 
+@test "a busy original and its clones notice nothing else" {
+	"$JIFFY" run -d --name "$name" clones-python /usr/bin/python3 /alive.py
+	await "$name" round
+	for n in 1 2 3 4 5; do
+		"$JIFFY" fork "$name" --name "$name-$n"
+		await "$name-$n-1" round
+	done
+	for i in "$name" "$name"-{1,2,3,4,5}-1; do
+		"$JIFFY" logs "$i" >log
+		[ -s log ]
+		[ "$(awk '$4 != 0' log)" = "" ] || { head -3 log; false; }
+		cat log >>all
+	done
+	# No random number is drawn twice, by whomever.
+	[ "$(awk '{ print $NF }' all | sort | uniq -d)" = "" ]
+}
+
 @test "volumes: one that is written to has one writer" {
 	"$JIFFY" volume create --size 32M "$name"
 	"$JIFFY" run --rm -v "$name:/data" clones sh -c 'echo here >/data/a'
@@ -259,4 +276,6 @@ ready" ]
 	refused "--number" "$JIFFY" fork "$name" -n 0
 	"$JIFFY" suspend "$name"
 	refused "not running" "$JIFFY" fork "$name"
+	"$JIFFY" rm -f "$name"
+	refused "template $name is of it" "$JIFFY" rmi clones
 }
