@@ -40,6 +40,7 @@ sleeper() {
 }
 
 @test "monitors, kernels and the keeper are killed while it falls asleep or wakes" {
+	cd "$BATS_TEST_TMPDIR"
 	mkdir -p root/data
 	"${CC:-cc}" -O2 -Wall -static -o root/ledger \
 		"$BATS_TEST_DIRNAME/ledger.c"
