@@ -58,8 +58,8 @@ struct checkpoint_out {
 	/* What the instance was woken from, or NULL, and for each of its
 	 * private pages checkpoint_base() of what is below. */
 	const struct checkpoint *older;
-	uint64_t *older_bases;
-	struct checkpoint_stored *stored; /* NULL: pages are not compared */
+	uint64_t *older_bases, *older_moved; /* ... and where it is now, or 0 */
+	struct checkpoint_stored *stored;    /* NULL: pages are not compared */
 	struct checkpoint_array copies; /* struct space *: checkpoint_pages.c */
 	uint8_t *ready; /* memory for copies, used up to ready_used */
 	size_t ready_size, ready_used;
@@ -166,6 +166,9 @@ int checkpoint_below(const struct checkpoint_out *out, uint64_t offset,
 		     struct checkpoint_vma *v);
 /* The page that a map has at an address, by one number that is not 0. */
 uint64_t checkpoint_base(const struct checkpoint_map *m, uint64_t addr);
+/* Where the page at `offset` of the older one is in this file, or 0: to be read
+ * and set. */
+uint64_t *checkpoint_moved(const struct checkpoint_out *out, uint64_t offset);
 /* The sum of a private page. */
 uint32_t checkpoint_sum(const struct checkpoint *cp, uint64_t offset);
 

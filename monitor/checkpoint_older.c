@@ -34,7 +34,8 @@ int checkpoint_older_open(struct checkpoint_out *out,
 {
 	out->older = cp;
 	out->older_bases = calloc(cp->h.page_sums.count + 1, sizeof(uint64_t));
-	if (!out->older_bases)
+	out->older_moved = calloc(cp->h.page_sums.count + 1, sizeof(uint64_t));
+	if (!out->older_bases || !out->older_moved)
 		return err_sys(out->e, ENOMEM, "older checkpoint");
 	for (uint64_t i = 0; i < cp->h.spaces.count; i++) {
 		const struct checkpoint_space *s = &cp->spaces[i];
@@ -73,6 +74,12 @@ int checkpoint_below(const struct checkpoint_out *out, uint64_t offset,
 		v->len += PAGE_SIZE;
 	}
 	return 0;
+}
+
+uint64_t *checkpoint_moved(const struct checkpoint_out *out, uint64_t offset)
+{
+	return &out->older_moved[(offset - out->older->h.private_pages) /
+				 PAGE_SIZE];
 }
 
 uint32_t checkpoint_sum(const struct checkpoint *cp, uint64_t offset)

@@ -28,12 +28,14 @@ struct segment {
 	uint64_t start, len;
 	uint64_t older; /* offset in the older checkpoint; 0: the process's */
 	bool is_readable;
-	bool is_hot; /* it was to be read at the wake, though it is long */
+	bool is_hot;	/* it was to be read at the wake, though it is long */
+	bool is_stored; /* each page of it is in the file already */
 };
 
 struct page {
 	uint64_t addr;
 	uint64_t stored; /* where it is in the file already, or 0 */
+	uint64_t *moved; /* where the older one's is noted; NULL: it has none */
 	uint32_t sum;
 	bool is_older, is_hot;
 };
@@ -247,7 +249,9 @@ static int read_batch(struct space *s, uint8_t *to)
 		int r;
 
 		end = i + 1;
-		if (g->older) {
+		if (g->is_stored) {
+			r = 0;
+		} else if (g->older) {
 			r = read_file(s, s->out->older->fd, g->older, to,
 				      g->len);
 		} else if (s->copy) {
@@ -267,6 +271,14 @@ static int read_batch(struct space *s, uint8_t *to)
 	return 0;
 }
 
+/* Processes that were woken share pages of the older checkpoint as they did. */
+static void look_up(struct checkpoint_out *out, struct page *p, uint64_t older)
+{
+	p->sum = checkpoint_sum(out->older, older);
+	p->moved = checkpoint_moved(out, older);
+	p->stored = *p->moved;
+}
+
 /* Up to BATCH pages, from `at` in segment *k on. */
 static void take_batch(struct space *s, size_t *k, uint64_t *at)
 {
@@ -278,6 +290,7 @@ static void take_batch(struct space *s, size_t *k, uint64_t *at)
 
 		*g = all[*k];
 		g->start += *at;
+		g->is_stored = true;
 		g->len = MIN(g->len - *at, (BATCH - s->n) * PAGE_SIZE);
 		if (g->older)
 			g->older += *at;
@@ -292,9 +305,11 @@ static void take_batch(struct space *s, size_t *k, uint64_t *at)
 			p->addr = g->start + i;
 			p->is_older = g->older != 0;
 			p->is_hot = g->is_hot || !p->is_older;
+			p->stored = 0;
+			p->moved = NULL;
 			if (p->is_older)
-				p->sum = checkpoint_sum(s->out->older,
-							g->older + i);
+				look_up(s->out, p, g->older + i);
+			g->is_stored &= p->stored != 0;
 		}
 	}
 }
@@ -326,6 +341,9 @@ static int add_page(struct space *s, struct page *p, const uint8_t *data)
 	struct checkpoint_out *out = s->out;
 	uint64_t base = checkpoint_base(m, p->addr);
 
+	if (p->stored)
+		return checkpoint_runs_add(&s->runs, p->addr, p->stored,
+					   p->is_hot);
 	if (m->backing == CHECKPOINT_ANON && !p->is_older &&
 	    checkpoint_is_zero(data))
 		return 0;
@@ -336,6 +354,8 @@ static int add_page(struct space *s, struct page *p, const uint8_t *data)
 				: 0;
 	if (!p->stored && store(s, p, base, data))
 		return -out->e->code;
+	if (p->moved)
+		*p->moved = p->stored;
 	return checkpoint_runs_add(&s->runs, p->addr, p->stored, p->is_hot);
 }
 

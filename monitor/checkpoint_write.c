@@ -60,6 +60,7 @@ void checkpoint_out_close(struct checkpoint_out *out)
 	for (size_t i = 0; i < ARRAY_SIZE(arrays); i++)
 		free(arrays[i]->items);
 	free(out->older_bases);
+	free(out->older_moved);
 	free(out->buf);
 }
 

@@ -113,8 +113,9 @@ static void use(const struct checkpoint *cp)
 	}
 	for (uint64_t i = 0; i < cp->h.spaces.count; i++)
 		use_space(cp, &cp->spaces[i]);
-	if (!checkpoint_older_open(&out, cp))
-		free(out.older_bases);
+	(void)checkpoint_older_open(&out, cp);
+	free(out.older_bases);
+	free(out.older_moved);
 	for (uint64_t i = 0; i < cp->h.fds.count; i++)
 		if (checkpoint_find_fd(cp, cp->fds[i].number) != &cp->fds[i])
 			abort();
