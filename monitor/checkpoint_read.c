@@ -4,6 +4,7 @@
  * accident is called what it is, then every number in its tables.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,24 +187,24 @@ void checkpoint_free(struct checkpoint *cp)
 }
 
 /* Small enough for a processor's cache, and for a spare monitor to keep. */
-static uint8_t copy_buffer[64u << 10];
+static uint8_t copy_buffers[2][64u << 10];
 
 /* To the object, or nowhere if it is -1: what is written before the sum is
  * found to be wrong is never used. */
 static int copy_extent(const struct checkpoint *cp,
 		       const struct checkpoint_extent *x, int object,
-		       struct err *e)
+		       uint8_t *buf, struct err *e)
 {
 	uint32_t sum = 0;
 
 	for (uint64_t done = 0; done < x->len;) {
-		size_t n = MIN(x->len - done, sizeof(copy_buffer));
+		size_t n = MIN(x->len - done, sizeof(copy_buffers[0]));
 
-		if (read_at(cp, copy_buffer, n, x->offset + done, e))
+		if (read_at(cp, buf, n, x->offset + done, e))
 			return -e->code;
-		sum = crc32c(sum, copy_buffer, n);
-		if (object >= 0 && pwrite(object, copy_buffer, n,
-					  (off_t)(x->at + done)) != (ssize_t)n)
+		sum = crc32c(sum, buf, n);
+		if (object >= 0 &&
+		    pwrite(object, buf, n, (off_t)(x->at + done)) != (ssize_t)n)
 			return err_sys(e, errno, "shared memory");
 		done += n;
 	}
@@ -214,18 +215,59 @@ static int copy_extent(const struct checkpoint *cp,
 	return 0;
 }
 
+/* Two threads take extents in turn: one reads while the other writes. */
+struct copying {
+	const struct checkpoint *cp;
+	const int *objects;
+	uint64_t next; /* extent; atomic */
+	struct err e;  /* of the second thread */
+};
+
+static int copy_extents(struct copying *c, uint8_t *buf, struct err *e)
+{
+	uint64_t i;
+
+	while ((i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED)) <
+	       c->cp->h.extents.count) {
+		const struct checkpoint_extent *x = &c->cp->extents[i];
+		int object = c->objects[x->object];
+
+		if (object >= 0 && copy_extent(c->cp, x, object, buf, e))
+			return -e->code;
+	}
+	return 0;
+}
+
+static void *second_thread(void *arg)
+{
+	struct copying *c = arg;
+
+	(void)copy_extents(c, copy_buffers[1], &c->e);
+	return NULL;
+}
+
+#define SECOND_MIN (2u << 20) /* bytes that a thread is worth its start for */
+
 int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
 			    struct err *e)
 {
-	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
-		const struct checkpoint_extent *x = &cp->extents[i];
+	struct copying c = { .cp = cp, .objects = objects, .e = ERR_INIT };
+	uint64_t len = 0;
+	pthread_t second;
+	bool is_two;
 
-		if (objects[x->object] >= 0 &&
-		    copy_extent(cp, x, objects[x->object], e))
-			return -e->code;
-	}
-	return 0;
+	for (uint64_t i = 0; i < cp->h.extents.count; i++)
+		if (objects[cp->extents[i].object] >= 0)
+			len += cp->extents[i].len;
+	is_two = len >= SECOND_MIN &&
+		 pthread_create(&second, NULL, second_thread, &c) == 0;
+	(void)copy_extents(&c, copy_buffers[0], e);
+	if (is_two)
+		pthread_join(second, NULL);
+	if (!e->code && c.e.code)
+		*e = c.e;
+	return -e->code;
 }
 
 int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e)
@@ -233,7 +275,7 @@ int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e)
 	uint8_t page[CHECKPOINT_PAGE];
 
 	for (uint64_t i = 0; i < cp->h.extents.count; i++)
-		if (copy_extent(cp, &cp->extents[i], -1, e))
+		if (copy_extent(cp, &cp->extents[i], -1, copy_buffers[0], e))
 			return -e->code;
 	for (uint64_t i = 0; i < cp->h.page_sums.count; i++) {
 		uint64_t at = cp->h.private_pages + i * PAGE_SIZE;

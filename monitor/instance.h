@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one context of a monitor: its instance. Everything runs on the main
- * thread, from the event loop in main.c.
+ * thread, from the event loop in main.c; only the copying of a large checkpoint
+ * has a second one for as long as it takes.
  */
 #ifndef JIFFY_MONITOR_INSTANCE_H
 #define JIFFY_MONITOR_INSTANCE_H
