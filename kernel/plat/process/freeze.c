@@ -150,12 +150,30 @@ NORETURN static void tell_frozen(void *arg UNUSED)
 	switch_back(slot_by_index(0)->quiet_sp);
 }
 
+/* Nobody was stopped. */
+static void refuse_to_freeze(const char *why)
+{
+	struct {
+		struct broker_request request;
+		char why[96];
+	} call = { .request = { .op = BROKER_FROZEN, .arg = EOPNOTSUPP } };
+	struct broker_reply reply;
+
+	str_copy(call.why, sizeof(call.why), why);
+	call.request.payload_len = (u32)strlen(call.why);
+	(void)plat_broker_call(&call,
+			       sizeof(call.request) + call.request.payload_len,
+			       &reply, sizeof(reply), NULL, 0);
+}
+
 bool plat_freeze(void)
 {
 	struct plat_slot *s = slot_by_index(0);
 
-	if (fpu_size() > FPU_AREA_MAX)
+	if (fpu_size() > FPU_AREA_MAX) {
+		refuse_to_freeze("this processor has more registers than fit");
 		return false;
+	}
 	atomic_store(&freeze_word, 1);
 	smp_mb();
 	wait_until_quiet();
