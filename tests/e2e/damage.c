@@ -61,8 +61,11 @@ static void cut(uint64_t size)
 /* A header that is as it should be but for what it says. */
 static void put_header(void)
 {
-	h.sum = 0;
+	uint64_t unsynced = h.unsynced_boot;
+
+	h.sum = h.unsynced_boot = 0;
 	h.sum = crc32c(0, &h, sizeof(h));
+	h.unsynced_boot = unsynced;
 	must(pwrite(fd, &h, sizeof(h), 0) == sizeof(h), "header");
 }
 
@@ -142,7 +145,8 @@ static void flips(void)
 		     sizeof(h.version));
 	if (is("flip-header", "the header is damaged"))
 		flip(offsetof(struct checkpoint_header, flags),
-		     sizeof(h) - offsetof(struct checkpoint_header, flags));
+		     offsetof(struct checkpoint_header, unsynced_boot) -
+			     offsetof(struct checkpoint_header, flags));
 	if (is("flip-tables", "the tables are damaged"))
 		flip(h.tables, h.size - h.tables);
 	if (is("flip-shared", "shared memory at"))

@@ -57,7 +57,7 @@ static void fix(uint8_t *file, size_t size)
 	fix_table(h, &h->spec, 1);
 	h->page_sums.count = (h->tables - h->private_pages) / PAGE_SIZE;
 	h->tables_sum = crc32c(0, file + h->tables, size - h->tables);
-	h->sum = 0;
+	h->sum = h->unsynced_boot = 0;
 	h->sum = crc32c(0, h, sizeof(*h));
 }
 
