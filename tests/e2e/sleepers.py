@@ -105,19 +105,24 @@ class Program:
             return json.load(f)
 
     def suspend(self):
-        """And nothing is left but the file and the keeper's sockets."""
-        before = self.state()
-        jiffy("suspend", self.name)
-        if not os.path.exists(self.dir + "/checkpoint"):
-            raise AssertionError("woken before a byte came")
-        end = time.monotonic() + 10  # it answers, then ends
-        while left := self.left(before):
-            if time.monotonic() > end:
-                raise AssertionError(f"processes of a suspended one: {left}")
-            time.sleep(0.001)
-        held = [x for x in open_files() if x[1].startswith(self.dir)]
-        if held:
-            raise AssertionError(f"files of a suspended one: {held}")
+        """And nothing is left but the file and the keeper's sockets. What comes
+        late from before may wake it at once: then again."""
+        for _ in range(3):
+            before = self.state()
+            jiffy("suspend", self.name)
+            end = time.monotonic() + 10  # it answers, then ends
+            while (found := self.left(before) + [
+                    x for x in open_files() if x[1].startswith(self.dir)]):
+                if (time.monotonic() > end or
+                        not os.path.exists(self.dir + "/checkpoint")):
+                    break
+                time.sleep(0.001)
+            if os.path.exists(self.dir + "/checkpoint"):
+                if found:
+                    raise AssertionError(f"left of a suspended one: {found}")
+                return
+            print(f"{self.name}: woken before a byte came")
+        raise AssertionError("does not sleep")
 
     def left(self, state):
         return [p for p in filter(str.isdigit, os.listdir("/proc"))
