@@ -235,7 +235,10 @@ def cycle(target, name, port, stats):
     """Milliseconds of a suspension, of the answer, and of each step; bytes of
     the file. The steps are those of the wake before."""
     start = time.monotonic_ns()
-    run([JIFFY, "suspend", name])
+    # Without a time limit, with which Python would look only now and then;
+    # the command has its own.
+    subprocess.run([JIFFY, "suspend", name], check=True,
+                   stdout=subprocess.DEVNULL)
     took = time.monotonic_ns() - start
     size = os.stat(f"{WAKE_HOME}/instances/{name}/checkpoint").st_blocks * 512
     with open(stats, encoding="utf-8") as f:

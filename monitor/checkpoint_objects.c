@@ -17,7 +17,6 @@
 
 #define BATCH 64 /* pages that are looked at together */
 #define COPY_SIZE (256u << 10)
-#define EXTENT_GAP_MAX 1 /* pages that need not be stored, but are */
 
 bool checkpoint_is_zero(const uint8_t *page)
 {
@@ -55,22 +54,17 @@ static int add_object_pages(struct checkpoint_out *out, uint32_t object,
 			    uint64_t at, size_t n)
 {
 	const uint8_t *data = out->buf + out->used;
-	size_t i = 0, start, end;
+	size_t i = 0, start;
 
 	while (i < n) {
-		if (checkpoint_is_zero(data + i * PAGE_SIZE)) {
-			i++;
-			continue;
-		}
 		start = i;
-		end = ++i;
-		for (; i < n && i - end <= EXTENT_GAP_MAX; i++)
-			if (!checkpoint_is_zero(data + i * PAGE_SIZE))
-				end = i + 1;
-		if (add_extent(out, object, at + start * PAGE_SIZE,
-			       data + start * PAGE_SIZE,
-			       (end - start) * PAGE_SIZE))
+		while (i < n && !checkpoint_is_zero(data + i * PAGE_SIZE))
+			i++;
+		if (i > start && add_extent(out, object, at + start * PAGE_SIZE,
+					    data + start * PAGE_SIZE,
+					    (i - start) * PAGE_SIZE))
 			return -out->e->code;
+		i++;
 	}
 	return 0;
 }
