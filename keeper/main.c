@@ -3,7 +3,7 @@
  * jiffy-keeper: holds the sockets of suspended instances, so that connections
  * outlive the sleep, and has an instance resumed when there is something to
  * read for it. Started by the first monitor that needs it with its listening
- * socket; ends when nobody sleeps.
+ * socket; ends some seconds after the last one woke.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,12 +130,21 @@ static void serve(struct keeper *k, const struct epoll_event *ev)
 		serve_client(k, fd);
 }
 
+/* How long it stays after the last one woke: the next suspension finds it, and
+ * the next wake a monitor. */
+#define LINGER_MS 5000
+
+static bool is_idle(const struct keeper *k)
+{
+	return !k->sleepers && !k->nclients;
+}
+
 /* With the lock, and nobody on the way in, the socket may go. */
 static bool may_end(const struct keeper *k, int lock_fd)
 {
 	struct epoll_event ev;
 
-	if (k->sleepers || k->nclients || flock(lock_fd, LOCK_EX | LOCK_NB))
+	if (!is_idle(k) || flock(lock_fd, LOCK_EX | LOCK_NB))
 		return false;
 	if (epoll_wait(k->epoll_fd, &ev, 1, 0) == 0) {
 		unlink(KEEPER_SOCKET);
@@ -181,7 +190,7 @@ static int open_all(struct keeper *k)
 int main(int argc, char **argv)
 {
 	static struct keeper k;
-	int lock_fd;
+	int lock_fd, n;
 
 	if (argc < 2 || chdir(argv[1]) || setenv("JIFFY_HOME", argv[1], 1)) {
 		fprintf(stderr, "usage: jiffy-keeper STORE [TABLE-FD], with a "
@@ -198,12 +207,14 @@ int main(int argc, char **argv)
 		struct epoll_event ev;
 
 		/* One at a time: it may take the next one's sleeper away. */
-		if (epoll_wait(k.epoll_fd, &ev, 1, -1) == 1)
+		n = epoll_wait(k.epoll_fd, &ev, 1,
+			       is_idle(&k) ? LINGER_MS : -1);
+		if (n == 1)
 			serve(&k, &ev);
 		if (k.is_upgrade_due && !k.nclients) {
 			k.is_upgrade_due = false;
 			upgrade(&k);
 		}
-	} while (!may_end(&k, lock_fd));
+	} while (n || !may_end(&k, lock_fd));
 	return 0;
 }

@@ -196,6 +196,14 @@ void control_accept(struct instance *in)
 	}
 }
 
+void control_suspended(struct instance *in)
+{
+	if (in->suspend_client < 0)
+		return;
+	reply_ok(in->suspend_client);
+	close(take_fd(&in->suspend_client));
+}
+
 void control_finish(struct instance *in)
 {
 	char path[4096];
@@ -204,9 +212,7 @@ void control_finish(struct instance *in)
 		reply_ok(in->stop_client);
 		close(in->stop_client);
 	}
-	if (in->suspend_client >= 0 && in->end == END_SUSPENDED)
-		reply_ok(in->suspend_client);
-	else
+	if (in->end != END_SUSPENDED)
 		control_suspend_failed(in, "ended while it was suspended");
 	/* Else it went with the directory. */
 	if (in->control_fd >= 0 && !in->spec.is_removed_at_exit) {

@@ -164,6 +164,8 @@ bool dns_owns(const struct instance *in, int fd);
 int control_open(struct instance *in, struct err *e);
 void control_accept(struct instance *in);
 void control_finish(struct instance *in);
+/* Tell whoever asked for it that the instance sleeps: others may have it. */
+void control_suspended(struct instance *in);
 /* Tell whoever waits for a checkpoint that there is none; or a template. */
 void control_suspend_failed(struct instance *in, const char *why);
 void control_snapshot_made(struct instance *in);

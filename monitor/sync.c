@@ -18,7 +18,7 @@
 #include "monitor/checkpoint.h"
 #include "monitor/instance.h"
 
-#define FILES_MAX (BOOT_VOLUMES_MAX + 4)
+#define FILES_MAX (BOOT_VOLUMES_MAX + 5)
 
 /* The same file as another open one: locks of the first go when it is closed.
  */
@@ -76,10 +76,12 @@ void sync_let_go(struct instance *in)
 	keep[n + 1] = in->checkpoint_dir;
 	keep[n + 2] = in->lock_fd;
 	keep[n + 3] = in->keeper_fd;
-	close_all_but(keep, n + 4);
+	keep[n + 4] = in->suspend_client;
+	close_all_but(keep, n + 5);
 	/* The keeper may have it resumed from the moment we let go. */
 	close(take_fd(&in->lock_fd));
 	keeper_let_go(in);
+	control_suspended(in);
 	if (in->checkpoint_fd >= 0 && sync_all(in, keep, n))
 		fprintf(stderr,
 			"jiffy: instance %s: the checkpoint is not on disk: "
