@@ -56,13 +56,13 @@ server { listen 80; location / { return 200 "hello\\n"; } } }
 """
 
 
-def http(port):
-    """Seconds from connect() to the first byte."""
+def http(port, request=HTTP):
+    """When it was asked and when the first byte came."""
     with socket.socket() as s:
         s.settimeout(30)
         start = time.monotonic_ns()
         s.connect(("127.0.0.1", port))
-        s.sendall(HTTP)
+        s.sendall(request)
         if not s.recv(1):
             raise ConnectionError("closed")
         end = time.monotonic_ns()
@@ -116,6 +116,36 @@ class Script(Target):
             run(["javac", "--release", "17", os.path.join(base, self.path)])
         image("wake-" + self.name, "deb:" + self.packages, "--copy",
               base + ":/srv")
+
+
+class Weights(Target):
+    """A server of our own with 200 MiB of weights in its image."""
+    command = ("/inference", "/model")
+
+    def make(self, base):
+        run(["gcc", "-O2", "-static", "bench/inference.c", "-lm", "-o",
+             f"{base}/inference"])
+        run([f"{base}/inference", "--make", f"{base}/model"])
+        image("wake-" + self.name, "dir:" + base)
+
+    def request(self, host_port):
+        return http(host_port, b"GET /hello HTTP/1.0\r\n\r\n")
+
+
+class Onnx(Target):
+    """The ONNX runtime in node, a digit to be recognised by each request."""
+    port, command = 8080, ("/usr/bin/node", "/srv/inference/server.js")
+
+    def make(self, base):
+        run(["examples/inference/prepare", base], timeout=600)
+        image("wake-" + self.name, "deb:nodejs", "--copy",
+              base + ":/srv/inference")
+
+    def request(self, host_port):
+        body = json.dumps({"images": [[0.5] * 784]}).encode()
+        return http(host_port, b"POST /predict HTTP/1.0\r\n"
+                    b"Content-Type: application/json\r\n"
+                    b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
 class Postgres(Target):
@@ -191,6 +221,8 @@ TARGETS = (
            ("/usr/bin/node", "/srv/server.js")),
     Script("java", (15, 40), "default-jre-headless", "Server.java", JAVA,
            ("/usr/bin/java", "-cp", "/srv", "Server"), ("-m", "1G")),
+    Weights("weights", (10, 25)),
+    Onnx("onnx", (10, 25)),
     Postgres("postgres", (10, 40)),
     Session("session", (20, 60)),
 )
