@@ -16,7 +16,7 @@
 #define BOOT_MAGIC 0x31594646494a0a7fULL /* "\x7f\nJIFFY1" */
 /* Raised with every change here that a kernel of before would not understand:
  * checkpoints go on with the kernel that wrote them. */
-#define BOOT_VERSION 2
+#define BOOT_VERSION 3
 #define BOOT_BLOCK_SIZE (512u * 1024u)
 #define BOOT_DATA_SIZE (BOOT_BLOCK_SIZE - 8192u)
 
@@ -188,8 +188,9 @@ struct boot_block {
 	uint32_t pad4;
 	struct {
 		uint64_t offset, count;
-	} checkpoint_maps, checkpoint_pieces, checkpoint_reads, checkpoint_runs,
-		checkpoint_spaces;
+	} checkpoint_sums, checkpoint_maps, checkpoint_pieces, checkpoint_reads,
+		checkpoint_runs, checkpoint_spaces;
+	uint64_t checkpoint_pages; /* offset of the page of the first sum */
 	struct boot_clone clone; /* with BOOT_CLONE */
 	uint32_t gate;		 /* enum boot_gate; a futex */
 	uint32_t pad5;

@@ -4,7 +4,7 @@
  * its monitor, read by the monitor that wakes it and, the tables of mappings,
  * by the kernel. Little endian; all offsets are in the file and the offsets of
  * pages are multiples of the page size. Layout: a page with the header, pages
- * of shared objects, private pages, tables (those of memory side by side).
+ * of shared objects, private pages, tables (page_sums to spaces side by side).
  * docs/design/007-snapshots.md tells the whole.
  */
 #ifndef JIFFY_ABI_CHECKPOINT_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define CHECKPOINT_MAGIC 0x504b434946464a7fULL /* "\x7fJFFICKP" */
-#define CHECKPOINT_VERSION 4
+#define CHECKPOINT_VERSION 5
 #define CHECKPOINT_PAGE 4096u
 
 /* A table: count entries of the struct that its name says. */

@@ -139,6 +139,7 @@ static int put_tables(struct checkpoint_out *out, struct checkpoint_header *h,
 	} all[] = {
 		{ &h->extents, &out->extents,
 		  sizeof(struct checkpoint_extent) },
+		{ &h->page_sums, &out->sums, sizeof(uint32_t) },
 		{ &h->maps, &out->maps, sizeof(struct checkpoint_map) },
 		{ &h->pieces, &out->pieces, sizeof(struct checkpoint_piece) },
 		{ &h->reads, &out->reads, sizeof(struct checkpoint_read) },
@@ -149,7 +150,6 @@ static int put_tables(struct checkpoint_out *out, struct checkpoint_header *h,
 		  sizeof(struct checkpoint_member) },
 		{ &h->volumes, &out->volumes,
 		  sizeof(struct checkpoint_volume) },
-		{ &h->page_sums, &out->sums, sizeof(uint32_t) },
 	};
 
 	h->tables = checkpoint_at(out);

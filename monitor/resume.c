@@ -353,6 +353,9 @@ static int fix_block(struct instance *in, struct err *e)
 	TABLE(runs);
 	TABLE(spaces);
 #undef TABLE
+	b->checkpoint_sums.offset = h->page_sums.offset;
+	b->checkpoint_sums.count = h->page_sums.count;
+	b->checkpoint_pages = h->private_pages;
 	b->crash.magic = 0;
 	if (clone_fill(in, e))
 		return -e->code;

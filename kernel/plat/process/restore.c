@@ -74,7 +74,9 @@ void restore_thread(struct plat_slot *s)
 		woken_unmap();
 		woken_put();
 		if (err)
-			fail("memory of a process", err);
+			fail(err == -EBADMSG ? "the checkpoint is damaged"
+					     : "memory of a process",
+			     err);
 		if (!s->is_shell) /* even if it has been given a thread */
 			on_space_wake();
 		thread_take_ids(s, true);

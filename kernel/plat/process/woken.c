@@ -11,6 +11,7 @@
 
 #include "abi/boot.h"
 #include "abi/checkpoint.h"
+#include "kernel/cpu/crc32c.h"
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
@@ -29,13 +30,15 @@ _Static_assert(sizeof(struct checkpoint_piece) == sizeof(struct plat_iovec),
 	       "pieces are given to the host as they are");
 
 static struct {
+	const u32 *sums; /* of the private pages */
 	const struct checkpoint_map *maps;
 	const struct checkpoint_piece *pieces;
 	const struct checkpoint_read *reads;
 	const struct checkpoint_run *runs;
 	const struct checkpoint_space *spaces;
-	u64 nmaps, npieces, nreads, nruns, nspaces;
+	u64 nsums, nmaps, npieces, nreads, nruns, nspaces;
 	u64 offset, len; /* of all in the file */
+	u64 pages;	 /* offset of the first private one */
 	s32 fd;
 	u32 nusers; /* host processes that still need the file. atomic */
 } tables;
@@ -49,7 +52,7 @@ static struct range {
 void woken_open(const struct boot_block *b)
 {
 	/* Side by side, in this order. */
-	u64 start = PAGE_DOWN(b->checkpoint_maps.offset);
+	u64 start = PAGE_DOWN(b->checkpoint_sums.offset);
 	u64 end = b->checkpoint_spaces.offset +
 		  b->checkpoint_spaces.count * sizeof(*tables.spaces);
 
@@ -61,12 +64,14 @@ void woken_open(const struct boot_block *b)
 				       start);                                \
 		tables.n##name = b->checkpoint_##name.count;                  \
 	} while (0)
+	TABLE(sums);
 	TABLE(maps);
 	TABLE(pieces);
 	TABLE(reads);
 	TABLE(runs);
 	TABLE(spaces);
 #undef TABLE
+	tables.pages = b->checkpoint_pages;
 	tables.fd = b->checkpoint_fd;
 }
 
@@ -140,6 +145,23 @@ static int make_map(const struct checkpoint_map *m)
 	return at < 0 ? (int)at : 0;
 }
 
+/* What was read of the file from `offset` on, against its sums. */
+static int check_pages(const struct checkpoint_read *r)
+{
+	const struct checkpoint_piece *p = tables.pieces + r->first_piece;
+	u64 first = (r->offset - tables.pages) / PAGE_SIZE;
+	const u32 *sum = tables.sums + first;
+
+	if (first > tables.nsums || r->len / PAGE_SIZE > tables.nsums - first)
+		return -EINVAL;
+	for (const struct checkpoint_piece *end = p + r->npieces; p < end; p++)
+		for (u64 at = 0; at < p->len; at += PAGE_SIZE)
+			if (~crc32c(~0U, (const u8 *)p->start + at,
+				    PAGE_SIZE) != *sum++)
+				return -EBADMSG;
+	return 0;
+}
+
 static int read_pages(const struct checkpoint_read *r)
 {
 	s64 n;
@@ -151,7 +173,7 @@ static int read_pages(const struct checkpoint_read *r)
 		     r->npieces, r->offset, 0, 0);
 	if (n < 0)
 		return (int)n;
-	return (u64)n == r->len ? 0 : -EIO;
+	return (u64)n == r->len ? check_pages(r) : -EIO;
 }
 
 static int map_run(struct plat_space *space, const struct checkpoint_run *r,
