@@ -40,6 +40,8 @@ static void forget(struct keeper *k, struct sleeper *s)
 	while (*p != s)
 		p = &(*p)->next;
 	*p = s->next;
+	if (k->spare_for == s)
+		k->spare_for = NULL;
 	watch_sockets(k, s, false);
 	for (uint32_t i = 0; i < s->n; i++)
 		close(s->sockets[i].fd);
@@ -274,16 +276,11 @@ static void open_log(const struct sleeper *s)
 		dup2(fd, STDERR_FILENO);
 }
 
-static void wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
+/* The new monitor asks for the sockets. */
+static void wake_by_command(struct keeper *k, struct sleeper *s)
 {
 	const char *name = strrchr(s->state_dir, '/') + 1;
 
-	if (spare_wake(k, s, now_ns)) {
-		forget(k, s);
-		return;
-	}
-	/* Once: the new monitor asks for the sockets. */
-	watch_sockets(k, s, false);
 	s->child = fork();
 	if (s->child == 0) {
 		sigset_t none;
@@ -295,6 +292,24 @@ static void wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
 		_exit(127);
 	}
 	if (s->child < 0)
+		forget(k, s);
+}
+
+/* Once. The sockets are ours, too, until the checkpoint is used up: who has it
+ * may be another than the one who is asked here. */
+static void wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
+{
+	watch_sockets(k, s, false);
+	if (!spare_wake(k, s, now_ns))
+		wake_by_command(k, s);
+}
+
+void keeper_spare_let_go(struct keeper *k, struct sleeper *s)
+{
+	k->spare_for = NULL;
+	if (has_checkpoint(s))
+		wake_by_command(k, s);
+	else
 		forget(k, s);
 }
 

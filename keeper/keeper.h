@@ -37,6 +37,7 @@ struct keeper {
 	struct sleeper *sleepers;
 	int spare_fd;	    /* to the spare monitor, -1: there is none */
 	bool is_spare_used; /* it wakes somebody, and lives on with that */
+	struct sleeper *spare_for; /* whom, until that is over */
 	bool is_upgrade_due;
 	char *store; /* argv[1] */
 	char self_dir[4096];
@@ -57,6 +58,9 @@ bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s);
 /* A socket has something to read, or room to send: wake, if that is news. */
 void keeper_ready(struct keeper *k, const struct kept *socket, uint32_t events,
 		  uint64_t now_ns);
+/* The spare monitor that was to wake s has let go of it: it runs, or the
+ * command tries. */
+void keeper_spare_let_go(struct keeper *k, struct sleeper *s);
 /* A process that resumed an instance has ended. */
 void keeper_resumed(struct keeper *k, pid_t pid);
 /* Something happened to the directories. */
@@ -76,7 +80,7 @@ void upgrade_take(struct keeper *k, int table_fd);
 /* spare.c: start a monitor that waits, if there is none. */
 void spare_start(struct keeper *k);
 /* Let it wake s, whose sockets it gets. False: nobody does. */
-bool spare_wake(struct keeper *k, const struct sleeper *s, uint64_t now_ns);
+bool spare_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns);
 /* Its end of the socket is closed: the instance runs, or it failed or died. */
 void spare_ended(struct keeper *k);
 

@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 			       is_idle(&k) ? LINGER_MS : -1);
 		if (n == 1)
 			serve(&k, &ev);
-		if (k.is_upgrade_due && !k.nclients) {
+		if (k.is_upgrade_due && !k.nclients && !k.spare_for) {
 			k.is_upgrade_due = false;
 			upgrade(&k);
 		}

@@ -50,21 +50,29 @@ void spare_start(struct keeper *k)
 	k->is_spare_used = false;
 }
 
-bool spare_wake(struct keeper *k, const struct sleeper *s, uint64_t now_ns)
+bool spare_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
 {
 	struct keeper_message m = { .op = KEEPER_WAKE, .asked_ns = now_ns };
 
 	if (k->spare_fd < 0 || k->is_spare_used)
 		return false;
 	memcpy(m.state_dir, s->state_dir, sizeof(m.state_dir));
+	if (!keeper_send(k->spare_fd, &m, s)) {
+		keeper_close(k, k->spare_fd); /* it ends */
+		k->spare_fd = -1;
+		return false;
+	}
 	k->is_spare_used = true;
-	return keeper_send(k->spare_fd, &m, s);
+	k->spare_for = s;
+	return true;
 }
 
 void spare_ended(struct keeper *k)
 {
 	keeper_close(k, k->spare_fd);
 	k->spare_fd = -1;
+	if (k->spare_for)
+		keeper_spare_let_go(k, k->spare_for);
 	/* One that ended unasked is not replaced now: so would the next. */
 	if (k->is_spare_used && k->sleepers)
 		spare_start(k);

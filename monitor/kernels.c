@@ -24,8 +24,9 @@
 #define ID_SIZE 32
 #define NAME_SIZE (2 * ID_SIZE + 1)
 
-/* What has checkpoints: directories with directories that have one each. */
-static const char *const holders[] = { "instances", "templates", "tmp" };
+/* What has checkpoints: directories with directories that have one each. In the
+ * order in which one may be found missing: from tmp/ they move on. */
+static const char *const holders[] = { "tmp", "instances", "templates" };
 
 static void id_name(const uint8_t id[ID_SIZE], char name[NAME_SIZE])
 {
@@ -55,8 +56,10 @@ static bool is_named_in(int store, const char *holder, const char *kernel)
 			continue;
 		snprintf(path, sizeof(path), "%s/" CHECKPOINT_NAME, d->d_name);
 		file = openat(fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (file < 0)
+		if (file < 0 && (errno == ENOENT || errno == ENOTDIR))
 			continue;
+		if (file < 0)
+			return true;
 		if (pread(file, &h, sizeof(h), 0) == sizeof(h))
 			id_name(h.build, name);
 		close(file);

@@ -55,15 +55,15 @@ static int match(struct resume *r, struct instance *in, struct err *e)
 	cleanup_free char *spec = NULL;
 	size_t len;
 
+	if (memcmp(r->cp.h.build, in->build_id, sizeof(in->build_id)) != 0 &&
+	    kernels_use(in, r->cp.h.build, e))
+		return -e->code;
 	if (in->is_clone)
 		return checkpoint_match(&r->cp, in, in->build_id, NULL, 0, e) ||
 				       clone_match(&r->cp, &in->spec, e)
 			       ? -e->code
 			       : 0;
 	if (io_read_file(r->dir_fd, "spec.json", SPEC_MAX, &spec, &len, e))
-		return -e->code;
-	if (memcmp(r->cp.h.build, in->build_id, sizeof(in->build_id)) != 0 &&
-	    kernels_use(in, r->cp.h.build, e))
 		return -e->code;
 	return checkpoint_match(&r->cp, in, in->build_id, spec, len, e);
 }
@@ -138,7 +138,9 @@ int resume_go_on(struct instance *in, struct err *e)
 		return -e->code;
 	in->boot->phase_ns[BOOT_T_COPIED] = clock_now_ns();
 	open_gate(in, BOOT_GATE_MEMORY);
-	/* It takes a sync: the first write waits for it. */
+	/* These take a sync: the first write waits for them. */
+	if (!in->is_clone && fsync(in->resume->dir_fd))
+		return err_sys(e, errno, "%s", in->spec.state_dir);
 	if (volumes_wake(in, e))
 		return -e->code;
 	open_gate(in, BOOT_GATE_VOLUMES);

@@ -82,7 +82,11 @@ static int open_file(struct snapshot *s, const char *dir, struct err *e)
 		       0600);
 	if (s->fd < 0)
 		return err_sys(e, errno, "%s/" CHECKPOINT_TEMP, dir);
-	return checkpoint_out_open(&s->out, s->fd, &s->e);
+	if (checkpoint_out_open(&s->out, s->fd, &s->e)) {
+		unlinkat(s->dir_fd, CHECKPOINT_TEMP, 0);
+		return err_set(e, s->e.code, "%s", s->e.msg);
+	}
+	return 0;
 }
 
 int snapshot_start(struct instance *in, const char *dir, struct err *e)

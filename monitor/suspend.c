@@ -268,6 +268,8 @@ void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 	}
 	if (error)
 		err_set(&e, EBUSY, "%.*s", (int)why_len, why);
+	else if (in->stop_deadline_ns || in->is_shut_down)
+		err_set(&e, EBUSY, "it is being stopped");
 	else
 		write_checkpoint(in, &e);
 	if (e.code) {

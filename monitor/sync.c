@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,19 +50,45 @@ static void close_all_but(const int *keep, size_t n)
 	syscall(SYS_close_range, next, ~0U, 0);
 }
 
+/* No host has this number. */
+#define NEVER UINT64_MAX
+
+static int set_mark(const struct instance *in, uint64_t mark)
+{
+	const off_t at = offsetof(struct checkpoint_header, unsynced_boot);
+
+	return pwrite(in->checkpoint_fd, &mark, sizeof(mark), at) ==
+			       sizeof(mark)
+		       ? fdatasync(in->checkpoint_fd)
+		       : -1;
+}
+
+/* Used up already? Its name may come back with a power cut. */
+static bool is_gone(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 /* The mark in the header goes once all else is there. */
 static int sync_all(const struct instance *in, const int *volumes, size_t n)
 {
-	const uint64_t none = 0;
-	const off_t at = offsetof(struct checkpoint_header, unsynced_boot);
-
 	for (size_t i = 0; i < n; i++)
 		if (volumes[i] < 0 || fsync(volumes[i]))
 			return -1;
-	if (fsync(in->checkpoint_fd) || fsync(in->checkpoint_dir) ||
-	    pwrite(in->checkpoint_fd, &none, sizeof(none), at) != sizeof(none))
+	if (fsync(in->checkpoint_fd) || fsync(in->checkpoint_dir))
 		return -1;
-	return fdatasync(in->checkpoint_fd);
+	return is_gone(in->checkpoint_fd) ? 0 : set_mark(in, 0);
+}
+
+/* What the host could not write it may forget: nobody may rely on it. */
+static void give_up(const struct instance *in)
+{
+	fprintf(stderr,
+		"jiffy: instance %s: the checkpoint is not on disk: %s\n",
+		in->spec.name, strerror(errno));
+	(void)set_mark(in, NEVER);
 }
 
 void sync_let_go(struct instance *in)
@@ -83,8 +110,5 @@ void sync_let_go(struct instance *in)
 	keeper_let_go(in);
 	control_suspended(in);
 	if (in->checkpoint_fd >= 0 && sync_all(in, keep, n))
-		fprintf(stderr,
-			"jiffy: instance %s: the checkpoint is not on disk: "
-			"%s\n",
-			in->spec.name, strerror(errno));
+		give_up(in);
 }

@@ -135,18 +135,23 @@ static void note_times(void)
 	}
 }
 
-/* The monitor copies memory before it replies, or never does. Not by
- * plat_broker_call(): its lock would be taken in the copy. */
+/* The monitor copies memory before it replies, or never does; if it dies, the
+ * copy may be woken already: nobody here goes on. Not by plat_broker_call():
+ * its lock would be taken in the copy. */
 NORETURN static void tell_frozen(void *arg UNUSED)
 {
 	struct broker_request request = { .op = BROKER_FROZEN };
 	struct broker_reply reply;
 	struct plat_iovec iov = { (u64)&reply, sizeof(reply) };
+	s64 n;
 
 	if (host_send_all(plat_state.broker_fd, &request, sizeof(request)))
 		plat_crash("the monitor cannot be told of the freeze", NULL);
-	while (hostcall(__NR_readv, plat_state.broker_fd, &iov, 1) == -EINTR)
-		;
+	do
+		n = hostcall(__NR_readv, plat_state.broker_fd, &iov, 1);
+	while (n == -EINTR);
+	while (n <= 0)
+		hostcall(__NR_exit_group, BOOT_HOST_EXIT_OK);
 	switch_back(slot_by_index(0)->quiet_sp);
 }
 
