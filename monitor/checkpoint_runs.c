@@ -12,7 +12,7 @@
 #include "lib/compiler.h"
 #include "monitor/checkpoint.h"
 
-#define MAPPED_MAX 16384	  /* the host has a limit of mappings */
+#define MAPPINGS_MAX 50000	  /* of a process; the host's limit is 65530 */
 #define HOT_MAX (512 * PAGE_SIZE) /* more was not written for one answer */
 
 struct run {
@@ -76,7 +76,9 @@ static bool is_mapped(const struct checkpoint_runs *s, const struct run *r)
 {
 	return r->len >= CHECKPOINT_MAPPED_MIN &&
 	       (!r->is_hot || s->hot > HOT_MAX) &&
-	       s->out->runs.count - s->first_run < MAPPED_MAX;
+	       (s->out->runs.count - s->first_run) * 2 +
+			       (s->out->maps.count - s->first_map) <
+		       MAPPINGS_MAX;
 }
 
 /* Mapped ones go to their table, the others stay. */

@@ -226,6 +226,8 @@ void resume_sockets(struct instance *in);
 /* With the kernel started: fill its memory, remove the file, and let it go on.
  * From the removal on the instance runs, or boots cold. */
 int resume_go_on(struct instance *in, struct err *e);
+/* Have the removal outlive a power cut of the host; does not wait for it. */
+void resume_settle(const struct instance *in);
 bool resume_is_used_up(const struct instance *in);
 /* The open checkpoint that memory may be mapped from: its file or -1, its
  * tables or NULL. */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,13 +139,32 @@ int resume_go_on(struct instance *in, struct err *e)
 		return -e->code;
 	in->boot->phase_ns[BOOT_T_COPIED] = clock_now_ns();
 	open_gate(in, BOOT_GATE_MEMORY);
-	/* These take a sync: the first write waits for them. */
-	if (!in->is_clone && fsync(in->resume->dir_fd))
-		return err_sys(e, errno, "%s", in->spec.state_dir);
+	/* It takes a sync: the first write waits for it. */
 	if (volumes_wake(in, e))
 		return -e->code;
 	open_gate(in, BOOT_GATE_VOLUMES);
 	return 0;
+}
+
+static void *sync_and_close(void *fd)
+{
+	if (fsync((int)(intptr_t)fd))
+		perror("jiffy: the used checkpoint may come back after a power "
+		       "cut");
+	close((int)(intptr_t)fd);
+	return NULL;
+}
+
+void resume_settle(const struct instance *in)
+{
+	intptr_t fd = fcntl(in->resume->dir_fd, F_DUPFD_CLOEXEC, 0);
+	pthread_t thread;
+
+	if (fd >= 0 &&
+	    pthread_create(&thread, NULL, sync_and_close, (void *)fd) == 0)
+		pthread_detach(thread);
+	else if (fd >= 0)
+		sync_and_close((void *)fd);
 }
 
 /* An end of a connection whose other end is gone. */

@@ -145,7 +145,6 @@ int timerfd_new(int clock, u32 flags, struct file **f)
 	t->clock = clock;
 	waitq_init(&t->wait);
 	timer_init(&t->timer, timerfd_expired);
-	t->timer.counts_sleep = clock_counts_sleep(clock);
 	err = file_new_anon("[timerfd]", 0600, &timerfd_fops, t, O_RDWR | flags,
 			    f);
 	if (err)
@@ -181,6 +180,9 @@ int timerfd_set(struct file *f, bool is_absolute,
 	timer_cancel(&t->timer);
 	mutex_lock(&t->lock);
 	timerfd_left(t, now, old);
+	/* Relative times of CLOCK_REALTIME are monotonic's, as on Linux. */
+	t->timer.counts_sleep = clock_counts_sleep(t->clock) &&
+				(is_absolute || !is_realtime(t->clock));
 	t->interval = spec->interval;
 	t->next = at;
 	t->slept = slept;

@@ -319,6 +319,9 @@ bool mm_expect_writes(const struct plat_iovec *iov, int n)
 				changed |= bring_in(a, iov[i].base, end);
 			if ((a->flags & AREA_CLEAN) && (a->flags & AREA_WRITE))
 				changed |= area_written(a) == 0;
+			else if (!area_is_lazy(a) && (a->flags & AREA_WRITE))
+				/* Somebody was changing it (repair()). */
+				changed |= may_retry(mm, iov[0].base);
 		}
 	}
 	mutex_unlock(&mm->lock);

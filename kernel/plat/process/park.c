@@ -330,7 +330,9 @@ static void want_due(nsec_t now)
 	for (u32 i = 1; i < n; i++) {
 		struct plat_slot *s = slot_by_index(i);
 
-		if (!s->space || atomic_load(&s->space->state) != SPACE_PARKED)
+		/* One that was freed may name a space that is another's. */
+		if (!s->quiet_sp || !s->space ||
+		    atomic_load(&s->space->state) != SPACE_PARKED)
 			continue;
 		if (s->wait.deadline <= now)
 			want(s->space);

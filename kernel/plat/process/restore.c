@@ -50,7 +50,9 @@ static void start_threads(struct plat_slot *first)
 		struct plat_slot *s = slot_by_index(i);
 		s64 tid;
 
-		if (!s->quiet_sp || s->space != first->space)
+		/* A new one that a next freeze has stopped has a host thread.
+		 */
+		if (!s->quiet_sp || s->space != first->space || s->host_tid)
 			continue;
 		left--;
 		tid = hostcall_clone(HOST_CLONE_THREAD, restore_stack(s),

@@ -23,12 +23,14 @@ static struct plat_space spaces[SPACES_MAX];
 
 void slot_setup(struct plat_slot *s)
 {
+	const u64 link = offsetof(struct plat_slot, park_next);
+	const u64 end = link + sizeof(s->park_next);
 	u32 next_free = s->next_free;
-	u32 park_next = s->park_next;
 
-	memset(s, 0, sizeof(*s));
+	/* Somebody may be on the way through the link (park.c). */
+	memset(s, 0, link);
+	memset((u8 *)s + end, 0, sizeof(*s) - end);
 	s->next_free = next_free;
-	s->park_next = park_next;
 	s->cpu.self = (u64)s;
 	s->cpu.kernel_sp = slot_kernel_sp(s);
 	s->host = s;
@@ -403,6 +405,10 @@ void plat_wake_own(u32 *addr)
 
 void plat_yield(void)
 {
+	/* Whom process 0 waits for may be one that it has to start. */
+	if (unlikely(atomic_load(&nparked)) && !atomic_load(&freeze_word) &&
+	    slot_of_host() == slot_by_index(0))
+		park_serve(true);
 	hostcall(__NR_sched_yield);
 }
 
