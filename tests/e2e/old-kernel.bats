@@ -93,3 +93,18 @@ refused() {
 	[[ "$stderr" == *"which was not kept: it boots anew" ]]
 	goes_on
 }
+
+@test "clones go on with the kernel of their template" {
+	"$OLD/jiffy" resume "$name"
+	"$OLD/jiffy" snapshot "$name" -t template
+	"$NEW/jiffy" run -d --name n --from template
+	timeout 20 "$NEW/jiffy" logs -f n 2>&1 3>&- | grep -qm 2 ^round
+	pid=$(sed 's/.*"host_pid":\([0-9]*\).*/\1/' \
+		"$JIFFY_HOME/instances/n/state.json")
+	[ "$(id "/proc/$pid/exe")" = "$(id "$OLD/jiffy-kernel")" ]
+	# An instance that runs on the older kernel can be copied, too.
+	[ "$("$NEW/jiffy" fork n -n 2 --name twin | wc -l)" -eq 2 ]
+	timeout 20 "$NEW/jiffy" logs -f twin-1 2>&1 3>&- | grep -qm 2 ^round
+	"$NEW/jiffy" rm -f twin-1 twin-2
+	"$NEW/jiffy" snapshot rm template
+}
