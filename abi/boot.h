@@ -191,8 +191,8 @@ struct boot_block {
 	} checkpoint_sums, checkpoint_maps, checkpoint_pieces, checkpoint_reads,
 		checkpoint_runs, checkpoint_spaces;
 	uint64_t checkpoint_pages; /* offset of the page of the first sum */
-	struct boot_clone clone; /* with BOOT_CLONE */
-	uint32_t gate;		 /* enum boot_gate; a futex */
+	struct boot_clone clone;   /* with BOOT_CLONE */
+	uint32_t gate;		   /* enum boot_gate; a futex */
 	uint32_t pad5;
 
 	/* Written by both at start (phases), then by the kernel. */
