@@ -388,16 +388,12 @@ static int start(struct instance *in, struct err *e)
 	if ((in->is_resumed && launch(in, e)) || control_open(in, e) ||
 	    watch(in, in->broker_fd, e))
 		return -e->code;
-	/* Who got an answer of a woken program finds the record right; that
-	 * there is a checkpoint still outweighs it. */
-	if (in->is_resumed)
-		state_write(in);
 	if (in->is_resumed ? resume_go_on(in, e)
 			   : volumes_wake(in, e) || launch(in, e))
 		return -e->code;
-	if (!in->is_resumed)
-		state_write(in);
-	else if (!in->is_clone)
+	/* Not before the program goes on: the host's journal may take long. */
+	state_write(in);
+	if (in->is_resumed && !in->is_clone)
 		resume_settle(in);
 	if (in->has_kept_kernel)
 		kernels_tidy(in);

@@ -42,10 +42,21 @@ def touch(kind):
     assert answer == f"{kind} {count[kind]} 0", (answer, count[kind])
 
 
+def monitor():
+    """Its number; the record is written a moment after a wake's answer."""
+    end = time.monotonic() + 20
+    while True:
+        with open(state) as f:
+            record = json.load(f)
+        if record["state"] == "running":
+            return record["pid"]
+        assert time.monotonic() < end, record
+        time.sleep(0.001)
+
+
 def processes():
     """The host processes of the instance."""
-    with open(state) as f:
-        pid = json.load(f)["pid"]
+    pid = monitor()
     with open(f"/proc/{pid}/task/{pid}/children") as f:
         return f.read().split()
 
