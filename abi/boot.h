@@ -11,14 +11,17 @@
 #define JIFFY_ABI_BOOT_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "abi/status.h"
 
 #define BOOT_MAGIC 0x31594646494a0a7fULL /* "\x7f\nJIFFY1" */
 /* Raised with every change here that a kernel of before would not understand:
  * checkpoints go on with the kernel that wrote them. */
-#define BOOT_VERSION 3
+#define BOOT_VERSION 6
 #define BOOT_BLOCK_SIZE (512u * 1024u)
-#define BOOT_DATA_SIZE (BOOT_BLOCK_SIZE - 8192u)
+#define BOOT_DATA_SIZE (BOOT_BLOCK_SIZE - 32768u)
 
 /* Platform `process`: the kernel is exec'ed with this descriptor open and
  * learns all others from the block. A kernel to be woken, where the number may
@@ -49,6 +52,7 @@ enum boot_flags {
 	BOOT_APPEND_0 = 1 << 12, /* << 0 to 2: ... opened with O_APPEND */
 	BOOT_CLONE = 1 << 15,	 /* with BOOT_RESTORE: one of many: boot_clone
 				  */
+	BOOT_SLEEPS = 1 << 16,	 /* the monitor puts it to sleep by itself */
 };
 
 /* What a clone has to itself. */
@@ -60,12 +64,14 @@ struct boot_clone {
 	char hosts[512];    /* the new /etc/hosts */
 };
 
+enum boot_port_flags { BOOT_PORT_POSTGRES = 1 /* who listens speaks that */ };
+
 /* A published port: guest port `guest` is reachable from outside. */
 struct boot_port {
 	uint16_t guest; /* host byte order */
 	uint8_t proto;	/* IPPROTO_TCP 6, IPPROTO_UDP 17 */
-	uint8_t pad;
-	uint32_t id; /* the broker's name for it */
+	uint8_t flags;	/* enum boot_port_flags */
+	uint32_t id;	/* the broker's name for it, its place in the spec */
 };
 static_assert(sizeof(struct boot_port) == 8, "ABI");
 
@@ -75,6 +81,7 @@ struct boot_string { /* bytes in data, without terminator in len, with one */
 };
 
 #define BOOT_SPACES_MAX 32768
+#define BOOT_LEFT_MAX 32768
 #define BOOT_VOLUMES_MAX 16
 enum boot_volume_flags { BOOT_VOLUME_READONLY = 1 };
 
@@ -191,8 +198,15 @@ struct boot_block {
 	} checkpoint_sums, checkpoint_maps, checkpoint_pieces, checkpoint_reads,
 		checkpoint_runs, checkpoint_spaces;
 	uint64_t checkpoint_pages; /* offset of the page of the first sum */
-	struct boot_clone clone;   /* with BOOT_CLONE */
-	uint32_t gate;		   /* enum boot_gate; a futex */
+	uint64_t checkpoint_size;  /* of the file */
+	/* Extents of the page cache that are not in memory yet: the kernel
+	 * takes a chunk of them out of the file when it is touched. At most
+	 * BOOT_LEFT_MAX; `offset` is that of the first one in the file. */
+	struct {
+		uint64_t offset, count;
+	} checkpoint_left;
+	struct boot_clone clone; /* with BOOT_CLONE */
+	uint32_t gate;		 /* enum boot_gate; a futex */
 	uint32_t pad5;
 
 	/* Written by both at start (phases), then by the kernel. */
@@ -200,13 +214,23 @@ struct boot_block {
 	/* Bit i: no host process was made yet for entry i of the table of
 	 * spaces that the instance was woken with. */
 	uint64_t asleep[BOOT_SPACES_MAX / 64];
+	/* Bit i: extent i of checkpoint_left is in memory now. */
+	uint64_t taken[BOOT_LEFT_MAX / 64];
+	/* A part of the object behind kernel_fd that a woken copy does without.
+	 */
+	struct {
+		uint64_t offset, len;
+	} unneeded;
 	uint32_t data_len;
-	uint32_t pad2;
+	uint32_t last_command; /* the monitor's: the last id of an EVENT_EXEC */
 	struct crash_record crash;
 	struct boot_stats stats;
+	struct status_block status __attribute__((aligned(4096)));
 
 	char data[] __attribute__((aligned(8)));
 };
-static_assert(sizeof(struct boot_block) <= 32768, "ABI: data comes after");
+static_assert(offsetof(struct boot_block, data) <=
+		      BOOT_BLOCK_SIZE - BOOT_DATA_SIZE,
+	      "ABI: data fits");
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Raised as BOOT_VERSION is. */
-#define BROKER_VERSION 1
+#define BROKER_VERSION 3
 
 enum broker_op {
 	BROKER_LISTEN = 1, /* published TCP port: addr has the guest's port, arg
@@ -49,7 +49,40 @@ enum broker_op {
 			* the payload says why; it has gone on */
 	BROKER_WOKEN,  /* no reply: all processes that a woken instance begins
 			* with are there */
+	BROKER_LESS,   /* no reply: a number of the status block went down */
+	/* Commands from outside, by the id of their EVENT_EXEC. */
+	BROKER_EXEC_TAKE, /* command arg; a number of 8 bytes in addr: offset
+			   * -> bytes of its description (struct broker_exec)
+			   * from there on after the reply, arg: how many it
+			   * has in all; offset 0: its descriptors; ENOENT */
+	BROKER_EXEC_RUNS, /* command arg runs: its pid is `addr` */
+	BROKER_EXEC_END,  /* command arg ended: its wait status is `addr`; with
+			   * a payload it could not be started: one line, why */
+	BROKER_OUTPUT, /* no reply: something was written to standard output */
 };
+
+/* A program that the outside wants started: BROKER_EXEC_TAKE. */
+enum broker_exec_flags {
+	BROKER_EXEC_TTY = 1 << 0, /* a terminal: input and output are its line
+				   */
+	BROKER_EXEC_IN = 1 << 1,  /* descriptors that are handed in, in this */
+	BROKER_EXEC_OUT = 1 << 2, /* order: pipes or sockets that do not block,
+				   * and that nobody else in here has */
+	BROKER_EXEC_ERR = 1 << 3,
+	BROKER_EXEC_FILES = 1 << 4, /* no program: serve abi/files.h on the one
+				     * descriptor, a stream socket */
+};
+
+#define BROKER_EXEC_MAX (1u << 20) /* bytes of a description */
+
+struct broker_exec {
+	uint32_t flags; /* enum broker_exec_flags */
+	uint32_t argc, envc;
+	uint16_t rows, cols;
+	/* Terminated strings follow: user, directory, argc arguments, envc
+	 * variables. */
+};
+static_assert(sizeof(struct broker_exec) == 16, "ABI");
 
 enum broker_stdio {
 	BROKER_STDIO_STAT,     /* -> size, mode, mtime: seconds, nanoseconds */
@@ -91,6 +124,13 @@ enum broker_event_type {
 	EVENT_ACK,	/* kernel to monitor: EVENT_STATS was served */
 	EVENT_OOM,	/* over the memory limit: kill a process */
 	EVENT_FREEZE,	/* reach the quiet point, then BROKER_FROZEN */
+	EVENT_NOTIFY,	/* tell who reads /dev/jiffy/notify: the instance will
+			 * sleep in arg2 ms (arg 1), or it will not (arg 0) */
+	EVENT_EXEC,	/* start command arg: BROKER_EXEC_TAKE */
+	EVENT_EXEC_SIGNAL,  /* send command arg signal arg2 */
+	EVENT_EXEC_WINSIZE, /* the terminal of command arg has rows << 16 | cols
+			     * in arg2 */
+	EVENT_EXEC_HANGUP,  /* whoever wanted command arg has gone: end it */
 };
 
 struct broker_event {

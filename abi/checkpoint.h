@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define CHECKPOINT_MAGIC 0x504b434946464a7fULL /* "\x7fJFFICKP" */
-#define CHECKPOINT_VERSION 5
+#define CHECKPOINT_VERSION 6
 #define CHECKPOINT_PAGE 4096u
 
 /* A table: count entries of the struct that its name says. */
@@ -27,8 +27,12 @@ struct checkpoint_table {
  */
 enum checkpoint_flags { CHECKPOINT_TEMPLATE = 1 };
 
-/* Pages of a memory object (kernel_fd, cache_fd, boot block), a few at once. */
+/* Pages of a memory object (kernel_fd, cache_fd, boot block), a few at once.
+ * Those of the page cache are side by side in the table, in the order of `at`,
+ * and each lies in one chunk of the object: a wake may leave chunks in the file
+ * until they are touched. */
 #define CHECKPOINT_EXTENT_MAX (1u << 20)
+#define CHECKPOINT_CHUNK (64u << 10)
 enum checkpoint_object {
 	CHECKPOINT_KERNEL,
 	CHECKPOINT_CACHE,

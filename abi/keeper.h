@@ -11,10 +11,11 @@
  * asks for them: messages of the same kind come back, `total` in each, at least
  * one.
  *
- * While someone sleeps, the keeper holds a spare monitor (--wait FD), which is
- * told on a socketpair of its own whom to wake: KEEPER_WAKE, with the sockets
- * as in the answer to KEEPER_TAKE. The monitor closes its end when the instance
- * runs, or at its own end.
+ * While someone sleeps, the keeper holds a spare monitor (--wait FD), and
+ * starts more when several are to be woken. One is told on a socketpair of its
+ * own whom to wake: KEEPER_WAKE, with the sockets as in the answer to
+ * KEEPER_TAKE. The monitor closes its end when the instance runs, or at its own
+ * end.
  */
 #ifndef JIFFY_ABI_KEEPER_H
 #define JIFFY_ABI_KEEPER_H

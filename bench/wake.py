@@ -11,6 +11,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -18,6 +19,7 @@ from databases import INITDB, POSTGRES_DEBS, SIMPLE_QUERY
 from pair import JIFFY, OUT, free_port, image, row, run, save
 
 WAKE_HOME = os.path.join(OUT, "wake")
+AT_ONCE = "AT_ONCE" in os.environ
 HTTP = b"GET / HTTP/1.0\r\n\r\n"
 STEPS = ("monitor", "read", "copied", "spawn", "kernel", "mapped", "first",
          "processes", "threads")
@@ -77,6 +79,7 @@ class Target:
 
     def __init__(self, name, bars):
         self.name, self.bars = name, bars
+        self.ends = 0  # wakes by the end of a connection
 
     def make(self, base):
         raise NotImplementedError
@@ -207,6 +210,9 @@ class Session(Postgres):
         start = time.monotonic_ns()
         s = self.connect(host_port)
         end = time.monotonic_ns()
+        s.sendall(b"X\0\0\0\4")
+        while s.recv(4096):  # until its backend has ended
+            pass
         s.close()
         return start, end
 
@@ -251,34 +257,57 @@ def cold_starts(target, argv, port):
     return times
 
 
-def spare_waits():
-    """Is a spare monitor there, which has nothing more to do?"""
+def is_asleep():
+    """A spare monitor is there and has nothing more to do, and the one that
+    has suspended the instance has brought its file to the disk and ended:
+    whoever sleeps for a second is in that state. AT_ONCE asks before."""
+    waits, others = False, 0
     for path in glob.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(OSError), open(path, "rb") as f:
-            if not f.read().startswith(b"jiffy-monitor\0--wait"):
+            command = f.read()
+            if not command.startswith(b"jiffy-monitor\0"):
                 continue
+            with open(path.replace("cmdline", "environ"), "rb") as env:
+                if f"JIFFY_HOME={WAKE_HOME}\0".encode() not in env.read():
+                    continue
             with open(path.replace("cmdline", "syscall"), "rb") as call:
-                if call.read().startswith(b"47 "):  # recvmsg
-                    return True
-    return False
+                if (command.startswith(b"jiffy-monitor\0--wait") and
+                        call.read().startswith(b"47 ")):  # recvmsg
+                    waits = True
+                else:
+                    others += 1
+    return waits and (AT_ONCE or not others)
+
+
+def suspend(target, name):
+    """Milliseconds of a suspension, and bytes of the file. A program that has
+    not yet seen the end of the last connection is woken by it at once: that is
+    no wake by a request, and it is suspended again."""
+    path = f"{WAKE_HOME}/instances/{name}/checkpoint"
+    while True:
+        start = time.monotonic_ns()
+        # Without a time limit, with which Python would look only now and then;
+        # the command has its own.
+        subprocess.run([JIFFY, "suspend", name], check=True,
+                       stdout=subprocess.DEVNULL)
+        took = time.monotonic_ns() - start
+        with contextlib.suppress(FileNotFoundError):
+            size = os.stat(path).st_blocks * 512
+            while not is_asleep():
+                os.stat(path)
+                time.sleep(0.001)
+            return took / 1e6, size
+        target.ends += 1
 
 
 def cycle(target, name, port, stats):
     """Milliseconds of a suspension, of the answer, and of each step; bytes of
     the file. The steps are those of the wake before."""
-    start = time.monotonic_ns()
-    # Without a time limit, with which Python would look only now and then;
-    # the command has its own.
-    subprocess.run([JIFFY, "suspend", name], check=True,
-                   stdout=subprocess.DEVNULL)
-    took = time.monotonic_ns() - start
-    size = os.stat(f"{WAKE_HOME}/instances/{name}/checkpoint").st_blocks * 512
+    took, size = suspend(target, name)
     with open(stats, encoding="utf-8") as f:
         steps = json.load(f).get("wake")
-    while not spare_waits():
-        time.sleep(0.001)
     start, end = target.request(port)
-    return took / 1e6, (end - start) / 1e6, steps, size, start
+    return took, (end - start) / 1e6, steps, size, start
 
 
 def percentile(values, p):
@@ -304,7 +333,10 @@ def report(target, cold, cycles):
         print(f", {step}", round(statistics.median(
             s[step + "_us"] + (s["asked_ns"] - start) / 1e3
             for start, s in pairs)), end="")
-    print(flush=True)
+    print()
+    if target.ends:
+        print(f"  woken {target.ends} times by the end of the last connection")
+    sys.stdout.flush()
 
 
 def wake(target):

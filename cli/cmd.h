@@ -9,13 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine/launch.h"
 #include "host/err.h"
 #include "host/opt.h"
-
-/* Exit statuses of jiffy's own, as with docker and podman. */
-#define EXIT_JIFFY 125	    /* Jiffy failed */
-#define EXIT_CANNOT_RUN 126 /* the command cannot be run */
-#define EXIT_NOT_FOUND 127  /* there is no such command */
 
 struct cmd {
 	const struct opt *options;

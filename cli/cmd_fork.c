@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include "cli/clone.h"
+#include "engine/clone.h"
 #include "cli/cmd.h"
-#include "cli/units.h"
+#include "engine/units.h"
 #include "host/cleanup.h"
+#include "host/clock.h"
 
 #define CLONES_MAX 10000
 
@@ -38,14 +38,6 @@ static const struct opt fork_options[] = {
 	OPT_FLAG(0, "rm", struct fork_args, is_removed,
 		 "remove their records when they end"),
 };
-
-static int64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 static int start_all(const struct store *s, const struct template *t,
 		     const char *of, const struct fork_args *args, long n,

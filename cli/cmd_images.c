@@ -7,7 +7,7 @@
 
 #include "cli/cmd.h"
 #include "cli/table.h"
-#include "cli/units.h"
+#include "engine/units.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "image/store.h"

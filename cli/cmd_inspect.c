@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "cli/control.h"
-#include "cli/instance.h"
+#include "engine/control.h"
+#include "engine/instance.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "host/xmalloc.h"

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "cli/cmd.h"
-#include "cli/instance.h"
+#include "engine/instance.h"
 #include "cli/table.h"
-#include "cli/units.h"
+#include "engine/units.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "host/xmalloc.h"
@@ -54,12 +54,18 @@ static char *ports_text(const struct instance *in)
 	size_t i;
 
 	json_array_foreach (ports, i, port) {
-		char *longer = xasprintf(
-			"%s%s%s:%d->%d/%s", text, i ? ", " : "",
-			json_str_or(port, "ip", "?"),
-			(int)json_integer_value(json_object_get(port, "host")),
-			(int)json_integer_value(json_object_get(port, "guest")),
-			json_str_or(port, "proto", "?"));
+		int host =
+			(int)json_integer_value(json_object_get(port, "host"));
+		int guest =
+			(int)json_integer_value(json_object_get(port, "guest"));
+		cleanup_free char *outside =
+			json_is_true(json_object_get(port, "deliver"))
+				? xstrdup("deliver")
+				: xasprintf("%s:%d",
+					    json_str_or(port, "ip", "?"), host);
+		char *longer = xasprintf("%s%s%s->%d/%s", text, i ? ", " : "",
+					 outside, guest,
+					 json_str_or(port, "proto", "?"));
 
 		free(text);
 		text = longer;
@@ -90,13 +96,6 @@ static void add_row(const struct instance *in, struct strv *cells)
 
 static json_t *row_json(const struct instance *in)
 {
-	static const char *const names[] = {
-		[INSTANCE_STARTING] = "starting",
-		[INSTANCE_RUNNING] = "running",
-		[INSTANCE_SUSPENDED] = "suspended",
-		[INSTANCE_EXITED] = "exited",
-		[INSTANCE_DEAD] = "crashed",
-	};
 	static const char *const from_spec[] = { "id", "image", "argv",
 						 "ports" };
 	static const char *const from_state[] = { "pid", "exit_code",
@@ -104,7 +103,8 @@ static json_t *row_json(const struct instance *in)
 	json_t *row = json_object();
 
 	json_object_set_new(row, "name", json_text(in->name));
-	json_object_set_new(row, "status", json_string(names[in->status]));
+	json_object_set_new(row, "status",
+			    json_string(instance_status_word(in->status)));
 	json_object_set_new(row, "created",
 			    json_integer((json_int_t)in->created));
 	for (size_t i = 0; i < ARRAY_SIZE(from_spec); i++)

@@ -9,13 +9,16 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
-#include "cli/control.h"
-#include "cli/instance.h"
+#include "cli/daemon.h"
+#include "engine/control.h"
+#include "engine/instance.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 
 #define ANSWER_SECONDS 2
 #define END_SECONDS 5
+#define DAEMON_SECONDS 120
+#define WAKES_MAX 5
 
 struct rm_args {
 	bool forces;
@@ -53,7 +56,7 @@ static void end_instance(const struct instance *in)
 	}
 }
 
-static int remove_one(const struct store *s, const char *name, bool forces,
+static int try_remove(const struct store *s, const char *name, bool forces,
 		      struct err *e)
 {
 	cleanup_instance struct instance in = INSTANCE_INIT;
@@ -62,6 +65,11 @@ static int remove_one(const struct store *s, const char *name, bool forces,
 	r = instance_load(s, name, &in, e);
 	if (r < 0)
 		return r;
+	if (forces || in.status > INSTANCE_SUSPENDED) {
+		r = daemon_do(s, &in, "delete", NULL, DAEMON_SECONDS, e);
+		if (r != DAEMON_NONE)
+			return r;
+	}
 	if (forces && in.status <= INSTANCE_SUSPENDED) {
 		if (in.status <= INSTANCE_RUNNING)
 			end_instance(&in);
@@ -70,7 +78,17 @@ static int remove_one(const struct store *s, const char *name, bool forces,
 	/* Its end is on record a moment before its monitor is gone. */
 	if (in.status == INSTANCE_EXITED)
 		instance_wait(&in, END_SECONDS);
-	r = instance_remove(s, &in, e);
+	return instance_remove(s, &in, e);
+}
+
+static int remove_one(const struct store *s, const char *name, bool forces,
+		      struct err *e)
+{
+	int r = try_remove(s, name, forces, e);
+
+	/* One that slept may have been woken meanwhile, even more than once. */
+	for (int i = 0; forces && r == -EBUSY && i < WAKES_MAX; i++)
+		r = try_remove(s, name, forces, e);
 	/* with `run --rm` the monitor removes the record itself */
 	return forces && r == -ENOENT ? 0 : r;
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "cli/cmd.h"
-#include "cli/instance.h"
-#include "cli/template.h"
+#include "engine/instance.h"
+#include "engine/template.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "image/store.h"

@@ -8,16 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "cli/clone.h"
+#include "engine/clone.h"
 #include "cli/cmd.h"
-#include "cli/instance.h"
-#include "cli/launch.h"
+#include "engine/create.h"
+#include "engine/instance.h"
+#include "engine/launch.h"
 #include "cli/source.h"
-#include "cli/spec.h"
+#include "engine/spec.h"
 #include "host/cleanup.h"
+#include "host/clock.h"
 #include "host/io.h"
 #include "host/json.h"
 #include "image/store.h"
@@ -48,6 +49,8 @@ static const struct opt run_cmd_options[] = {
 		 "keep stdin when detached"),
 	OPT_FLAG('t', "tty", struct run_options, wants_tty,
 		 "give it a terminal"),
+	OPT_TEXT(0, "restart", "POLICY", struct run_options, restart,
+		 "never, always or on-failure: jiffyd starts it again"),
 	OPT_FLAG(0, "rm", struct run_options, is_removed,
 		 "remove its record when it ends"),
 	OPT_TEXT(0, "entrypoint", "CMD", struct run_options, entrypoint,
@@ -58,21 +61,21 @@ static const struct opt run_cmd_options[] = {
 		 "auto, process, qemu or kvm"),
 	OPT_TEXT(0, "net", "N", struct run_options, net,
 		 "broker, packet or none"),
+	OPT_TEXT(0, "egress", "POLICY", struct run_options, egress,
+		 "connections out: allow, deny or allow=NETWORK|NAME,..."),
+	OPT_TEXT(0, "timeout", "SECONDS", struct run_options, timeout,
+		 "end it after so long, asleep or not"),
 	OPT_MAYBE(0, "trace", "[=FILE]", struct run_options, trace,
 		  "print its system calls"),
 	OPT_MAYBE(0, "stats", "[=FILE.json]", struct run_options, stats,
 		  "print times, memory, system-call counts as JSON"),
+	OPT_TEXT(0, "scale-to-zero", "POLICY[,SETTING=VALUE...]",
+		 struct run_options, scale,
+		 "sleep while idle: off, on or idle; cooldown=MS, notify=MS, "
+		 "grace=MS, stateful=yes|no"),
 	OPT_TEXT(0, "core", "DIR", struct run_options, core,
 		 "write core files of its programs to DIR"),
 };
-
-static int64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 static int find_image(const struct store *s, const char *operand,
 		      char digest[SHA256_HEX_SIZE], struct manifest *m,
@@ -177,6 +180,43 @@ static int run(void *opaque, int argc, char **argv, struct err *e)
 	free(place.root);
 	return r;
 }
+
+static int create(void *opaque, int argc, char **argv, struct err *e)
+{
+	struct run_options *o = opaque;
+	cleanup_store struct store s = STORE_INIT;
+	char digest[SHA256_HEX_SIZE], name[NAME_SIZE];
+	const char *image = argv[0];
+
+	o->is_detached = true;
+	if (o->from || o->is_removed)
+		return err_set(e, EINVAL, "%s: only with jiffy run",
+			       o->from ? "--from" : "--rm");
+	if (spec_check_options(o, e) || store_open(&s, e))
+		return -e->code;
+	if (source_is(image)) {
+		int r = source_build(image, digest, e);
+
+		if (r)
+			return r < 0 ? r : EXIT_JIFFY;
+		image = digest;
+	}
+	if (instance_prepare(&s, o, image, argc - 1, argv + 1, name, e))
+		return -e->code;
+	printf("%s\n", name);
+	return 0;
+}
+
+const struct cmd cmd_create = {
+	.options = run_cmd_options,
+	.noptions = ARRAY_SIZE(run_cmd_options),
+	.args_size = sizeof(struct run_options),
+	.stop_at_operand = true,
+	.min_operands = 1,
+	.max_operands = -1,
+	.notes = "Takes the options of run. 'jiffy start' starts it.\n",
+	.run = create,
+};
 
 const struct cmd cmd_run = {
 	.options = run_cmd_options,

@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 
 #include "cli/cmd.h"
-#include "cli/libexec.h"
+#include "engine/libexec.h"
 #include "cli/table.h"
-#include "cli/template.h"
-#include "cli/units.h"
+#include "engine/template.h"
+#include "engine/units.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "host/xmalloc.h"

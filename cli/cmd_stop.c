@@ -4,11 +4,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cmd.h"
-#include "cli/control.h"
-#include "cli/instance.h"
-#include "cli/units.h"
+#include "cli/daemon.h"
+#include "engine/control.h"
+#include "engine/instance.h"
+#include "engine/units.h"
 #include "host/json.h"
 #include "host/signame.h"
 
@@ -34,10 +36,60 @@ static const struct opt kill_options[] = {
 		 "name or number (default KILL)"),
 };
 
+/* Asked, it may end before it has answered: that is what we want. */
+static int end_one(const struct instance *in, const json_t *request,
+		   int timeout_s, struct err *e)
+{
+	int r = control_call(in, request, timeout_s, NULL, e);
+
+	return (r == -EPIPE || !r) && instance_wait(in, EXTRA_SECONDS) == 0 ? 0
+									    : r;
+}
+
+static bool sleeps_by_policy(const struct instance *in)
+{
+	const json_t *scale = json_object_get(in->spec, "scale_to_zero");
+
+	return in->status == INSTANCE_SUSPENDED &&
+	       strcmp(json_str_or(scale, "policy", "off"), "off") != 0;
+}
+
+/* One that sleeps by itself and will be woken by anybody is stopped, too; what
+ * the user has suspended is not thrown away by that. */
+static int stop_one(const struct store *s, const struct instance *in,
+		    const json_t *request, int timeout_s, struct err *e)
+{
+	int r;
+
+	if (in->status == INSTANCE_SUSPENDED && !sleeps_by_policy(in))
+		return err_set(e, ESRCH,
+			       "%s is not running but suspended (see 'jiffy rm "
+			       "--force')",
+			       in->name);
+	r = daemon_do(s, in, "stop",
+		      json_pack("{s:O}", "timeout_s",
+				json_object_get(request, "timeout_s")),
+		      timeout_s + EXTRA_SECONDS, e);
+	if (r != DAEMON_NONE)
+		return r;
+	return in->status == INSTANCE_SUSPENDED
+		       ? instance_drop_checkpoint(in, e)
+		       : end_one(in, request, timeout_s, e);
+}
+
+static int kill_one(const struct store *s, const struct instance *in,
+		    const json_t *request, int timeout_s, struct err *e)
+{
+	(void)s;
+	return control_call(in, request, timeout_s, NULL, e);
+}
+
 /* One error is returned as it is; those before it have been printed. */
 static int for_each(const char *command, int argc, char **argv,
-		    const json_t *request, int timeout_s, bool waits,
-		    struct err *e)
+		    int (*act)(const struct store *s, const struct instance *in,
+			       const json_t *request, int timeout_s,
+			       struct err *e),
+		    const json_t *request, int timeout_s, struct err *e)
 {
 	cleanup_store struct store s = STORE_INIT;
 	int result = store_open(&s, e);
@@ -49,12 +101,7 @@ static int for_each(const char *command, int argc, char **argv,
 
 		r = instance_load(&s, argv[i], &in, &failed);
 		if (!r)
-			r = control_call(&in, request, timeout_s, NULL,
-					 &failed);
-		/* it may end before it has answered: that is what we want */
-		if (waits && (r == -EPIPE || !r) &&
-		    instance_wait(&in, EXTRA_SECONDS) == 0)
-			r = 0;
+			r = act(&s, &in, request, timeout_s, &failed);
 		if (r < 0 && result < 0)
 			fprintf(stderr, "jiffy: %s: %s\n", command, e->msg);
 		if (r < 0) {
@@ -78,8 +125,8 @@ static int stop(void *opaque, int argc, char **argv, struct err *e)
 		return -e->code;
 	request = json_pack("{s:s,s:I}", "op", "stop", "timeout_s",
 			    (json_int_t)seconds);
-	return for_each("stop", argc, argv, request,
-			(int)seconds + EXTRA_SECONDS, true, e);
+	return for_each("stop", argc, argv, stop_one, request,
+			(int)seconds + EXTRA_SECONDS, e);
 }
 
 static int kill_instances(void *opaque, int argc, char **argv, struct err *e)
@@ -93,8 +140,8 @@ static int kill_instances(void *opaque, int argc, char **argv, struct err *e)
 		return err_set(e, EINVAL, "--signal: '%.40s' is not a signal",
 			       name);
 	request = json_pack("{s:s,s:i}", "op", "kill", "signal", sig);
-	return for_each("kill", argc, argv, request, KILL_ANSWER_SECONDS, false,
-			e);
+	return for_each("kill", argc, argv, kill_one, request,
+			KILL_ANSWER_SECONDS, e);
 }
 
 const struct cmd cmd_stop = {

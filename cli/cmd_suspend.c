@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * jiffy suspend and jiffy resume: an instance becomes a file, and runs again.
+ * jiffy start: what has ended runs anew.
  */
 #include <errno.h>
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "cli/control.h"
-#include "cli/instance.h"
-#include "cli/launch.h"
+#include "cli/daemon.h"
+#include "engine/control.h"
+#include "engine/create.h"
+#include "engine/instance.h"
 #include "host/cleanup.h"
 #include "host/json.h"
 
 #define ANSWER_SECONDS 60
+#define DAEMON_SECONDS 120
 
 struct resume_args {
 	bool or_boots;
@@ -25,8 +28,8 @@ static const struct opt resume_options[] = {
 
 /* One error is returned as it is; those before it have been printed. */
 static int for_each(const char *command, int argc, char **argv,
-		    int (*act)(struct instance *in, const void *args,
-			       struct err *e),
+		    int (*act)(const struct store *s, struct instance *in,
+			       const void *args, struct err *e),
 		    const void *args, struct err *e)
 {
 	cleanup_store struct store s = STORE_INIT;
@@ -39,7 +42,7 @@ static int for_each(const char *command, int argc, char **argv,
 
 		r = instance_load(&s, argv[i], &in, &failed);
 		if (!r)
-			r = act(&in, args, &failed);
+			r = act(&s, &in, args, &failed);
 		if (!r) {
 			printf("%s\n", argv[i]);
 			continue;
@@ -52,43 +55,27 @@ static int for_each(const char *command, int argc, char **argv,
 	return result;
 }
 
-static int suspend_one(struct instance *in, const void *args, struct err *e)
+static int suspend_one(const struct store *s, struct instance *in,
+		       const void *args, struct err *e)
 {
 	cleanup_json json_t *request = json_pack("{s:s}", "op", "suspend");
+	int r;
 
 	(void)args;
 	if (in->status == INSTANCE_SUSPENDED)
 		return err_set(e, EALREADY, "%s is suspended already",
 			       in->name);
+	r = daemon_do(s, in, "suspend", NULL, DAEMON_SECONDS, e);
+	if (r != DAEMON_NONE)
+		return r;
 	/* When this is answered the record is free for the next command, or
 	 * for a wake. */
 	return control_call(in, request, ANSWER_SECONDS, NULL, e) < 0 ? -e->code
 								      : 0;
 }
 
-static int start_again(const struct instance *in, bool from_checkpoint,
-		       struct err *e)
-{
-	struct instance_dir dir = INSTANCE_DIR_INIT;
-	cleanup_close int log = -1;
-	int r = instance_open_again(in, &dir, &log, e);
-
-	if (!r && launch_again(dir.spec_fd, log, from_checkpoint, e))
-		r = err_wrap(e, "%s", in->name);
-	instance_dir_close(&dir);
-	return r;
-}
-
-static int boot(const struct instance *in, struct err *e)
-{
-	if (!json_is_true(json_object_get(in->spec, "detach")))
-		return err_set(e, EINVAL, "%s ran in the foreground", in->name);
-	if (instance_drop_checkpoint(in, e))
-		return -e->code;
-	return start_again(in, false, e);
-}
-
-static int resume_one(struct instance *in, const void *opaque, struct err *e)
+static int resume_one(const struct store *s, struct instance *in,
+		      const void *opaque, struct err *e)
 {
 	const struct resume_args *args = opaque;
 	int r;
@@ -97,14 +84,34 @@ static int resume_one(struct instance *in, const void *opaque, struct err *e)
 		return err_set(e, EALREADY, "%s is running", in->name);
 	if (in->status != INSTANCE_SUSPENDED)
 		return args->or_boots
-			       ? boot(in, e)
+			       ? instance_boot(in, e)
 			       : err_set(e, ENOENT, "%s is not suspended",
 					 in->name);
-	r = start_again(in, true, e);
+	r = daemon_do(s, in, "start", NULL, DAEMON_SECONDS, e);
+	if (r == DAEMON_NONE)
+		r = instance_resume(in, e);
 	if (!r || !args->or_boots)
 		return r;
 	fprintf(stderr, "jiffy: resume: %s: it boots anew\n", e->msg);
-	return boot(in, e);
+	return instance_boot(in, e);
+}
+
+static int start_one(const struct store *s, struct instance *in,
+		     const void *args, struct err *e)
+{
+	int r;
+
+	(void)args;
+	if (in->status <= INSTANCE_RUNNING)
+		return err_set(e, EALREADY, "%s is running", in->name);
+	r = daemon_do(s, in, "start", NULL, DAEMON_SECONDS, e);
+	return r == DAEMON_NONE ? instance_start(in, e) : r;
+}
+
+static int start(void *opaque, int argc, char **argv, struct err *e)
+{
+	(void)opaque;
+	return for_each("start", argc, argv, start_one, NULL, e);
 }
 
 static int suspend(void *opaque, int argc, char **argv, struct err *e)
@@ -136,4 +143,13 @@ const struct cmd cmd_resume = {
 	.notes = "An instance goes on once from its checkpoint, and only with "
 		 "its volumes as they were.\n",
 	.run = resume,
+};
+
+const struct cmd cmd_start = {
+	.args_size = 1,
+	.min_operands = 1,
+	.max_operands = -1,
+	.notes = "Starts what was created or has ended anew, from its image; "
+		 "what is suspended goes on.\n",
+	.run = start,
 };

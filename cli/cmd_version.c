@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "cli/cmd.h"
-#include "cli/version.h"
+#include "engine/version.h"
 
 static int version(void *args, int argc, char **argv, struct err *e)
 {

@@ -12,10 +12,10 @@
 
 #include "cli/cmd.h"
 #include "cli/table.h"
-#include "cli/units.h"
+#include "engine/units.h"
 #include "cli/volume_copy.h"
 #include "cli/volume_mkfs.h"
-#include "cli/volume_store.h"
+#include "engine/volume_store.h"
 #include "host/cleanup.h"
 #include "host/io.h"
 #include "host/proc.h"

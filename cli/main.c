@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
-#include "cli/libexec.h"
+#include "engine/libexec.h"
 #include "host/json.h"
 #include "host/log.h"
 

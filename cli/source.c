@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/libexec.h"
+#include "engine/libexec.h"
 #include "host/cleanup.h"
 #include "host/io.h"
 #include "image/ref.h"

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "cli/volume_store.h"
+#include "engine/volume_store.h"
 
 #define VOLUME_MIN (UINT64_C(16) << 20)
 

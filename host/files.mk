@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Helpers of the host programs. json.c needs jansson.
+HOST_SRCS += host/cgroup.c
 HOST_SRCS += host/err.c
 HOST_SRCS += host/io.c
 HOST_SRCS += host/json.c
@@ -10,3 +11,5 @@ HOST_SRCS += host/sha256.c
 HOST_SRCS += host/signame.c
 HOST_SRCS += host/strv.c
 HOST_SRCS += host/xmalloc.c
+# Event loops, for the daemon.
+LOOP_SRCS := host/jobs.c host/loop.c

@@ -206,6 +206,13 @@ json_t *json_text(const char *s)
 	return json_string(ascii);
 }
 
+int64_t json_int_or(const json_t *obj, const char *key, int64_t fallback)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_integer(v) ? json_integer_value(v) : fallback;
+}
+
 json_t *json_from_strv(const struct strv *v)
 {
 	json_t *array = json_array();

@@ -56,6 +56,9 @@ bool json_has(const json_t *obj, const char *key);
 const char *json_str_or(const json_t *obj, const char *key,
 			const char *fallback);
 
+/* An integer member or fallback. */
+int64_t json_int_or(const json_t *obj, const char *key, int64_t fallback);
+
 /* New array of strings. */
 json_t *json_from_strv(const struct strv *v);
 

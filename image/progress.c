@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "host/clock.h"
 #include "host/io.h"
 
 #define QUIET_NS (NSEC_PER_SEC / 2)
@@ -25,18 +25,10 @@ static struct {
 	nsec_t drawn;
 } progress;
 
-static nsec_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 static void draw(void)
 {
 	struct winsize size = { .ws_col = 80 };
-	nsec_t now = now_ns();
+	nsec_t now = monotonic_ns();
 	char line[320];
 	int width;
 
@@ -56,7 +48,7 @@ static void draw(void)
 void progress_start(const char *title)
 {
 	progress.is_on = isatty(STDERR_FILENO);
-	progress.started = now_ns();
+	progress.started = monotonic_ns();
 	progress.step[0] = '\0';
 	snprintf(progress.title, sizeof(progress.title), "%s", title);
 }
@@ -83,6 +75,6 @@ void progress_step(const char *fmt, ...)
 
 void progress_tick(void)
 {
-	if (progress.is_on && now_ns() - progress.drawn >= REDRAW_NS)
+	if (progress.is_on && monotonic_ns() - progress.drawn >= REDRAW_NS)
 		draw();
 }

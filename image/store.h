@@ -6,8 +6,8 @@
  *   tags/NAME/TAG       one line: DIGEST ('/' in NAME is written '+')
  *   cache/KEY           one line: DIGEST that a source with this key gave
  *   tmp/build-*         work of a running build, locked (flock) while it runs
- *   instances/NAME/     records of instances, see cli/instance.h
- *   templates/NAME/     what clones are made from, see cli/template.h
+ *   instances/NAME/     records of instances, see engine/instance.h
+ *   templates/NAME/     what clones are made from, see engine/template.h
  *   lock                taken (flock) while tags and images change
  *
  * Everything appears by rename after fsync, so a power cut leaves the old or

@@ -33,15 +33,14 @@ static void watch_sockets(struct keeper *k, struct sleeper *s, bool on)
 	}
 }
 
-static void forget(struct keeper *k, struct sleeper *s)
+void keeper_forget(struct keeper *k, struct sleeper *s)
 {
 	struct sleeper **p = &k->sleepers;
 
 	while (*p != s)
 		p = &(*p)->next;
 	*p = s->next;
-	if (k->spare_for == s)
-		k->spare_for = NULL;
+	wake_forget(k, s);
 	watch_sockets(k, s, false);
 	for (uint32_t i = 0; i < s->n; i++)
 		close(s->sockets[i].fd);
@@ -118,7 +117,7 @@ static void keep(struct keeper *k, int client, const struct keeper_message *m,
 
 	/* What an earlier suspension left. */
 	if (s && s->client != client) {
-		forget(k, s);
+		keeper_forget(k, s);
 		s = NULL;
 	}
 	if (!s)
@@ -176,7 +175,7 @@ static void take(struct keeper *k, int client, const struct keeper_message *m)
 
 	keeper_send(client, &answer, s);
 	if (s)
-		forget(k, s);
+		keeper_forget(k, s);
 }
 
 void keeper_serve(struct keeper *k, int client, const struct keeper_message *m,
@@ -194,7 +193,7 @@ void keeper_serve(struct keeper *k, int client, const struct keeper_message *m,
 	}
 }
 
-static bool has_checkpoint(const struct sleeper *s)
+bool keeper_still_sleeps(const struct sleeper *s)
 {
 	char path[sizeof(s->state_dir) + 16];
 
@@ -208,8 +207,8 @@ static void falls_asleep(struct keeper *k, struct sleeper *s)
 	s->client = -1;
 	s->watch = inotify_add_watch(k->notify_fd, s->state_dir,
 				     IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF);
-	if (!has_checkpoint(s)) {
-		forget(k, s);
+	if (!keeper_still_sleeps(s)) {
+		keeper_forget(k, s);
 		return;
 	}
 	spare_start(k);
@@ -243,108 +242,58 @@ void keeper_adopted(struct keeper *k, const char *state_dir, pid_t child)
 
 	if (!s)
 		return;
-	s->child = child;
-	if (!child)
-		falls_asleep(k, s);
-}
-
-/* Beside us, or where it is installed. */
-static void exec_jiffy(const struct keeper *k, const char *name)
-{
-	static const char *const places[] = { "", "../../bin/" };
-	static char resume[] = "resume";
-	char path[sizeof(k->self_dir) + 32], program[] = "jiffy", copy[256];
-	char *argv[] = { program, resume, copy, NULL };
-
-	snprintf(copy, sizeof(copy), "%s", name);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%sjiffy", k->self_dir,
-			 places[i]);
-		execv(path, argv);
-	}
-}
-
-/* Why it fails is in the instance's log. */
-static void open_log(const struct sleeper *s)
-{
-	char path[sizeof(s->state_dir) + 8];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/log", s->state_dir);
-	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (fd >= 0)
-		dup2(fd, STDERR_FILENO);
-}
-
-/* The new monitor asks for the sockets. */
-static void wake_by_command(struct keeper *k, struct sleeper *s)
-{
-	const char *name = strrchr(s->state_dir, '/') + 1;
-
-	s->child = fork();
-	if (s->child == 0) {
-		sigset_t none;
-
-		open_log(s);
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		exec_jiffy(k, name);
-		_exit(127);
-	}
-	if (s->child < 0)
-		forget(k, s);
-}
-
-/* Once. The sockets are ours, too, until the checkpoint is used up: who has it
- * may be another than the one who is asked here. */
-static void wake(struct keeper *k, struct sleeper *s, uint64_t now_ns)
-{
-	watch_sockets(k, s, false);
-	if (!spare_wake(k, s, now_ns))
-		wake_by_command(k, s);
-}
-
-void keeper_spare_let_go(struct keeper *k, struct sleeper *s)
-{
-	k->spare_for = NULL;
-	if (has_checkpoint(s))
-		wake_by_command(k, s);
+	if (child)
+		wake_adopt(k, s, child);
 	else
-		forget(k, s);
+		falls_asleep(k, s);
 }
 
 void keeper_ready(struct keeper *k, const struct kept *socket, uint32_t events,
 		  uint64_t now_ns)
 {
-	if (events & EPOLLOUT || !socket->known ||
-	    keeper_mark(socket->fd) != socket->known)
-		wake(k, socket->of, now_ns);
+	struct sleeper *s = socket->of;
+
+	if (!(events & EPOLLOUT) && socket->known &&
+	    keeper_mark(socket->fd) == socket->known)
+		return;
+	/* Once. The sockets are ours, too, until the checkpoint is used up: who
+	 * has it may be another than the one who is asked here. */
+	watch_sockets(k, s, false);
+	s->asked_ns = now_ns;
+	wake(k, s);
 }
 
-/* Nobody will ask for the sockets any more: whoever is at their other ends
- * learns it now. */
-void keeper_resumed(struct keeper *k, pid_t pid)
+/* Its directory has changed. A wake that has used the checkpoint up asks for
+ * the sockets before. */
+static void look_again(struct keeper *k, struct sleeper *s)
 {
-	struct sleeper *s = k->sleepers;
+	if (s->client < 0 && !keeper_still_sleeps(s))
+		keeper_forget(k, s);
+}
 
-	while (s && s->child != pid)
-		s = s->next;
-	if (s)
-		forget(k, s);
+static void look_at(struct keeper *k, const struct inotify_event *ev)
+{
+	struct sleeper *s, *next;
+
+	for (s = k->sleepers; s; s = next) {
+		next = s->next;
+		if (s->watch == ev->wd || ev->mask & IN_Q_OVERFLOW)
+			look_again(k, s);
+	}
 }
 
 void keeper_notified(struct keeper *k)
 {
 	char buf[4096]
 		__attribute__((aligned(__alignof__(struct inotify_event))));
-	struct sleeper *s, *next;
+	ssize_t n, at;
 
-	while (read(k->notify_fd, buf, sizeof(buf)) > 0)
-		;
-	for (s = k->sleepers; s; s = next) {
-		next = s->next;
-		/* A wake has used it up, and asks for the sockets before. */
-		if (s->client < 0 && !has_checkpoint(s))
-			forget(k, s);
+	while ((n = read(k->notify_fd, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < n;) {
+			const struct inotify_event *ev = (void *)(buf + at);
+
+			look_at(k, ev);
+			at += (ssize_t)(sizeof(*ev) + ev->len);
+		}
 	}
 }

@@ -27,17 +27,29 @@ struct sleeper {
 	uint32_t n;
 	int client; /* connection that gives the sockets; -1: it is over */
 	int watch;  /* of the directory; -1: none */
-	bool is_watched;
-	pid_t child; /* resumes it; 0: none */
+	bool is_watched, is_waiting;
+	pid_t child;	   /* the command that resumes it; 0: none */
+	uint64_t asked_ns; /* when something came for it, CLOCK_MONOTONIC */
+	struct sleeper *next_waiting;
+};
+
+#define WAKERS_MAX 33
+
+/* A monitor, or the command. */
+struct waker {
+	int fd;		    /* to the monitor; -1: none */
+	pid_t pid;	    /* of the command; 0: none */
+	bool is_used;	    /* it wakes somebody */
+	struct sleeper *of; /* whom, until that is over */
 };
 
 struct keeper {
 	int epoll_fd, listen_fd, notify_fd, signal_fd;
 	unsigned int nclients;
 	struct sleeper *sleepers;
-	int spare_fd;	    /* to the spare monitor, -1: there is none */
-	bool is_spare_used; /* it wakes somebody, and lives on with that */
-	struct sleeper *spare_for; /* whom, until that is over */
+	struct waker wakers[WAKERS_MAX]; /* with neither: free */
+	int nwakes_max, low_fd;
+	struct sleeper *waiting, **last_waiting; /* for a waker, in order */
 	bool is_upgrade_due;
 	char *store; /* argv[1] */
 	char self_dir[4096];
@@ -58,11 +70,10 @@ bool keeper_send(int to, struct keeper_message *m, const struct sleeper *s);
 /* A socket has something to read, or room to send: wake, if that is news. */
 void keeper_ready(struct keeper *k, const struct kept *socket, uint32_t events,
 		  uint64_t now_ns);
-/* The spare monitor that was to wake s has let go of it: it runs, or the
- * command tries. */
-void keeper_spare_let_go(struct keeper *k, struct sleeper *s);
-/* A process that resumed an instance has ended. */
-void keeper_resumed(struct keeper *k, pid_t pid);
+/* Close its sockets. */
+void keeper_forget(struct keeper *k, struct sleeper *s);
+/* It has a checkpoint. */
+bool keeper_still_sleeps(const struct sleeper *s);
 /* Something happened to the directories. */
 void keeper_notified(struct keeper *k);
 
@@ -77,11 +88,23 @@ void keeper_adopted(struct keeper *k, const char *state_dir, pid_t child);
 void upgrade(struct keeper *k);
 void upgrade_take(struct keeper *k, int table_fd);
 
-/* spare.c: start a monitor that waits, if there is none. */
+/* spare.c. Once, with listen_fd open. */
+void wakers_init(struct keeper *k);
+/* Start a monitor that waits, if there is none; have it end. */
 void spare_start(struct keeper *k);
-/* Let it wake s, whose sockets it gets. False: nobody does. */
-bool spare_wake(struct keeper *k, struct sleeper *s, uint64_t now_ns);
-/* Its end of the socket is closed: the instance runs, or it failed or died. */
-void spare_ended(struct keeper *k);
+void spare_drop(struct keeper *k);
+/* Have s woken, now or when its turn comes; s may be forgotten by that. */
+void wake(struct keeper *k, struct sleeper *s);
+/* `child` resumes it already. */
+void wake_adopt(struct keeper *k, struct sleeper *s, pid_t child);
+/* s is about to be freed. */
+void wake_forget(struct keeper *k, struct sleeper *s);
+/* A monitor's end of its socket is closed: the instance runs, or it failed or
+ * died, and the command tries. False: fd is not one of those. */
+bool spare_ended(struct keeper *k, int fd);
+/* A child has ended, which may be a command. */
+void wake_command_ended(struct keeper *k, pid_t pid);
+/* No monitor wakes anybody, nobody waits. */
+bool wakes_are_over(const struct keeper *k);
 
 #endif

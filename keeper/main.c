@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/daemon.h"
 #include "keeper/keeper.h"
 #include "lib/compiler.h"
 
@@ -101,7 +102,7 @@ static void serve_signals(struct keeper *k)
 		if (si.ssi_signo == SIGHUP)
 			k->is_upgrade_due = true;
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-		keeper_resumed(k, pid);
+		wake_command_ended(k, pid);
 }
 
 static uint64_t now_ns(void)
@@ -124,9 +125,7 @@ static void serve(struct keeper *k, const struct epoll_event *ev)
 		keeper_notified(k);
 	else if (fd == k->signal_fd)
 		serve_signals(k);
-	else if (fd == k->spare_fd)
-		spare_ended(k);
-	else
+	else if (!spare_ended(k, fd))
 		serve_client(k, fd);
 }
 
@@ -172,7 +171,6 @@ static int open_all(struct keeper *k)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	k->spare_fd = -1;
 	k->listen_fd = KEEPER_LISTEN_FD;
 	fcntl(k->listen_fd, F_SETFD, FD_CLOEXEC);
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -180,6 +178,7 @@ static int open_all(struct keeper *k)
 	k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (k->epoll_fd < 0 || k->notify_fd < 0 || k->signal_fd < 0)
 		return -errno;
+	wakers_init(k);
 	return keeper_watch(k, k->listen_fd) || keeper_watch(k, k->notify_fd) ||
 			       keeper_watch(k, k->signal_fd)
 		       ? -errno
@@ -192,7 +191,8 @@ int main(int argc, char **argv)
 	static struct keeper k;
 	int lock_fd, n;
 
-	if (argc < 2 || chdir(argv[1]) || setenv("JIFFY_HOME", argv[1], 1)) {
+	if (argc < 2 || chdir(argv[1]) || setenv("JIFFY_HOME", argv[1], 1) ||
+	    setenv(DAEMON_ENV, "no", 1)) {
 		fprintf(stderr, "usage: jiffy-keeper STORE [TABLE-FD], with a "
 				"listening socket as descriptor 3\n");
 		return 125;
@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 			       is_idle(&k) ? LINGER_MS : -1);
 		if (n == 1)
 			serve(&k, &ev);
-		if (k.is_upgrade_due && !k.nclients && !k.spare_for) {
+		if (k.is_upgrade_due && !k.nclients && wakes_are_over(&k)) {
 			k.is_upgrade_due = false;
 			upgrade(&k);
 		}

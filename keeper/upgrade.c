@@ -92,9 +92,7 @@ void upgrade(struct keeper *k)
 	snprintf(path, sizeof(path), "%s/%s", k->self_dir, name);
 	if (put_all(fd, k)) {
 		/* One that waits still ends; of the same build as the next. */
-		if (k->spare_fd >= 0)
-			keeper_close(k, k->spare_fd);
-		k->spare_fd = -1;
+		spare_drop(k);
 		inherit(k, true);
 		execv(path, argv);
 		inherit(k, false);

@@ -3,3 +3,4 @@
 KERNEL_SRCS :=
 include $(wildcard kernel/*/files.mk)
 include kernel/plat/process/files.mk
+include kernel/plat/pc/files.mk

@@ -43,6 +43,7 @@ struct kernel {
 	nsec_t boot_realtime;
 	char hostname[65];
 	char domainname[65];
+	int clone_signal; /* for the first process of a clone */
 	char boot_id[37];
 	u64 generation; /* dev/generation.h */
 };

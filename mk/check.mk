@@ -9,25 +9,54 @@ UNIT_CFLAGS := -std=gnu17 -O1 -g $(WARNINGS) -I. -D_GNU_SOURCE \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
 	-Wno-builtin-declaration-mismatch
 
+# Sources that several tests share are compiled once.
+$(O)/unit-obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+unit_objs = $(patsubst %.c,$(O)/unit-obj/%.o,$(1))
+
 define unit_test
-$(O)/tests/unit/$(1): $$($(1)_UNIT_SRCS) $$(wildcard tests/unit/*.h)
+$(O)/tests/unit/$(1): $$(call unit_objs,$$($(1)_UNIT_SRCS))
 	@mkdir -p $$(@D)
 	@echo "  UNIT $(1)"
-	$$(Q)$$(CC) $$(UNIT_CFLAGS) $$($(1)_UNIT_CFLAGS) -o $$@ \
-		$$($(1)_UNIT_SRCS) -lcmocka -pthread $$($(1)_UNIT_LIBS)
+	$$(Q)$$(CC) $$(UNIT_CFLAGS) -o $$@ $$^ -lcmocka -pthread \
+		$$($(1)_UNIT_LIBS)
+-include $$(patsubst %.o,%.d,$$(call unit_objs,$$($(1)_UNIT_SRCS)))
 endef
 $(foreach t,$(sort $(UNIT_TESTS)),$(eval $(call unit_test,$(t))))
 UNIT_BINARIES := $(addprefix $(O)/tests/unit/,$(sort $(UNIT_TESTS)))
 
+# Programs that tests/e2e make of Jiffy's sources.
+E2E_HOST_SRCS := $(addprefix host/,loop.c jobs.c err.c strv.c xmalloc.c)
+E2E_BINARY_SRCS := $(wildcard gateway/*.c) $(E2E_HOST_SRCS)
+$(O)/tests/e2e/gateway: $(call unit_objs,tests/e2e/gateway.c $(E2E_BINARY_SRCS))
+$(O)/tests/e2e/front: $(call unit_objs,tests/e2e/front.c $(E2E_BINARY_SRCS))
+-include $(patsubst %.c,$(O)/unit-obj/%.d,$(E2E_BINARY_SRCS) \
+	tests/e2e/gateway.c tests/e2e/front.c)
+E2E_BINARIES := $(addprefix $(O)/tests/e2e/,gateway front)
+$(E2E_BINARIES):
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $^ $(GATEWAY_LIBS) -pthread
+.PHONY: tests/e2e/gateway tests/e2e/front
+tests/e2e/gateway tests/e2e/front: %: $(O)/%
+
 FUZZ_CFLAGS := -std=gnu17 -O1 -g -I. -D_GNU_SOURCE -DJIFFY_UNIT_TEST \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	-Wno-unknown-warning-option
+$(O)/fuzz-obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+fuzz_objs = $(patsubst %.c,$(O)/fuzz-obj/%.o,$(1))
+
 define fuzz_target
-$(O)/fuzz/$(1): $$($(1)_FUZZ_SRCS)
+$(O)/fuzz/$(1): $$(call fuzz_objs,$$($(1)_FUZZ_SRCS))
 	@mkdir -p $$(@D)
 	@echo "  FUZZ $(1)"
-	$$(Q)clang $$(FUZZ_CFLAGS) $$($(1)_FUZZ_CFLAGS) -o $$@ \
-		$$($(1)_FUZZ_SRCS) $$($(1)_FUZZ_LIBS)
+	$$(Q)clang $$(FUZZ_CFLAGS) -o $$@ $$^ $$($(1)_FUZZ_LIBS)
+-include $$(patsubst %.o,%.d,$$(call fuzz_objs,$$($(1)_FUZZ_SRCS)))
 endef
 $(foreach t,$(sort $(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(t))))
 FUZZ_BINARIES := $(addprefix $(O)/fuzz/,$(sort $(FUZZ_TARGETS)))
@@ -41,13 +70,17 @@ $(O)/fuzz/fuzz_syscalls: $(SYSCALL_FUZZ_SRCS) kernel/sys/table.h \
 	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -Werror -I. -static -pthread \
 		-o $@ $(SYSCALL_FUZZ_SRCS)
 
-.PHONY: check check-run check-build check-unit check-guest check-e2e check-fuzz check-all lint \
+.PHONY: check check-run check-build check-unit check-guest \
+	check-e2e check-fuzz check-all lint \
 	check-headers check-layers check-format check-docs format fuzz \
 	check-fuzz-syscalls fuzz-syscalls check-debug check-soak check-powercut \
 	check-suites nightly soak
 
 # What tests need is built first and in parallel; a thing that does not build is
-# a failure of its own, or its tests would be missed without a word.
+# a failure of its own, or its tests would be missed without a word. Then there
+# are two lanes, as most tests keep one processor busy or wait; each has results
+# of its own. With BUILT, what did not build (a failure noted already) hides no
+# other, and nobody writes what the other lane runs.
 CHECK_JOBS ?= $(shell nproc)
 
 check: check-run ## all that CI runs; ends with one line of counts
@@ -55,33 +88,43 @@ check: check-run ## all that CI runs; ends with one line of counts
 
 check-run:
 	@mkdir -p $(O)/check && : >$(RESULTS)
-	@$(MAKE) --no-print-directory -s -k -j$(CHECK_JOBS) check-build || \
-		echo "fail build" >>$(RESULTS)
-	@$(MAKE) --no-print-directory -k -j$(CHECK_JOBS) --output-sync=target \
-		BUILT=1 lint check-unit check-fuzz || true
-	@$(MAKE) --no-print-directory -k check-guest check-e2e \
-		check-debug check-soak check-powercut check-suites || true
+	@tools/timed "everything is built" $(MAKE) --no-print-directory -s -k \
+		-j$(CHECK_JOBS) check-build || echo "fail build" >>$(RESULTS)
+	@rm -f $(RESULTS)-1 $(RESULTS)-2
+	@tools/timed "lane 1" $(MAKE) --no-print-directory -k BUILT=1 \
+		RESULTS=$(RESULTS)-1 check-e2e & \
+	tools/timed "lane 2" $(MAKE) --no-print-directory -k BUILT=1 \
+		RESULTS=$(RESULTS)-2 lint check-unit check-fuzz check-guest \
+		check-debug check-powercut check-pc-quick check-suites; wait
+	@cat $(RESULTS)-1 $(RESULTS)-2 >>$(RESULTS) || \
+		echo "fail a lane has no results" >>$(RESULTS)
+	@tools/timed "the soak, alone" $(MAKE) --no-print-directory -k BUILT=1 \
+		check-soak || true
 
-check-build: all guest-root $(UNIT_BINARIES) $(FUZZ_BINARIES) \
-	$(O)/fuzz/fuzz_syscalls
+# $(call unless_built,prerequisites)
+unless_built = $(if $(BUILT),,$(1))
 
-# In check-run, what did not build (a failure noted already) hides no other.
-check-unit: $(if $(BUILT),,$(UNIT_BINARIES)) ## host unit tests under ASan and UBSan
+check-build: all guest-root debug powercut other pc $(O)/tests/pc/boot $(UNIT_BINARIES) \
+	$(FUZZ_BINARIES) $(E2E_BINARIES) $(O)/fuzz/fuzz_syscalls \
+	$(O)/tests/powercut/ledger
+
+check-unit: $(call unless_built,$(UNIT_BINARIES)) ## host unit tests under ASan and UBSan
 	@tools/run-unit $(RESULTS) \
 		$(if $(BUILT),$(wildcard $(UNIT_BINARIES)),$(UNIT_BINARIES))
 
-check-guest: all guest-root ## guest tests: Linux first, then as instances
+check-guest: $(call unless_built,all guest-root) ## guest tests: Linux first, then as instances
 	@tools/run-guest $(RESULTS) $(O)
 
-check-e2e: all guest-root powercut other ## whole programs under `jiffy run`
-	@tools/run-e2e $(RESULTS) $(O)
+# E2E may name some of tests/e2e/*.bats.
+check-e2e: $(call unless_built,all guest-root powercut other $(E2E_BINARIES) pc $(O)/tests/pc/boot) ## whole programs under `jiffy run`
+	@tools/run-e2e $(RESULTS) $(O) $(E2E)
 
 SUITES ?= $(notdir $(patsubst %/suite,%,$(wildcard tests/suites/*/suite)))
 
-check-suites: all ## the quick part of the suites that others wrote
+check-suites: $(call unless_built,all) ## the quick part of the suites that others wrote
 	@tools/run-suite -q $(RESULTS) $(O) $(SUITES)
 
-nightly: all $(O)/fuzz/fuzz_syscalls $(O)/fuzz/ext4_image ## SUITES in full, NIGHTLY_SECONDS (4 h) at most, and a table; goes on if run again
+nightly: all $(O)/fuzz/fuzz_syscalls $(FUZZ_BINARIES) ## SUITES in full, NIGHTLY_SECONDS (4 h) at most, and a table; goes on if run again
 	@tools/install-packages suites
 	@mkdir -p $(O)/check && : >$(O)/check/nightly
 	@tools/run-suite -s $(or $(NIGHTLY_SECONDS),14400) $(O)/check/nightly \
@@ -89,7 +132,7 @@ nightly: all $(O)/fuzz/fuzz_syscalls $(O)/fuzz/ext4_image ## SUITES in full, NIG
 	@tools/run-fuzz-syscalls $(O)/check/nightly $(O) \
 		$(or $(FUZZ_SECONDS),600) $(shell date +%s) || :
 	@tools/run-fuzz $(O)/check/nightly $(or $(FUZZ_SECONDS),600) \
-		$(O)/fuzz/ext4_image
+		$(FUZZ_BINARIES)
 	@tools/suite-report $(O)
 	@tools/summary $(O)/check/nightly
 
@@ -100,21 +143,28 @@ soak: all guest-root powercut $(O)/tests/powercut/ledger ## the long ones: start
 	@STORM=1 tools/run-guest $(O)/check/soak $(O)
 	@tools/run-soak-sleep $(O)/check/soak $(O)
 	@CLONES=500 tools/run-e2e $(O)/check/soak $(O) tests/e2e/clones.bats
+	@TENANTS=200 TENANTS_SECONDS=600 SERVICES=50 SERVICES_SECONDS=3600 \
+		E2E_SECONDS=10800 \
+		tools/run-e2e $(O)/check/soak $(O) tests/e2e/tenants.bats
+	@RESTART_SERVICES=100 RESTART_KILLS=50 IDLE_SERVICES=100 \
+		IDLE_CONNECTIONS=10000 HELD_SECONDS=900 E2E_SECONDS=1800 \
+		tools/run-e2e $(O)/check/soak $(O) tests/e2e/held.bats
 	@ASLEEP_SECONDS=3600 tools/run-suite-asleep $(O)/check/soak $(O) redis
 	@ASLEEP_SECONDS=3600 tools/run-suite-asleep $(O)/check/soak $(O) postgres
 	@tools/run-soak-database $(O)/check/soak $(O) postgres
 	@tools/run-soak-database $(O)/check/soak $(O) mariadb
 	@tools/summary $(O)/check/soak
 
-check-powercut: powercut $(O)/tests/powercut/ledger ## 30 power cuts: nothing that was promised is lost
+check-powercut: $(call unless_built,powercut $(O)/tests/powercut/ledger) ## 30 power cuts: nothing that was promised is lost
 	@tools/run-powercut $(RESULTS) $(O) $(or $(CUTS),30)
 
-check-soak: all guest-root ## a minute of what soak does
+check-soak: $(call unless_built,all guest-root) ## a minute of what soak does
 	@SOAK_INSTANCES=60 SOAK_SECONDS=15 tools/run-soak $(RESULTS) $(O)
 	@STORM=1 tools/run-guest $(RESULTS) $(O) fork thread signal futex
 
-check-fuzz: $(FUZZ_BINARIES) ## a few seconds of every fuzz target
-	@tools/run-fuzz $(RESULTS) 5 $(FUZZ_BINARIES)
+check-fuzz: $(call unless_built,$(FUZZ_BINARIES)) ## a few seconds of every fuzz target
+	@tools/run-fuzz $(RESULTS) 3 \
+		$(if $(BUILT),$(wildcard $(FUZZ_BINARIES)),$(FUZZ_BINARIES))
 
 fuzz: $(FUZZ_BINARIES) ## FUZZ_SECONDS (600) of every fuzz target
 	@tools/run-fuzz /dev/stdout $(or $(FUZZ_SECONDS),600) $(FUZZ_BINARIES)
@@ -123,7 +173,7 @@ fuzz: $(FUZZ_BINARIES) ## FUZZ_SECONDS (600) of every fuzz target
 # syscall fuzzer with fixed seeds.
 DEBUG_GUEST_TESTS := fork exec thread futex pipe event poll unix inet tty \
 	inotify path inode files2 signal
-check-debug: debug guest-root $(O)/fuzz/fuzz_syscalls ## guest tests and fuzzer on a debug kernel
+check-debug: $(call unless_built,debug guest-root $(O)/fuzz/fuzz_syscalls) ## guest tests and fuzzer on a debug kernel
 	@mkdir -p $(O)/debug/fuzz $(O)/debug/check
 	@cp $(O)/fuzz/fuzz_syscalls $(O)/debug/fuzz/
 	@: >$(O)/debug/check/results
@@ -159,3 +209,43 @@ check-docs:
 
 format: ## reformat all C files
 	$(Q)clang-format -i $(C_FILES)
+
+# Platform pc under QEMU's emulation.
+$(O)/tests/pc/boot: tests/pc/boot.c monitor/boot.c $(HOST_SRCS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) -Wno-format-truncation -o $@ tests/pc/boot.c \
+		monitor/boot.c host/err.c host/strv.c host/xmalloc.c host/io.c
+
+.PHONY: check-pc check-pc-quick check-kvm check-cgroup
+check-pc: all guest-root pc $(O)/tests/pc/boot ## guest tests and programs on platform pc, under QEMU
+	@mkdir -p $(O)/check && : >$(O)/check/pc-results
+	@tools/run-pc $(O)/check/pc-results $(O)
+	@CPUS=2 tools/run-pc $(O)/check/pc-results $(O) $(PC_SMP_TESTS)
+	@tools/run-pc-machines $(O)/check/pc-results $(O)
+	@tools/run-pc-suites $(O)/check/pc-results $(O)
+	@E2E_SECONDS=1800 tools/run-e2e $(O)/check/pc-results $(O) \
+		tests/pc/programs.bats tests/pc/network.bats
+	@tools/summary $(O)/check/pc-results
+
+check-cgroup: all ## limits by control groups of version 2, in an emulated machine: a minute
+	@mkdir -p $(O)/check && : >$(O)/check/cgroup-results
+	@tools/run-cgroup $(O)/check/cgroup-results $(O)
+	@tools/summary $(O)/check/cgroup-results
+
+check-kvm: all guest-root pc $(O)/tests/pc/boot ## platform pc under KVM, nested in an emulated machine: some minutes
+	@mkdir -p $(O)/check && : >$(O)/check/kvm-results
+	@tools/run-kvm $(O)/check/kvm-results $(O)
+	@tools/summary $(O)/check/kvm-results
+
+# Half a minute of it.
+PC_GUEST_TESTS := fork mem signal futex fd poll inet unix exec thread core \
+	files2:volume
+PC_SMP_TESTS := thread thread.musl futex futex.static tlb large fork \
+	fork.musl mem signal sigframe rseq sched exec poll event unix pipe timer \
+	hostile leak fd:volume
+PC_SMP_QUICK := thread futex tlb large
+PC_MACHINES := microvm,acpi=on q35 off:q35 rng cut_image disk
+check-pc-quick: $(call unless_built,all guest-root pc $(O)/tests/pc/boot) ## the part of check-pc that CI runs
+	@tools/run-pc $(RESULTS) $(O) $(PC_GUEST_TESTS)
+	@CPUS=2 tools/run-pc $(RESULTS) $(O) $(PC_SMP_QUICK)
+	@tools/run-pc-machines $(RESULTS) $(O) $(PC_MACHINES)

@@ -63,6 +63,9 @@ endif
 ifneq ($(JIFFY_IMAGE_SRCS),)
 $(eval $(call host_program,jiffy-image,$(JIFFY_IMAGE_SRCS) $(HOST_SRCS),-larchive -ljansson,))
 endif
+ifneq ($(DAEMON_SRCS),)
+$(eval $(call host_program,jiffyd,$(DAEMON_SRCS) $(GATEWAY_SRCS) $(ENGINE_SRCS) $(IMAGE_STORE_SRCS) $(LOOP_SRCS) $(HOST_SRCS),-ljansson -lsqlite3 $(GATEWAY_LIBS) -pthread,))
+endif
 ifneq ($(MONITOR_SRCS),)
 $(eval $(call small_program,jiffy-monitor,$(MONITOR_SRCS) $(HOST_SRCS) $(LIB_SRCS)))
 endif

@@ -80,6 +80,52 @@ $(O)/other/jiffy-kernel: $(KERNEL_OBJS) $(KERNEL_LDS)
 	@echo "  LD  $@"
 	$(Q)$(LINK_KERNEL) $$(printf '%s\n' $(KERNEL_OBJS) | tac)
 
+# The same core on platform `pc`. Of kernel/cpu only the exits differ. It is not
+# part of `all`, which fetches no source package (lwIP's, for the network).
+.PHONY: pc
+pc: $(O)/jiffy-kernel-pc ## the kernel of platform pc
+
+# tcp_connect() is a name of the kernel's, too.
+LWIP_CFLAGS := -Dtcp_connect=lwip_tcp_connect -Ikernel/plat/pc/lwip -I$(LWIP_DIR)/src/include
+LWIP_OBJS := $(patsubst %.c,$(O)/kernel-pc-obj/lwip/%.o,$(LWIP_SRCS))
+PC_OBJS := $(patsubst %,$(O)/kernel-pc-obj/%.o,$(basename $(PC_SRCS) \
+	kernel/cpu/entry.S))
+PC_CORE := $(filter-out $(O)/kernel-obj/kernel/plat/% \
+	$(O)/kernel-obj/kernel/cpu/entry.o,$(KERNEL_OBJS))
+PC_LDS := kernel/plat/pc/kernel.lds
+
+$(LWIP_DIR):
+	tools/fetch-source lwip $@
+
+$(addprefix $(O)/kernel-pc-obj/kernel/plat/pc/,net.o netaddr.o sockdata.o socket.o vnet.o): \
+	KERNEL_CFLAGS += $(LWIP_CFLAGS)
+$(addprefix $(O)/kernel-pc-obj/kernel/plat/pc/,net.o netaddr.o sockdata.o socket.o vnet.o): | $(LWIP_DIR)
+
+# Its warnings are not ours.
+$(LWIP_OBJS): | $(LWIP_DIR)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(WARNINGS),$(KERNEL_CFLAGS)) $(LWIP_CFLAGS) \
+		-MMD -MP -c -o $@ $(@:$(O)/kernel-pc-obj/lwip/%.o=$(LWIP_DIR)/src/%.c)
+
+$(O)/kernel-pc-obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC  $<"
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/kernel-pc-obj/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS  $<"
+	$(Q)$(CC) $(KERNEL_CFLAGS) -DJIFFY_PLAT_PC -MMD -MP -c -o $@ $<
+
+# The file with the symbols is for debuggers; the other one is loaded.
+$(O)/jiffy-kernel-pc: $(O)/jiffy-kernel-pc.debug
+	$(Q)strip -o $@ $<
+$(O)/jiffy-kernel-pc.debug: KERNEL_LDS := $(PC_LDS)
+$(O)/jiffy-kernel-pc.debug: $(PC_OBJS) $(LWIP_OBJS) $(PC_CORE) $(PC_LDS)
+	@echo "  LD  $@"
+	$(Q)$(LINK_KERNEL) $(PC_OBJS) $(LWIP_OBJS) $(PC_CORE)
+-include $(PC_OBJS:.o=.d) $(LWIP_OBJS:.o=.d)
+
 .PHONY: kernel-objs
 kernel-objs: $(KERNEL_OBJS) ## compile the kernel's objects without linking
 

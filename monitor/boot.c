@@ -118,6 +118,8 @@ static void put_ports(struct boot_block *b, const struct spec *s)
 		struct boot_port p = {
 			.guest = s->ports[i].guest,
 			.proto = s->ports[i].is_udp ? IPPROTO_UDP : IPPROTO_TCP,
+			.flags = s->ports[i].is_postgres ? BOOT_PORT_POSTGRES
+							 : 0,
 			.id = i,
 		};
 
@@ -159,7 +161,8 @@ static void set_flags(struct boot_block *b, const struct spec *s)
 	b->flags =
 		(s->trace ? BOOT_TRACE : 0) | (s->stats ? BOOT_STATS : 0) |
 		(s->has_tty ? BOOT_TTY : 0) | (s->has_stdin ? BOOT_STDIN : 0) |
-		(s->no_patch ? BOOT_NO_PATCH : 0) | (s->core ? BOOT_CORES : 0);
+		(s->no_patch ? BOOT_NO_PATCH : 0) | (s->core ? BOOT_CORES : 0) |
+		(s->sleep.policy != SLEEP_OFF ? BOOT_SLEEPS : 0);
 	if (s->has_tty && ioctl(0, TIOCGWINSZ, &ws) == 0) {
 		b->tty_rows = ws.ws_row;
 		b->tty_cols = ws.ws_col;
@@ -197,6 +200,7 @@ int boot_fill(struct instance *in, struct err *e)
 	b->version = BOOT_VERSION;
 	b->size = BOOT_BLOCK_SIZE;
 	b->gate = BOOT_GATE_VOLUMES;
+	b->status.version = STATUS_VERSION;
 	b->ncpus = s->ncpus ? s->ncpus
 			    : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	b->memory_limit = s->memory_bytes;

@@ -13,13 +13,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "abi/broker.h"
+#include "abi/deliver.h"
 #include "host/cleanup.h"
+#include "host/json.h"
 #include "host/log.h"
 #include "monitor/instance.h"
+#include "monitor/machine.h"
 
 #define HIDDEN_PORT "port-"
 
@@ -27,47 +31,86 @@ struct call {
 	struct broker_request req;
 	struct broker_reply reply;
 	int fd;			 /* to hand in, -1 none; closed after */
+	int more[2];		 /* the same, behind fd */
 	const uint8_t *payload;	 /* req.payload_len bytes */
 	struct stdio_data *data; /* follows the reply */
 };
 
-/* The port of a clone that is not published: a socket that nobody can reach.
- * Its name, which is gone, says which port it stands for. */
-static int hidden_port(const struct instance *in, unsigned int i, int type)
+/* A port that is a file in the state directory. The name of a hidden one, that
+ * of a clone that is not published, is gone when this returns: nobody can reach
+ * it. The name says which port a socket stands for. */
+static int named_port(const struct instance *in, unsigned int i, int type)
 {
+	const struct spec_port *p = &in->spec.ports[i];
 	cleanup_close int dir =
 		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int fd = socket(AF_UNIX, type, 0);
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	mode_t old;
+	int r;
 
 	if (dir < 0 || fd < 0)
 		return -errno;
 	/* The directory's own path may be longer than an address may be. */
-	snprintf(sun.sun_path, sizeof(sun.sun_path),
-		 "/proc/self/fd/%d/" HIDDEN_PORT "%u", dir, i);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/%s%u",
+		 dir, p->is_hidden ? HIDDEN_PORT : DELIVER_SOCKET,
+		 p->is_hidden ? i : p->guest);
 	unlink(sun.sun_path);
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)))
+	old = umask(0177);
+	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
+	umask(old);
+	if (r)
 		return -errno;
-	unlink(sun.sun_path);
+	if (p->is_hidden)
+		unlink(sun.sun_path);
 	return take_fd(&fd);
 }
 
-int broker_hidden_port(const struct instance *in, int fd)
+static int find_port(const struct instance *in, unsigned long guest,
+		     bool is_udp)
+{
+	for (unsigned int i = 0; i < in->spec.nports; i++) {
+		if (in->spec.ports[i].guest == guest &&
+		    in->spec.ports[i].is_udp == is_udp)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* The number in text after the prefix. True if it is one. */
+static bool name_number(const char *text, const char *prefix, unsigned long *n)
+{
+	char *end;
+
+	if (strncmp(text, prefix, strlen(prefix)) != 0)
+		return false;
+	*n = strtoul(text + strlen(prefix), &end, 10);
+	return end != text + strlen(prefix) && !*end;
+}
+
+int broker_named_port(const struct instance *in, int fd)
 {
 	struct sockaddr_un sun = { 0 };
 	socklen_t len = sizeof(sun) - 1;
 	const char *name;
-	char *end;
-	unsigned long i;
+	unsigned long n;
 
 	if (getsockname(fd, (struct sockaddr *)&sun, &len) ||
 	    sun.sun_family != AF_UNIX)
 		return -1;
 	name = strrchr(sun.sun_path, '/');
-	if (!name || strncmp(++name, HIDDEN_PORT, strlen(HIDDEN_PORT)) != 0)
+	if (!name)
 		return -1;
-	i = strtoul(name + strlen(HIDDEN_PORT), &end, 10);
-	return *end || i >= in->spec.nports ? -1 : (int)i;
+	if (name_number(name + 1, DELIVER_SOCKET, &n))
+		return find_port(in, n, false);
+	return name_number(name + 1, HIDDEN_PORT, &n) && n < in->spec.nports
+		       ? (int)n
+		       : -1;
+}
+
+static bool is_delivered(const struct spec_port *p)
+{
+	return p->is_delivered && !p->is_hidden;
 }
 
 static int bind_port(struct instance *in, unsigned int i)
@@ -78,12 +121,12 @@ static int bind_port(struct instance *in, unsigned int i)
 		.sin_port = htons(p->host),
 		.sin_addr = p->ip,
 	};
-	int type = (p->is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC |
-		   SOCK_NONBLOCK;
+	int type = (p->is_udp || is_delivered(p) ? SOCK_DGRAM : SOCK_STREAM) |
+		   SOCK_CLOEXEC | SOCK_NONBLOCK;
 	int fd, one = 1;
 
-	if (p->is_hidden)
-		return hidden_port(in, i, type);
+	if (p->is_hidden || p->is_delivered)
+		return named_port(in, i, type);
 	fd = socket(AF_INET, type, 0);
 	if (fd < 0)
 		return -errno;
@@ -98,30 +141,46 @@ static int bind_port(struct instance *in, unsigned int i)
 	return fd;
 }
 
+void broker_note_port(struct instance *in, unsigned int i, int fd)
+{
+	struct sockaddr_in sin = { 0 };
+	socklen_t len = sizeof(sin);
+
+	if (!in->spec.ports[i].host &&
+	    getsockname(fd, (struct sockaddr *)&sin, &len) == 0 &&
+	    sin.sin_family == AF_INET)
+		in->spec.ports[i].host = ntohs(sin.sin_port);
+}
+
+/* Processes of a monitor that was killed may hold the port until they have
+ * ended, which the host is about to do. */
+static int bind_port_again(struct instance *in, unsigned int i)
+{
+	int fd = bind_port(in, i);
+
+	for (int ms = 0; fd == -EADDRINUSE && in->is_again && ms < 2000;
+	     ms += 5) {
+		usleep(5000);
+		fd = bind_port(in, i);
+	}
+	return fd;
+}
+
 int broker_bind_ports(struct instance *in, struct err *e)
 {
 	for (unsigned int i = 0; i < in->spec.nports; i++) {
 		const struct spec_port *p = &in->spec.ports[i];
 
-		if (in->ports_out >> i & 1)
+		if ((in->ports_out | in->ports_kept) >> i & 1)
 			continue;
-		in->port_fds[i] = bind_port(in, i);
+		in->port_fds[i] = bind_port_again(in, i);
 		if (in->port_fds[i] < 0)
 			return err_sys(e, -in->port_fds[i], "publish %s:%u/%s",
 				       inet_ntoa(p->ip), p->host,
 				       p->is_udp ? "udp" : "tcp");
+		broker_note_port(in, i, in->port_fds[i]);
 	}
 	return 0;
-}
-
-static int find_port(struct instance *in, uint16_t guest, bool is_udp)
-{
-	for (unsigned int i = 0; i < in->spec.nports; i++) {
-		if (in->spec.ports[i].guest == guest &&
-		    in->spec.ports[i].is_udp == is_udp)
-			return (int)i;
-	}
-	return -1;
 }
 
 /* The port of a sockaddr_in or _in6, host order; -1 if it is neither. */
@@ -143,8 +202,12 @@ int broker_take_port(struct instance *in, unsigned int i, int backlog)
 {
 	int fd = in->port_fds[i] >= 0 ? in->port_fds[i] : bind_port(in, i);
 
-	in->port_fds[i] = -1;
-	if (fd >= 0 && listen(fd, backlog)) {
+	/* Ours stays where the port outlives the program. */
+	in->port_fds[i] = fd >= 0 && in->spec.sleep.is_stateless
+				  ? fcntl(fd, F_DUPFD_CLOEXEC, 10)
+				  : -1;
+	if (fd >= 0 && !is_delivered(&in->spec.ports[i]) &&
+	    listen(fd, backlog)) {
 		int err = errno;
 
 		close(fd);
@@ -161,6 +224,27 @@ static void set_local_address(struct call *c)
 		c->reply.addr_len = len;
 }
 
+/* When somebody asked for the start. */
+static uint64_t asked_ns(const struct instance *in)
+{
+	uint64_t from = in->is_again ? in->asked_ns : in->spec.started_ns;
+
+	return from ? from : in->started_ns;
+}
+
+static void set_listening(struct instance *in)
+{
+	if (in->is_listening)
+		return;
+	in->is_listening = true;
+	sleep_changed(in);
+	if (in->is_resumed)
+		return;
+	in->net_us = (clock_now_ns() - asked_ns(in)) / 1000;
+	if (in->boot_us) /* else it is about to be known */
+		state_write_times(in);
+}
+
 /* The first listener gets the socket bound at start; later ones (the program
  * closed it, or listens twice) a new one. We keep none: closing inside must
  * close outside. */
@@ -173,6 +257,7 @@ static int op_listen(struct instance *in, struct call *c)
 	if (i < 0)
 		return ENOENT;
 	c->fd = broker_take_port(in, (unsigned int)i, backlog);
+	set_listening(in);
 	return c->fd < 0 ? -c->fd : 0;
 }
 
@@ -206,7 +291,14 @@ static bool is_host_itself(const struct sockaddr_storage *ss)
 	return ip >> 24 == 127 || ip >> 24 == 0;
 }
 
-static int connect_host(struct call *c, int type)
+static bool is_allowed(const struct instance *in,
+		       const struct sockaddr_storage *to)
+{
+	return egress_allows(&in->spec.egress, in->egress_known, to,
+			     clock_now_ns());
+}
+
+static int connect_host(const struct instance *in, struct call *c, int type)
 {
 	struct sockaddr_storage ss;
 	int port = request_port(&c->req);
@@ -215,7 +307,7 @@ static int connect_host(struct call *c, int type)
 		return EAFNOSUPPORT;
 	memset(&ss, 0, sizeof(ss));
 	memcpy(&ss, c->req.addr, c->req.addr_len);
-	if (is_host_itself(&ss))
+	if (is_host_itself(&ss) || !is_allowed(in, &ss))
 		return EACCES;
 	c->fd = socket(ss.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
@@ -235,7 +327,7 @@ static int op_connect(struct instance *in, struct call *c)
 		return EAFNOSUPPORT;
 	if (is_resolver(&c->req))
 		return ECONNREFUSED; /* DNS over TCP is not served */
-	return connect_host(c, SOCK_STREAM);
+	return connect_host(in, c, SOCK_STREAM);
 }
 
 static int op_udp_connect(struct instance *in, struct call *c)
@@ -248,7 +340,7 @@ static int op_udp_connect(struct instance *in, struct call *c)
 	}
 	if (!in->spec.has_net)
 		return ENETUNREACH;
-	return connect_host(c, SOCK_DGRAM);
+	return connect_host(in, c, SOCK_DGRAM);
 }
 
 static int op_udp_bind(struct instance *in, struct call *c)
@@ -260,22 +352,47 @@ static int op_udp_bind(struct instance *in, struct call *c)
 		return ENOENT;
 	/* Ours stays: answers to unconnected peers go through it. */
 	c->fd = dup(in->port_fds[i]);
+	set_listening(in);
 	return c->fd < 0 ? errno : 0;
 }
 
 static int op_udp_send(struct instance *in, struct call *c)
 {
+	struct sockaddr_storage ss = { 0 };
 	int i = find_port(in, (uint16_t)c->req.arg, true);
 
 	if (i < 0 || c->req.addr_len > sizeof(c->req.addr))
 		return ENOENT;
 	if (in->spec.ports[i].is_hidden)
 		return ENETUNREACH;
+	memcpy(&ss, c->req.addr, c->req.addr_len);
+	if (!is_allowed(in, &ss))
+		return EACCES;
 	if (sendto(in->port_fds[i], c->payload, c->req.payload_len,
 		   MSG_NOSIGNAL | MSG_DONTWAIT, (void *)c->req.addr,
 		   c->req.addr_len) < 0)
 		return errno;
 	return 0;
+}
+
+static void tell_started(const struct instance *in)
+{
+	const uint64_t *phase = in->boot->phase_ns;
+	uint64_t from = asked_ns(in), now = clock_now_ns();
+	bool is_woken = in->is_resumed || in->is_anew;
+	json_t *o = json_object();
+
+	if (is_woken)
+		json_object_update(o, in->woken_by);
+	if (in->is_anew)
+		json_object_set_new(o, "stateful", json_false());
+	/* All of a wake's processes come a while after its first thread. */
+	if (in->is_resumed && phase[BOOT_T_USER] > from &&
+	    phase[BOOT_T_USER] < now)
+		now = phase[BOOT_T_USER];
+	json_object_set_new(o, "duration_us",
+			    json_integer((json_int_t)(now - from) / 1000));
+	event_add(in, is_woken ? "wake" : "start", o);
 }
 
 static int op_ready(struct instance *in)
@@ -287,7 +404,17 @@ static int op_ready(struct instance *in)
 	}
 	if (!in->is_ready && in->wait_fd >= 0)
 		close(take_fd(&in->wait_fd));
+	if (in->is_ready)
+		return 0;
 	in->is_ready = true;
+	if ((in->is_resumed || in->is_anew) && !in->woken_by)
+		in->woken_by = json_pack("{s:s}", "by", "command");
+	sleep_begin(in);
+	tell_started(in);
+	if (!in->is_resumed) {
+		in->boot_us = (clock_now_ns() - asked_ns(in)) / 1000;
+		state_write_times(in);
+	}
 	return 0;
 }
 
@@ -335,12 +462,14 @@ static int op_oom(struct instance *in, const struct call *c)
 		name[i] = (char)(c->payload[i] > ' ' && c->payload[i] < 127
 					 ? c->payload[i]
 					 : '?');
-	if (!in->over_since_ns)
+	if (!in->over_since_ns && !in->machine)
 		return 0;
 	if (c->req.arg)
 		log_warning(
 			"instance %s: out of memory: killed process %u (%s)",
 			in->spec.name, c->req.arg, name);
+	else if (in->machine)
+		machine_full(in);
 	else
 		limit_end(in, limit_usage(in, NULL));
 	return 0;
@@ -361,6 +490,18 @@ static int op_stdio(struct instance *in, struct call *c)
 	int err = stdio_serve(in, &c->req, c->payload, answer, c->data);
 
 	memcpy(c->reply.addr, answer, sizeof(c->reply.addr));
+	return err;
+}
+
+static int op_exec_take(struct instance *in, struct call *c)
+{
+	int fds[3] = { -1, -1, -1 };
+	int err = exec_take(in, c->req.arg, request_number(c), c->data,
+			    &c->reply.arg, fds);
+
+	c->fd = fds[0];
+	c->more[0] = fds[1];
+	c->more[1] = fds[2];
 	return err;
 }
 
@@ -405,9 +546,35 @@ static int dispatch(struct instance *in, struct call *c)
 		return 0;
 	case BROKER_WOKEN:
 		return in->is_resumed ? op_ready(in) : EINVAL;
+	case BROKER_LESS:
+		sleep_less(in);
+		return 0;
+	case BROKER_OUTPUT:
+		logfile_told(in);
+		return 0;
+	case BROKER_EXEC_TAKE:
+		return op_exec_take(in, c);
+	case BROKER_EXEC_RUNS:
+		return exec_runs(in, c->req.arg, request_number(c));
+	case BROKER_EXEC_END:
+		return exec_end(in, c->req.arg, request_number(c), c->payload,
+				c->req.payload_len);
 	default:
 		return ENOSYS;
 	}
+}
+
+/* The descriptors to hand in: how many. */
+static uint32_t reply_fds(const struct call *c, int fds[3])
+{
+	const int all[3] = { c->fd, c->more[0], c->more[1] };
+	uint32_t n = 0;
+
+	while (n < 3 && all[n] >= 0 && !c->reply.error) {
+		fds[n] = all[n];
+		n++;
+	}
+	return n;
 }
 
 static void send_reply(struct instance *in, struct call *c)
@@ -416,19 +583,21 @@ static void send_reply(struct instance *in, struct call *c)
 			       { c->data->bytes, c->data->len } };
 	union {
 		struct cmsghdr hdr;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control;
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	int fds[3];
+	uint32_t n = reply_fds(c, fds);
 
-	if (c->fd >= 0 && !c->reply.error) {
+	if (n) {
 		memset(&control, 0, sizeof(control));
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		control.hdr.cmsg_level = SOL_SOCKET;
 		control.hdr.cmsg_type = SCM_RIGHTS;
-		control.hdr.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.hdr), &c->fd, sizeof(int));
-		c->reply.nfds = 1;
+		control.hdr.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.hdr), fds, n * sizeof(int));
+		c->reply.nfds = n;
 	}
 	/* The instance waits for this reply; if it is gone, so be it. */
 	if (sendmsg(in->broker_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
@@ -441,7 +610,7 @@ int broker_serve(struct instance *in)
 {
 	static uint8_t buf[sizeof(struct broker_request) + BROKER_PAYLOAD_MAX];
 	static struct stdio_data data;
-	struct call c = { .fd = -1, .data = &data };
+	struct call c = { .fd = -1, .more = { -1, -1 }, .data = &data };
 	ssize_t n = recv(in->broker_fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 	if (n < 0)
@@ -460,21 +629,28 @@ int broker_serve(struct instance *in)
 	else
 		c.reply.error = dispatch(in, &c);
 	/* It is the reply that would let a suspended instance go on. */
-	if (in->end != END_SUSPENDED && c.req.op != BROKER_WOKEN)
+	if (in->end != END_SUSPENDED && c.req.op != BROKER_WOKEN &&
+	    c.req.op != BROKER_LESS && c.req.op != BROKER_OUTPUT)
 		send_reply(in, &c);
 	if (c.req.op == BROKER_FROZEN)
 		snapshot_thawed(in);
 	if (c.fd >= 0)
 		close(c.fd);
+	for (int i = 0; i < 2; i++)
+		if (c.more[i] >= 0)
+			close(c.more[i]);
 	return 0;
 }
 
-void broker_event(struct instance *in, uint32_t type, uint32_t arg,
-		  uint32_t arg2)
+int broker_event(struct instance *in, uint32_t type, uint32_t arg,
+		 uint32_t arg2)
 {
 	struct broker_event ev = { .type = type, .arg = arg, .arg2 = arg2 };
 
-	if (in->is_started)
-		send(in->event_fd, &ev, sizeof(ev),
-		     MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (!in->is_started)
+		return -ENOTCONN;
+	return send(in->event_fd, &ev, sizeof(ev),
+		    MSG_NOSIGNAL | MSG_DONTWAIT) < 0
+		       ? -errno
+		       : 0;
 }

@@ -7,6 +7,7 @@
 #ifndef JIFFY_MONITOR_CHECKPOINT_H
 #define JIFFY_MONITOR_CHECKPOINT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,10 @@ struct checkpoint_array {
 	size_t count, room;
 };
 
+struct checkpoint_range {
+	uint64_t start, end;
+};
+
 /* Which file a mapping is of. */
 struct checkpoint_file {
 	dev_t dev;
@@ -59,7 +64,9 @@ struct checkpoint_out {
 	 * private pages checkpoint_base() of what is below. */
 	const struct checkpoint *older;
 	uint64_t *older_bases, *older_moved; /* ... and where it is now, or 0 */
-	struct checkpoint_stored *stored;    /* NULL: pages are not compared */
+	uint64_t *was_read; /* hash table of was_read_size; NULL: empty */
+	size_t was_read_size;
+	struct checkpoint_stored *stored; /* NULL: pages are not compared */
 	struct checkpoint_array copies; /* struct space *: checkpoint_pages.c */
 	uint8_t *ready; /* memory for copies, used up to ready_used */
 	size_t ready_size, ready_used;
@@ -85,8 +92,13 @@ static inline uint64_t checkpoint_at(const struct checkpoint_out *out)
 int checkpoint_finish(struct checkpoint_out *out, struct checkpoint_header *h,
 		      const void *spec, size_t spec_len);
 
-/* checkpoint_objects.c: what of a memory object is not zero. */
-int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd);
+/* checkpoint_objects.c: what of a memory object is not zero, but for the range
+ * `without`. */
+int checkpoint_object(struct checkpoint_out *out, uint32_t object, int fd,
+		      struct checkpoint_range without);
+/* The page cache, with what is still only in the older checkpoint: what it left
+ * and `taken` (bits, from the instance) does not name. */
+int checkpoint_cache(struct checkpoint_out *out, int fd, const uint64_t *taken);
 /* Another object with the same pages: a descriptor, or -errno. */
 int checkpoint_copy_object(int fd, struct err *e);
 bool checkpoint_is_zero(const uint8_t *page);
@@ -101,6 +113,18 @@ void checkpoint_expect_copies(struct checkpoint_out *out, uint64_t bytes);
 int checkpoint_copy_process(struct checkpoint_out *out, pid_t pid);
 int checkpoint_add_copied(struct checkpoint_out *out);
 void checkpoint_drop_copied(struct checkpoint_out *out);
+/* task.c: a thread of host process pid that lives, pid itself if possible: for
+ * /proc and process_vm_readv(). */
+pid_t task_alive(pid_t pid);
+/* False: it was killed. What /proc has listed of its memory just before may be
+ * cut short, without a word. */
+bool task_has_memory(pid_t pid);
+/* Processor time of all our children, of the dead ones, too; UINT64_MAX: they
+ * are too many to tell. */
+uint64_t task_children_cpu_ns(void);
+/* It has no memory because the kernel had it end: its last thread was no longer
+ * counted when all were quiet. Waits for what is ending. */
+bool task_has_ended(pid_t pid);
 /* Entry i of the older checkpoint, of which no process was made. */
 int checkpoint_parked(struct checkpoint_out *out, uint32_t i);
 
@@ -115,8 +139,8 @@ uint64_t checkpoint_find_page(const struct checkpoint_out *out, uint64_t addr,
 int checkpoint_remember_page(struct checkpoint_out *out, uint64_t addr,
 			     uint64_t base, uint32_t sum, uint64_t offset);
 
-/* A run of so many bytes may be mapped. */
-#define CHECKPOINT_MAPPED_MIN (16ULL * CHECKPOINT_PAGE)
+/* A run of so many bytes may be mapped: reading them takes longer. */
+#define CHECKPOINT_MAPPED_MIN (4ULL * CHECKPOINT_PAGE)
 /* checkpoint_runs.c: the tables of one process, after its maps: pages are added
  * in the order of their addresses, with their places in the file. */
 struct checkpoint_runs {
@@ -146,9 +170,6 @@ struct checkpoint_vma {
 	uint64_t older; /* 0, or it is of the older checkpoint, from there on:
 			 * checkpoint_below() has offset and backing */
 };
-struct checkpoint_range {
-	uint64_t start, end;
-};
 int checkpoint_read_maps(const struct checkpoint_out *out, pid_t pid,
 			 struct checkpoint_array *vmas);
 /* Ranges of pages that only this process has (and those it shares since a
@@ -169,6 +190,9 @@ uint64_t checkpoint_base(const struct checkpoint_map *m, uint64_t addr);
 /* Where the page at `offset` of the older one is in this file, or 0: to be read
  * and set. */
 uint64_t *checkpoint_moved(const struct checkpoint_out *out, uint64_t offset);
+/* Was a page with that sum read at the address by the last wake, by anybody? */
+bool checkpoint_was_read(const struct checkpoint_out *out, uint64_t addr,
+			 uint32_t sum);
 /* The sum of a private page. */
 uint32_t checkpoint_sum(const struct checkpoint *cp, uint64_t offset);
 
@@ -200,11 +224,16 @@ struct checkpoint {
 	const struct checkpoint_volume *volumes;
 	const uint32_t *sums;
 	const char *spec;
+	/* These extents, of the page cache, stay in the file: the kernel gets
+	 * them when they are touched. Nothing unless checkpoint_leave(). */
+	uint64_t first_left, nleft;
 };
 
 /* checkpoint_read.c. The descriptor stays the caller's. */
 int checkpoint_read(struct checkpoint *cp, int fd, struct err *e);
 void checkpoint_free(struct checkpoint *cp);
+/* Leave the page cache in the file, if it is large enough to pay. */
+void checkpoint_leave(struct checkpoint *cp);
 /* checkpoint_check.c: the bounds of what is in the tables, which are there. */
 int checkpoint_check(const struct checkpoint *cp, struct err *e);
 /* Copy the extents into the memory objects, by their sums; not those of objects
@@ -212,6 +241,20 @@ int checkpoint_check(const struct checkpoint *cp, struct err *e);
 int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
 			    struct err *e);
+/* The same while the caller does something else: if it is worth a thread, one
+ * begins. The end takes part in it, and waits. */
+struct checkpoint_copying {
+	const struct checkpoint *cp;
+	int objects[CHECKPOINT_OBJECTS];
+	uint64_t next; /* extent; atomic */
+	pthread_t thread;
+	bool has_thread;
+	struct err e; /* of the thread */
+};
+void checkpoint_copy_begin(struct checkpoint_copying *c,
+			   const struct checkpoint *cp,
+			   const int objects[CHECKPOINT_OBJECTS]);
+int checkpoint_copy_end(struct checkpoint_copying *c, struct err *e);
 /* Read all pages and check their sums. */
 int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e);
 /* Is it of this kernel, processor, image and spec, and of the kind that is

@@ -20,6 +20,16 @@ static bool is_range(uint64_t at, uint64_t len, uint64_t start, uint64_t end)
 	       at <= end && len <= end - at;
 }
 
+/* Extents of the page cache, as the kernel looks for them. */
+static bool is_in_order(const struct checkpoint_extent *last,
+			const struct checkpoint_extent *x)
+{
+	uint64_t chunk = ROUND_DOWN(x->at, CHECKPOINT_CHUNK);
+
+	return x->at + x->len <= chunk + CHECKPOINT_CHUNK &&
+	       (!last || (last == x - 1 && last->at + last->len <= x->at));
+}
+
 static int check_extents(const struct checkpoint *cp, struct err *e)
 {
 	static const uint64_t sizes[] = {
@@ -27,6 +37,8 @@ static int check_extents(const struct checkpoint *cp, struct err *e)
 		[CHECKPOINT_CACHE] = CACHE_MEMORY_SIZE,
 		[CHECKPOINT_BOOT] = BOOT_BLOCK_SIZE,
 	};
+
+	const struct checkpoint_extent *last = NULL;
 
 	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
 		const struct checkpoint_extent *x = &cp->extents[i];
@@ -40,6 +52,14 @@ static int check_extents(const struct checkpoint *cp, struct err *e)
 				       "checkpoint: extent %llu is out of "
 				       "bounds",
 				       (unsigned long long)i);
+		if (x->object != CHECKPOINT_CACHE)
+			continue;
+		if (!is_in_order(last, x))
+			return err_set(e, EINVAL,
+				       "checkpoint: extent %llu of the page "
+				       "cache is in disorder",
+				       (unsigned long long)i);
+		last = x;
 	}
 	return 0;
 }

@@ -104,9 +104,9 @@ static int look_at_socket(struct look *l, struct checkpoint_fd *f)
 	f->a = CHECKPOINT_SOCKET_CONNECTED;
 	if (fd < 0)
 		return err_sys(l->out->e, errno, "descriptor %d", f->number);
-	port = broker_hidden_port(l->in, fd);
+	port = broker_named_port(l->in, fd);
 	if (port >= 0) {
-		f->a = socket_option(fd, SO_ACCEPTCONN) == 1
+		f->a = !l->in->spec.ports[port].is_udp
 			       ? CHECKPOINT_SOCKET_LISTENING
 			       : CHECKPOINT_SOCKET_PORT;
 		f->b = (uint64_t)SOMAXCONN << 32 | (uint32_t)port;

@@ -76,6 +76,8 @@ static int find_backing(const struct checkpoint_out *out, dev_t dev, ino_t ino,
 		if (is_file(&out->cache, dev, ino, exactly)) {
 			v->backing = is_shared ? CHECKPOINT_CACHE_SHARED
 					       : CHECKPOINT_CACHE_COW;
+			/* Past the end: what the wake has left. */
+			v->offset %= CACHE_MEMORY_SIZE;
 			return 0;
 		}
 		if (is_shared)

@@ -29,6 +29,72 @@ static void note_run(const struct checkpoint *cp,
 		bases[first + i] = checkpoint_base(m, r->start + i * PAGE_SIZE);
 }
 
+/* --- What was read -------------------------------------------------------- */
+
+/* Never 0. What is taken for another one costs a little time. */
+static uint64_t read_key(uint64_t addr, uint32_t sum)
+{
+	return (addr ^ sum) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+static uint64_t *read_place(const struct checkpoint_out *out, uint64_t key)
+{
+	size_t i = key >> 32;
+
+	for (;; i++) {
+		uint64_t *p = &out->was_read[i & (out->was_read_size - 1)];
+
+		if (!*p || *p == key)
+			return p;
+	}
+}
+
+bool checkpoint_was_read(const struct checkpoint_out *out, uint64_t addr,
+			 uint32_t sum)
+{
+	return out->was_read && *read_place(out, read_key(addr, sum));
+}
+
+static void note_read(const struct checkpoint_out *out,
+		      const struct checkpoint_read *r)
+{
+	const struct checkpoint_piece *p = out->older->pieces + r->first_piece;
+	uint64_t at = r->offset;
+
+	for (uint64_t i = 0; i < r->npieces; i++, p++) {
+		for (uint64_t k = 0; k < p->len; k += PAGE_SIZE) {
+			uint32_t sum = checkpoint_sum(out->older, at + k);
+			uint64_t key = read_key(p->start + k, sum);
+
+			*read_place(out, key) = key;
+		}
+		at += p->len;
+	}
+}
+
+#define READ_MAX (1u << 20) /* pages; beyond, all count as changed */
+
+static int note_reads(struct checkpoint_out *out)
+{
+	const struct checkpoint *cp = out->older;
+	uint64_t pages = 0;
+	size_t size = 64;
+
+	for (uint64_t i = 0; i < cp->h.reads.count; i++)
+		pages += cp->reads[i].len / PAGE_SIZE;
+	if (pages > READ_MAX)
+		return 0;
+	while (size < 2 * pages)
+		size *= 2;
+	out->was_read = calloc(size, sizeof(uint64_t));
+	if (!out->was_read)
+		return err_sys(out->e, ENOMEM, "older checkpoint");
+	out->was_read_size = size;
+	for (uint64_t i = 0; i < cp->h.reads.count; i++)
+		note_read(out, &cp->reads[i]);
+	return 0;
+}
+
 int checkpoint_older_open(struct checkpoint_out *out,
 			  const struct checkpoint *cp)
 {
@@ -50,7 +116,7 @@ int checkpoint_older_open(struct checkpoint_out *out,
 			note_run(cp, m, r, out->older_bases);
 		}
 	}
-	return 0;
+	return note_reads(out);
 }
 
 int checkpoint_below(const struct checkpoint_out *out, uint64_t offset,

@@ -43,6 +43,7 @@ struct page {
 struct space {
 	struct checkpoint_out *out;
 	pid_t pid;
+	pid_t task; /* to ask the host by: task_alive() */
 	int mem_fd; /* /proc/PID/mem, or -1: not needed yet */
 	struct checkpoint_array vmas, segments;
 	uint8_t *copy; /* of its pages, taken from `copied` on; or NULL */
@@ -202,7 +203,7 @@ static int read_anyway(struct space *s, const struct segment *g, uint8_t *to)
 	char path[64];
 
 	if (s->mem_fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->pid);
+		snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->task);
 		s->mem_fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	return read_file(s, s->mem_fd, g->start, to, g->len);
@@ -219,7 +220,7 @@ static int read_together(struct space *s, const struct segment *g, size_t n,
 		remote[i].iov_len = g[i].len;
 		local.iov_len += g[i].len;
 	}
-	if (process_vm_readv(s->pid, &local, 1, remote, n, 0) ==
+	if (process_vm_readv(s->task, &local, 1, remote, n, 0) ==
 	    (ssize_t)local.iov_len)
 		return 0;
 	for (size_t i = 0; i < n; to += g[i++].len)
@@ -347,8 +348,12 @@ static int add_page(struct space *s, struct page *p, const uint8_t *data)
 	if (m->backing == CHECKPOINT_ANON && !p->is_older &&
 	    checkpoint_is_zero(data))
 		return 0;
-	if (!p->is_older)
+	if (!p->is_older) {
 		p->sum = crc32c(0, data, PAGE_SIZE);
+		/* It was read in vain, or only to be looked at. */
+		if (checkpoint_was_read(out, p->addr, p->sum))
+			p->is_hot = false;
+	}
 	p->stored = out->stored ? checkpoint_find_page(out, p->addr, base,
 						       p->sum, data)
 				: 0;
@@ -383,10 +388,13 @@ static int add_pages(struct space *s)
 static int look(struct space *s)
 {
 	struct checkpoint_array ranges = { 0 };
-	int r = checkpoint_read_maps(s->out, s->pid, &s->vmas);
+	int r = checkpoint_read_maps(s->out, s->task, &s->vmas);
 
 	if (!r && s->vmas.count)
-		r = checkpoint_read_private(s->out, s->pid, &s->vmas, &ranges);
+		r = checkpoint_read_private(s->out, s->task, &s->vmas, &ranges);
+	if (!r && !task_has_memory(s->task))
+		r = err_set(s->out->e, ESRCH, "host process %d was killed",
+			    (int)s->pid);
 	if (!r)
 		r = add_segments(s, &s->vmas, &ranges);
 	free(ranges.items);
@@ -411,6 +419,7 @@ static struct space *space_new(struct checkpoint_out *out, pid_t pid)
 	}
 	s->out = out;
 	s->pid = pid;
+	s->task = pid < 0 ? pid : task_alive(pid);
 	s->mem_fd = -1;
 	return s;
 }
@@ -474,7 +483,16 @@ int checkpoint_copy_process(struct checkpoint_out *out, pid_t pid)
 	if (!p)
 		return err_sys(out->e, ENOMEM, "copy of memory");
 	*p = space_new(out, pid);
-	return !*p || look(*p) || copy_pages(*p) ? -out->e->code : 0;
+	if (!*p)
+		return -out->e->code;
+	if (!look(*p) && !copy_pages(*p))
+		return 0;
+	if (!task_has_ended(pid))
+		return -out->e->code;
+	space_free(*p);
+	out->copies.count--;
+	*out->e = (struct err)ERR_INIT;
+	return 0;
 }
 
 int checkpoint_add_copied(struct checkpoint_out *out)
@@ -510,6 +528,16 @@ void checkpoint_expect_copies(struct checkpoint_out *out, uint64_t bytes)
 	out->ready_size = bytes;
 }
 
+/* What was added of a process before it was found to have ended. */
+static void take_back(struct checkpoint_out *out,
+		      const struct checkpoint_runs *from)
+{
+	out->maps.count = from->first_map;
+	out->reads.count = from->first_read;
+	out->runs.count = from->first_run;
+	*out->e = (struct err)ERR_INIT;
+}
+
 int checkpoint_process(struct checkpoint_out *out, pid_t pid)
 {
 	struct space *s = space_new(out, pid);
@@ -517,9 +545,14 @@ int checkpoint_process(struct checkpoint_out *out, pid_t pid)
 
 	if (!s)
 		return -out->e->code;
+	checkpoint_runs_begin(&s->runs, out);
 	r = look(s);
 	if (!r)
 		r = add_space(s);
+	if (r && task_has_ended(pid)) {
+		take_back(out, &s->runs);
+		r = 0;
+	}
 	space_free(s);
 	return r;
 }

@@ -215,15 +215,34 @@ static int copy_extent(const struct checkpoint *cp,
 	return 0;
 }
 
-/* Two threads take extents in turn: one reads while the other writes. */
-struct copying {
-	const struct checkpoint *cp;
-	const int *objects;
-	uint64_t next; /* extent; atomic */
-	struct err e;  /* of the second thread */
-};
+static bool is_left(const struct checkpoint *cp, uint64_t i)
+{
+	return i >= cp->first_left && i - cp->first_left < cp->nleft;
+}
 
-static int copy_extents(struct copying *c, uint8_t *buf, struct err *e)
+/* Bytes whose copying costs more than the faults do. */
+#define LEAVE_MIN (256u << 10)
+
+void checkpoint_leave(struct checkpoint *cp)
+{
+	uint64_t first = 0, n = 0, len = 0;
+
+	for (uint64_t i = 0; i < cp->h.extents.count; i++) {
+		if (cp->extents[i].object != CHECKPOINT_CACHE)
+			continue;
+		if (!n++)
+			first = i;
+		len += cp->extents[i].len;
+	}
+	if (len < LEAVE_MIN || n > BOOT_LEFT_MAX)
+		return;
+	cp->first_left = first;
+	cp->nleft = n;
+}
+
+/* Two threads take extents in turn: one reads while the other writes. */
+static int copy_extents(struct checkpoint_copying *c, uint8_t *buf,
+			struct err *e)
 {
 	uint64_t i;
 
@@ -232,7 +251,8 @@ static int copy_extents(struct copying *c, uint8_t *buf, struct err *e)
 		const struct checkpoint_extent *x = &c->cp->extents[i];
 		int object = c->objects[x->object];
 
-		if (object >= 0 && copy_extent(c->cp, x, object, buf, e))
+		if (object >= 0 && !is_left(c->cp, i) &&
+		    copy_extent(c->cp, x, object, buf, e))
 			return -e->code;
 	}
 	return 0;
@@ -240,7 +260,7 @@ static int copy_extents(struct copying *c, uint8_t *buf, struct err *e)
 
 static void *second_thread(void *arg)
 {
-	struct copying *c = arg;
+	struct checkpoint_copying *c = arg;
 
 	(void)copy_extents(c, copy_buffers[1], &c->e);
 	return NULL;
@@ -248,26 +268,39 @@ static void *second_thread(void *arg)
 
 #define SECOND_MIN (2u << 20) /* bytes that a thread is worth its start for */
 
+void checkpoint_copy_begin(struct checkpoint_copying *c,
+			   const struct checkpoint *cp,
+			   const int objects[CHECKPOINT_OBJECTS])
+{
+	uint64_t len = 0;
+
+	*c = (struct checkpoint_copying){ .cp = cp, .e = ERR_INIT };
+	memcpy(c->objects, objects, sizeof(c->objects));
+	for (uint64_t i = 0; i < cp->h.extents.count; i++)
+		if (objects[cp->extents[i].object] >= 0 && !is_left(cp, i))
+			len += cp->extents[i].len;
+	c->has_thread = len >= SECOND_MIN &&
+			pthread_create(&c->thread, NULL, second_thread, c) == 0;
+}
+
+int checkpoint_copy_end(struct checkpoint_copying *c, struct err *e)
+{
+	(void)copy_extents(c, copy_buffers[0], e);
+	if (c->has_thread)
+		pthread_join(c->thread, NULL);
+	if (!e->code && c->e.code)
+		*e = c->e;
+	return -e->code;
+}
+
 int checkpoint_copy_objects(const struct checkpoint *cp,
 			    const int objects[CHECKPOINT_OBJECTS],
 			    struct err *e)
 {
-	struct copying c = { .cp = cp, .objects = objects, .e = ERR_INIT };
-	uint64_t len = 0;
-	pthread_t second;
-	bool is_two;
+	struct checkpoint_copying c;
 
-	for (uint64_t i = 0; i < cp->h.extents.count; i++)
-		if (objects[cp->extents[i].object] >= 0)
-			len += cp->extents[i].len;
-	is_two = len >= SECOND_MIN &&
-		 pthread_create(&second, NULL, second_thread, &c) == 0;
-	(void)copy_extents(&c, copy_buffers[0], e);
-	if (is_two)
-		pthread_join(second, NULL);
-	if (!e->code && c.e.code)
-		*e = c.e;
-	return -e->code;
+	checkpoint_copy_begin(&c, cp, objects);
+	return checkpoint_copy_end(&c, e);
 }
 
 int checkpoint_verify_pages(const struct checkpoint *cp, struct err *e)

@@ -3,7 +3,7 @@
  * How the pages of a host process come back at a wake: short runs are read,
  * many at once; long ones are mapped from the file, which costs nothing until
  * they are touched, and then more for each page. So are not those that the
- * process has made its own since it was woken the last time: it will again.
+ * process has changed since it was woken the last time: it will again.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -61,6 +61,7 @@ void checkpoint_out_close(struct checkpoint_out *out)
 		free(arrays[i]->items);
 	free(out->older_bases);
 	free(out->older_moved);
+	free(out->was_read);
 	free(out->buf);
 }
 

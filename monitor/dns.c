@@ -74,6 +74,8 @@ static struct dns *dns_get(struct instance *in)
 	if (!in->dns)
 		return NULL;
 	in->dns->upstream = open_upstream();
+	if (in->spec.egress.names.count)
+		in->egress_known = calloc(1, sizeof(*in->egress_known));
 	if (in->dns->upstream >= 0)
 		watch(in, in->dns->upstream);
 	for (unsigned int i = 0; i < DNS_PENDING; i++)
@@ -132,6 +134,9 @@ static size_t question_name(const uint8_t *p, size_t n, char *name, size_t size)
 
 		if (len > 63 || at + len > n || out + len + 2 > size)
 			return 0;
+		/* Such a name would look like another one as text. */
+		if (memchr(p + at, '\0', len) || memchr(p + at, '.', len))
+			return 0;
 		if (out)
 			name[out++] = '.';
 		memcpy(name + out, p + at, len);
@@ -187,7 +192,7 @@ static void serve_client(struct instance *in, int fd)
 		drop_client(d, fd);
 		return;
 	}
-	if (n < DNS_HEADER || p[5] != 1 || (p[2] & 0x80))
+	if (n < DNS_HEADER || p[4] || p[5] != 1 || (p[2] & 0x80))
 		return;
 	type_at = question_name(p, (size_t)n, name, sizeof(name));
 	if (!type_at)
@@ -200,6 +205,8 @@ static void serve_client(struct instance *in, int fd)
 		end = make_answer(p, end, 0, is_a ? INADDR_LOOPBACK : 0);
 	else if (d->upstream < 0 || !in->spec.has_net)
 		end = make_answer(p, end, 3, 0); /* NXDOMAIN */
+	else if (!egress_allows_name(&in->spec.egress, name))
+		end = make_answer(p, end, 5, 0); /* REFUSED */
 	else {
 		forward(d, fd, p, (size_t)n);
 		return;
@@ -207,9 +214,10 @@ static void serve_client(struct instance *in, int fd)
 	send(fd, p, end, MSG_NOSIGNAL);
 }
 
-static void serve_upstream(struct dns *d)
+static void serve_upstream(struct instance *in)
 {
 	uint8_t p[DNS_PACKET_MAX];
+	struct dns *d = in->dns;
 	ssize_t n = recv(d->upstream, p, sizeof(p), 0);
 	uint16_t id;
 
@@ -219,6 +227,9 @@ static void serve_upstream(struct dns *d)
 	for (unsigned int i = 0; i < DNS_PENDING; i++) {
 		if (d->pending[i].client < 0 || d->pending[i].id != id)
 			continue;
+		if (in->egress_known)
+			egress_learn(in->egress_known, p, (size_t)n,
+				     clock_now_ns());
 		memcpy(p, &d->pending[i].client_id, 2);
 		send(d->pending[i].client, p, (size_t)n, MSG_NOSIGNAL);
 		d->pending[i].client = -1;
@@ -229,7 +240,7 @@ static void serve_upstream(struct dns *d)
 void dns_serve(struct instance *in, int fd)
 {
 	if (fd == in->dns->upstream)
-		serve_upstream(in->dns);
+		serve_upstream(in);
 	else
 		serve_client(in, fd);
 }

@@ -4,6 +4,7 @@
  * there, those of a woken one come back, in the order of the checkpoint's
  * table.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,8 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/deliver.h"
 #include "abi/keeper.h"
 #include "host/cleanup.h"
+#include "host/json.h"
 #include "monitor/checkpoint.h"
 #include "monitor/instance.h"
 
@@ -81,7 +84,8 @@ static int make_listener(int store)
 	return r || listen(fd, 64) ? -1 : take_fd(&fd);
 }
 
-/* Not our child: it stays. */
+/* Not our child: it stays. Nothing of ours is open in it when our child has
+ * ended: locks would be held until it runs. */
 static void exec_keeper(const struct instance *in, int listener, char *store)
 {
 	char path[sizeof(in->self_dir) + 16], name[] = "jiffy-keeper";
@@ -89,11 +93,9 @@ static void exec_keeper(const struct instance *in, int listener, char *store)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
+	turn_leave();
+
 	snprintf(path, sizeof(path), "%s/%s", in->self_dir, name);
-	if (setsid() < 0 || fork() != 0)
-		_exit(0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int fd = 0; fd < 3; fd++)
 		dup2(null, fd);
 	if (listener == KEEPER_LISTEN_FD)
@@ -101,6 +103,10 @@ static void exec_keeper(const struct instance *in, int listener, char *store)
 	else
 		dup2(listener, KEEPER_LISTEN_FD);
 	syscall(SYS_close_range, KEEPER_LISTEN_FD + 1, ~0U, 0);
+	if (setsid() < 0 || fork() != 0)
+		_exit(0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv(path, argv);
 	_exit(127);
 }
@@ -141,7 +147,12 @@ static int connect_or_start(const struct instance *in)
 struct known_socket {
 	uint64_t cookie; /* the host's number of the socket */
 	uint64_t mark;
+	uint64_t since_ns; /* it has been seen so */
 };
+
+/* What a program has not read in that time it does not want; one on a host that
+ * is busy may just not have come to it. */
+#define UNREAD_NS 10000000000ULL
 
 static uint64_t cookie_of(int fd)
 {
@@ -152,10 +163,82 @@ static uint64_t cookie_of(int fd)
 								    : cookie;
 }
 
+/* Who has sent something to fd, or was delivered to it: IPv4, else family 0. */
+static void find_peer(int fd, struct sockaddr_in *peer)
+{
+	socklen_t len = sizeof(*peer);
+	struct deliver_message m;
+
+	memset(peer, 0, sizeof(*peer));
+	if (getpeername(fd, (struct sockaddr *)peer, &len) &&
+	    recv(fd, &m, sizeof(m), MSG_PEEK | MSG_DONTWAIT) == sizeof(m) &&
+	    m.version == DELIVER_VERSION)
+		memcpy(peer, m.peer, sizeof(*peer));
+	if (peer->sin_family != AF_INET)
+		peer->sin_family = 0;
+}
+
+/* The published port that fd listens at or came from, as guests know it; 0. */
+static int guest_port(const struct instance *in, int fd)
+{
+	struct sockaddr_in local = { 0 };
+	socklen_t len = sizeof(local);
+	int named = broker_named_port(in, fd);
+
+	if (named >= 0)
+		return in->spec.ports[named].guest;
+	getsockname(fd, (struct sockaddr *)&local, &len);
+	for (unsigned int i = 0; i < in->spec.nports; i++)
+		if (local.sin_family == AF_INET &&
+		    in->spec.ports[i].host == ntohs(local.sin_port))
+			return in->spec.ports[i].guest;
+	return 0;
+}
+
+/* What woke it, as members of an event: fd had something to read. */
+static json_t *describe(const struct instance *in, int fd)
+{
+	int port = guest_port(in, fd);
+	struct sockaddr_in peer;
+	char text[INET_ADDRSTRLEN];
+	json_t *o = json_pack("{s:s}", "by",
+			      keeper_mark(fd) ? "data" : "connection");
+
+	find_peer(fd, &peer);
+	if (peer.sin_family) {
+		inet_ntop(AF_INET, &peer.sin_addr, text, sizeof(text));
+		json_object_set_new(
+			o, "peer",
+			json_sprintf("%s:%u", text, ntohs(peer.sin_port)));
+	}
+	if (port)
+		json_object_set_new(o, "port", json_integer(port));
+	return o;
+}
+
+/* Connections first: who has them may have known of the others before. */
+static int find_waker(const struct instance *in, const struct pollfd *p)
+{
+	int found = -1;
+
+	for (uint32_t i = 0; i < in->nkept; i++)
+		if (p[i].revents && (found < 0 || !keeper_mark(p[i].fd)))
+			found = p[i].fd;
+	return found;
+}
+
+static int compare_known(const void *a, const void *b)
+{
+	const struct known_socket *x = a, *y = b;
+
+	return (x->cookie > y->cookie) - (x->cookie < y->cookie);
+}
+
 void keeper_note_known(struct instance *in)
 {
 	cleanup_free struct pollfd *p = calloc(in->nkept + 1, sizeof(*p));
 	struct known_socket *known = calloc(in->nkept + 1, sizeof(*known));
+	int waker;
 
 	in->known = known;
 	for (uint32_t i = 0; p && i < in->nkept; i++)
@@ -163,8 +246,11 @@ void keeper_note_known(struct instance *in)
 					0 };
 	if (!p || !known || poll(p, in->nkept, 0) <= 0)
 		return;
+	waker = find_waker(in, p);
+	if (waker >= 0)
+		in->woken_by = describe(in, waker);
 	for (uint32_t i = 0; i < in->nkept; i++) {
-		struct known_socket k = { 0, 0 };
+		struct known_socket k = { 0, 0, clock_now_ns() };
 
 		if (p[i].revents)
 			k.mark = keeper_mark(p[i].fd);
@@ -173,16 +259,39 @@ void keeper_note_known(struct instance *in)
 		if (k.cookie)
 			known[in->nknown++] = k;
 	}
+	qsort(known, in->nknown, sizeof(*known), compare_known);
+}
+
+/* Where cookie is in the list, which is in order, or would be. */
+static uint32_t place_of(const struct instance *in, uint64_t cookie)
+{
+	uint32_t low = 0, high = in->nknown;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (in->known[middle].cookie < cookie)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct known_socket *look_up(const struct instance *in, int fd)
+{
+	uint64_t cookie = in->nknown ? cookie_of(fd) : 0;
+	uint32_t i = place_of(in, cookie);
+
+	return i < in->nknown && in->known[i].cookie == cookie ? &in->known[i]
+							       : NULL;
 }
 
 static uint64_t find_known(const struct instance *in, int fd)
 {
-	uint64_t cookie = in->nknown ? cookie_of(fd) : 0;
+	const struct known_socket *k = look_up(in, fd);
 
-	for (uint32_t i = 0; i < in->nknown; i++)
-		if (in->known[i].cookie == cookie)
-			return in->known[i].mark;
-	return 0;
+	return k ? k->mark : 0;
 }
 
 static void fill_message(struct keeper_message *m, const struct instance *in,
@@ -244,6 +353,60 @@ static uint32_t take_copies(int pid_fd, const struct checkpoint_fd *table,
 	return n;
 }
 
+/* In place of what was known of it. */
+static void add_known(struct instance *in, int fd, uint64_t mark)
+{
+	uint64_t cookie = cookie_of(fd);
+	uint32_t i = place_of(in, cookie);
+	struct known_socket *all;
+
+	if (i == in->nknown || in->known[i].cookie != cookie) {
+		all = reallocarray(in->known, in->nknown + 1, sizeof(*all));
+		if (!all)
+			return;
+		in->known = all;
+		memmove(all + i + 1, all + i, (in->nknown - i) * sizeof(*all));
+		in->nknown++;
+	}
+	in->known[i] = (struct known_socket){ cookie, mark, clock_now_ns() };
+}
+
+/* Has it something to read that its program may want still? */
+static bool has_news(struct instance *in, int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	const struct known_socket *k;
+	uint64_t mark;
+
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	mark = keeper_mark(fd);
+	k = look_up(in, fd);
+	if (mark && k && k->mark == mark)
+		return clock_now_ns() - k->since_ns < UNREAD_NS;
+	if (mark)
+		add_known(in, fd, mark);
+	return true;
+}
+
+int keeper_refuse_unread(struct instance *in, struct checkpoint_out *out)
+{
+	cleanup_close int pid_fd = (int)syscall(SYS_pidfd_open, in->group, 0);
+	int fds[KEEPER_BATCH];
+	size_t at = 0;
+	uint32_t n;
+	bool found = false;
+
+	while ((n = take_copies(pid_fd, out->fds.items, out->fds.count, &at,
+				fds)) > 0) {
+		for (uint32_t i = 0; i < n; i++) {
+			found |= has_news(in, fds[i]);
+			close(fds[i]);
+		}
+	}
+	return found ? err_set(out->e, EAGAIN, "request in flight") : 0;
+}
+
 int keeper_keep(struct instance *in, const struct checkpoint_fd *table,
 		size_t count, struct err *e)
 {
@@ -260,6 +423,19 @@ int keeper_keep(struct instance *in, const struct checkpoint_fd *table,
 		for (uint32_t i = 0; i < n; i++)
 			close(fds[i]);
 	}
+	return r ? err_sys(e, -r, "jiffy-keeper") : 0;
+}
+
+int keeper_keep_ports(struct instance *in, const int *fds, uint32_t n,
+		      struct err *e)
+{
+	int r;
+
+	if (!n)
+		return 0;
+	in->keeper_fd = connect_or_start(in);
+	r = in->keeper_fd < 0 ? -ECONNREFUSED
+			      : send_batch(in, in->keeper_fd, fds, n);
 	return r ? err_sys(e, -r, "jiffy-keeper") : 0;
 }
 

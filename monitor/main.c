@@ -27,6 +27,7 @@
 #include "host/json.h"
 #include "monitor/checkpoint.h"
 #include "monitor/instance.h"
+#include "monitor/machine.h"
 
 uint64_t clock_now_ns(void)
 {
@@ -148,6 +149,10 @@ static void serve_death(struct instance *in, pid_t pid, int status)
 		memcpy(text, in->boot->crash.reason, sizeof(text));
 		text[sizeof(text) - 1] = '\0';
 		instance_end(in, END_CRASH, 0, "kernel: %s", text);
+	} else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+		   cgroup_has_killed(&in->cgroup)) {
+		instance_end(in, END_OOM, 0,
+			     "out of memory: the host's limit of its group");
 	} else if (WIFSIGNALED(status)) {
 		instance_end(in, END_CRASH, 0,
 			     "host process %d was killed by signal %d%s", pid,
@@ -200,12 +205,16 @@ static void reap(struct instance *in)
 
 	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
 		n++;
+		if (in->machine) {
+			machine_died(in, status);
+			continue;
+		}
 		if (is_normal_death(status))
 			continue;
 		(void)broker_serve(in);
 		serve_death(in, pid, status);
 	}
-	if (pid < 0 && errno == ECHILD) {
+	if (pid < 0 && errno == ECHILD && !in->machine) {
 		(void)broker_serve(in);
 		if (in->end == END_NONE)
 			instance_end(in, END_CRASH, 0,
@@ -260,6 +269,21 @@ void instance_shut_down(struct instance *in, const char *reason)
 	broker_event(in, EVENT_SHUTDOWN, 0, 0);
 }
 
+/* Its time is limited, asleep or not. Milliseconds until it is over, -1 never.
+ */
+static int check_lifetime(struct instance *in)
+{
+	int64_t left;
+
+	if (!in->spec.ends_at || in->is_shut_down)
+		return -1;
+	left = in->spec.ends_at - (int64_t)time(NULL);
+	if (left > 0)
+		return left < 86400 ? (int)left * 1000 : 86400000;
+	instance_shut_down(in, "its time was over");
+	return -1;
+}
+
 /* After a stop's time is up: no more asking. Milliseconds to wait, -1 none. */
 static int check_stop(struct instance *in)
 {
@@ -292,6 +316,24 @@ static void serve_broker(struct instance *in)
 	in->stop_deadline_ns = clock_now_ns() + BROKER_GONE_NS;
 }
 
+/* The keeper wakes a few at a time. An instance that never says that it runs
+ * must not hold up others. */
+#define WAKE_NS 10000000000ULL
+
+/* Milliseconds to wait, -1 none. */
+static int check_wake(struct instance *in)
+{
+	uint64_t now, until = in->started_ns + WAKE_NS;
+
+	if (in->wait_fd < 0)
+		return -1;
+	now = clock_now_ns();
+	if (now < until)
+		return (int)((until - now) / 1000000) + 1;
+	close(take_fd(&in->wait_fd));
+	return -1;
+}
+
 static void serve_fd(struct instance *in, int fd)
 {
 	if (fd == in->broker_fd)
@@ -300,8 +342,16 @@ static void serve_fd(struct instance *in, int fd)
 		serve_signals(in);
 	else if (fd == in->control_fd)
 		control_accept(in);
+	else if (machine_owns(in, fd))
+		machine_serve(in, fd);
+	else if (snapshot_owns(in, fd))
+		snapshot_end(in);
 	else if (dns_owns(in, fd))
 		dns_serve(in, fd);
+	else if (exec_owns(in, fd))
+		exec_serve(in, fd);
+	else if (control_owns(in, fd))
+		control_serve(in, fd);
 }
 
 static void loop(struct instance *in)
@@ -310,9 +360,15 @@ static void loop(struct instance *in)
 	int timeout, n;
 
 	while (in->end == END_NONE) {
-		timeout = min_timeout(limit_check(in), check_stop(in));
+		timeout = min_timeout(limit_check(in), check_lifetime(in));
+		timeout = min_timeout(timeout, check_stop(in));
 		timeout = min_timeout(timeout, check_rest(in));
+		timeout = min_timeout(timeout, check_wake(in));
 		timeout = min_timeout(timeout, suspend_check(in));
+		timeout = min_timeout(timeout, sleep_check(in));
+		timeout = min_timeout(timeout, logfile_check(in));
+		timeout = min_timeout(timeout, control_check(in));
+		timeout = min_timeout(timeout, exec_check(in));
 		if (in->end != END_NONE)
 			break;
 		n = epoll_wait(in->epoll_fd, ev, ARRAY_SIZE(ev), timeout);
@@ -324,7 +380,9 @@ static void loop(struct instance *in)
 /* Everything in memory that the kernel starts from. */
 static int prepare(struct instance *in, struct err *e)
 {
-	if (in->is_again && !in->is_resumed) {
+	if (in->is_anew) {
+		stateless_take_ports(in);
+	} else if (in->is_again && !in->is_resumed) {
 		keeper_take(in);
 		keeper_drop(in);
 	}
@@ -356,6 +414,17 @@ static void touch_all(void)
 	madvise((void *)bss, (uintptr_t)_end - bss, MADV_POPULATE_WRITE);
 }
 
+/* While there is one thread: with two the host waits for all its processors
+ * whenever it makes the table of descriptors larger. */
+static void make_fd_room(struct instance *in)
+{
+	int fd = fcntl(in->boot_fd, F_DUPFD_CLOEXEC, INSTANCE_FD_ROOM - 1);
+
+	in->has_fd_room = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+}
+
 /* What is the same for all instances; a spare monitor has done it when it is
  * told which one it is for. */
 static int start_any(struct instance *in, struct err *e)
@@ -364,11 +433,20 @@ static int start_any(struct instance *in, struct err *e)
 	if (boot_prepare_objects(in, e) || launch_open(in, e) ||
 	    open_loop(in, e))
 		return -e->code;
+	make_fd_room(in);
 	if (in->wait_fd < 0)
 		return 0;
 	touch_all();
+	group_make_any(in);
 	in->spec_fd = keeper_wait(in, in->wait_fd, e);
 	return in->spec_fd < 0 || launch_open_newer(in, e) ? -e->code : 0;
+}
+
+static int boot(struct instance *in, struct err *e)
+{
+	if (volumes_wake(in, e) || (in->is_anew && stateless_begin(in, e)))
+		return -e->code;
+	return in->machine ? machine_start(in, e) : launch(in, e);
 }
 
 static int start(struct instance *in, struct err *e)
@@ -376,10 +454,20 @@ static int start(struct instance *in, struct err *e)
 	if (start_any(in, e) || spec_read(in->spec_fd, &in->spec, e))
 		return -e->code;
 	close(take_fd(&in->spec_fd));
-	if (boot_open_image(in, e) || state_open(in, e) || prepare(in, e) ||
-	    open_trace(in, e) || core_start(in, e) || broker_bind_ports(in, e))
+	if (boot_open_image(in, e) || state_open(in, e) ||
+	    (in->spec.is_machine && machine_open(in, e)))
 		return -e->code;
-	stdio_look(in);
+	if (in->is_resumed && !in->is_clone && in->spec.sleep.is_stateless &&
+	    stateless_slept(in)) {
+		in->is_resumed = false;
+		in->is_anew = true;
+	}
+	if (prepare(in, e) || open_trace(in, e) || core_start(in, e) ||
+	    broker_bind_ports(in, e))
+		return -e->code;
+	if (!in->machine)
+		stdio_look(in);
+	logfile_begin(in);
 	in->boot->phase_ns[BOOT_T_CLI] = in->is_again ? in->asked_ns
 						      : in->spec.started_ns;
 	in->boot->phase_ns[BOOT_T_MONITOR] = in->started_ns;
@@ -388,9 +476,9 @@ static int start(struct instance *in, struct err *e)
 	if ((in->is_resumed && launch(in, e)) || control_open(in, e) ||
 	    watch(in, in->broker_fd, e))
 		return -e->code;
-	if (in->is_resumed ? resume_go_on(in, e)
-			   : volumes_wake(in, e) || launch(in, e))
+	if (in->is_resumed ? resume_go_on(in, e) : boot(in, e))
 		return -e->code;
+	group_limit(in);
 	/* Not before the program goes on: the host's journal may take long. */
 	state_write(in);
 	if (in->is_resumed && !in->is_clone)
@@ -469,21 +557,35 @@ static int finish(struct instance *in)
 		launch_kill(in);
 	else
 		launch_end(in);
+	stateless_ended(in);
+	machine_end(in);
 	if (in->has_raw_terminal)
 		tcsetattr(0, TCSADRAIN, &in->saved_termios);
 	report_end(in);
 	report_stats(in);
+	logfile_end(in);
 	state_close(in);
 	launch_end(in);
+	snapshot_end(in);
 	control_finish(in);
 	if (in->end == END_SUSPENDED)
 		sync_let_go(in);
+	else
+		group_end(in);
 	return instance_exit_code(in);
+}
+
+/* A spare monitor that nobody needed. */
+static int unused(struct instance *in)
+{
+	group_end(in);
+	return 0;
 }
 
 static int fail(struct instance *in, const struct err *e)
 {
 	launch_end(in);
+	group_end(in);
 	if (in->has_raw_terminal)
 		tcsetattr(0, TCSADRAIN, &in->saved_termios);
 	tell_starter(in, e->msg);
@@ -491,7 +593,9 @@ static int fail(struct instance *in, const struct err *e)
 	if (!in->is_again)
 		in->spec.is_removed_at_exit = true;
 	/* A checkpoint that is still there is still good. */
-	if (!in->is_resumed || in->is_clone || resume_is_used_up(in))
+	if (in->is_anew
+		    ? in->is_anew_begun
+		    : !in->is_resumed || in->is_clone || resume_is_used_up(in))
 		state_close(in);
 	return EXIT_JIFFY;
 }
@@ -534,9 +638,20 @@ static int verify(const char *path)
 	return EXIT_JIFFY;
 }
 
+static int export(struct instance *in, const char *dir, const char *format)
+{
+	struct err e = ERR_INIT;
+
+	if (!export_write(in, dir, strcmp(format, "raw") == 0, &e))
+		return 0;
+	fprintf(stderr, "jiffy: image export: %s\n", e.msg);
+	return EXIT_JIFFY;
+}
+
 int main(int argc, char **argv)
 {
 	static struct instance in;
+	const char *export_dir = NULL, *export_format = "";
 	struct err e = ERR_INIT;
 	ssize_t n;
 
@@ -544,7 +659,7 @@ int main(int argc, char **argv)
 	in.ready_fd = in.control_fd = in.lock_fd = in.stop_client = -1;
 	in.checkpoint_fd = in.checkpoint_dir = -1;
 	in.suspend_client = in.keeper_fd = in.spec_fd = in.wait_fd = -1;
-	in.template_fd = -1;
+	in.template_fd = in.turn.fd = -1;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--spec") == 0)
 			in.spec_fd = parse_fd(argv[i + 1]);
@@ -558,6 +673,10 @@ int main(int argc, char **argv)
 			in.wait_fd = parse_fd(argv[i + 1]);
 		else if (strcmp(argv[i], "--from") == 0)
 			set_clone(&in, argv[i + 1]);
+		else if (strcmp(argv[i], "--export") == 0)
+			export_dir = argv[i + 1];
+		else if (strcmp(argv[i], "--format") == 0)
+			export_format = argv[i + 1];
 	}
 	if (in.wait_fd >= 0)
 		set_again(&in, "checkpoint");
@@ -566,6 +685,8 @@ int main(int argc, char **argv)
 				"[--ready-fd FD] [--again cold|checkpoint] "
 				"[--from FD]\n"
 				"       jiffy-monitor --wait FD\n"
+				"       jiffy-monitor --spec FD --export DIR "
+				"--format raw|elf+initrd\n"
 				"       jiffy-monitor --verify CHECKPOINT\n");
 		return EXIT_JIFFY;
 	}
@@ -573,8 +694,11 @@ int main(int argc, char **argv)
 	if (n > 0)
 		*strrchr(in.self_dir, '/') = '\0';
 	json_init_seed();
+	if (export_dir)
+		return export(&in, export_dir, export_format);
 	if (start(&in, &e))
-		return in.wait_fd >= 0 && !in.has_kept ? 0 : fail(&in, &e);
+		return in.wait_fd >= 0 && !in.has_kept ? unused(&in)
+						       : fail(&in, &e);
 	loop(&in);
 	return finish(&in);
 }

@@ -12,6 +12,7 @@
 #include "host/cleanup.h"
 #include "host/json.h"
 #include "monitor/instance.h"
+#include "monitor/machine.h"
 #include "monitor/syscall_names.h"
 #include "monitor/symbols.h"
 
@@ -192,6 +193,8 @@ void report_stats(const struct instance *in)
 	if (!in->spec.stats)
 		return;
 	o = stats_object(in);
+	if (in->machine)
+		json_object_set_new(o, "machine", machine_describe(in));
 	if (strcmp(in->spec.stats, "-") != 0) {
 		f = fopen(in->spec.stats, "we");
 		if (!f) {

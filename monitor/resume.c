@@ -33,6 +33,7 @@ struct resume {
 	int fd;
 	int dir_fd;	 /* the state directory */
 	bool is_used_up; /* the file is gone */
+	struct checkpoint_copying copying;
 	uint64_t read_ns;
 };
 
@@ -92,18 +93,37 @@ int resume_open(struct instance *in, struct err *e)
 		return -e->code;
 	if (match(r, in, e))
 		return -e->code;
+	checkpoint_leave(&r->cp);
 	r->read_ns = clock_now_ns();
 	return 0;
+}
+
+#define OWN_FDS 64 /* the monitor's own, at most */
+
+/* For all its descriptors twice, on the way to their numbers. */
+static bool has_room(const struct instance *in)
+{
+	const struct checkpoint *cp = &in->resume->cp;
+	uint64_t n = cp->h.fds.count;
+	uint64_t last = n ? (uint64_t)cp->fds[n - 1].number : 0;
+
+	return in->has_fd_room && last + 2 * n + OWN_FDS < INSTANCE_FD_ROOM;
 }
 
 int resume_block(struct instance *in, struct err *e)
 {
 	const int objects[CHECKPOINT_OBJECTS] = { -1, -1, in->boot_fd };
+	const int memory[CHECKPOINT_OBJECTS] = { in->kernel_fd, in->cache_fd,
+						 -1 };
 	struct boot_block *b = in->boot;
 
 	if (checkpoint_copy_objects(&in->resume->cp, objects, e))
 		return -e->code;
+	if (has_room(in))
+		checkpoint_copy_begin(&in->resume->copying, &in->resume->cp,
+				      memory);
 	b->gate = BOOT_GATE_CLOSED;
+	memset(b->taken, 0, sizeof(b->taken));
 	memset(b->phase_ns, 0, sizeof(b->phase_ns));
 	b->phase_ns[BOOT_T_READ] = in->resume->read_ns;
 	return 0;
@@ -131,10 +151,12 @@ static void open_gate(struct instance *in, uint32_t gate)
 
 int resume_go_on(struct instance *in, struct err *e)
 {
-	const int objects[CHECKPOINT_OBJECTS] = { in->kernel_fd, in->cache_fd,
-						  -1 };
+	const int memory[CHECKPOINT_OBJECTS] = { in->kernel_fd, in->cache_fd,
+						 -1 };
+	struct resume *r = in->resume;
 
-	if (checkpoint_copy_objects(&in->resume->cp, objects, e) ||
+	if ((r->copying.cp ? checkpoint_copy_end(&r->copying, e)
+			   : checkpoint_copy_objects(&r->cp, memory, e)) ||
 	    (!in->is_clone && use_up(in->resume, e))) /* there are others */
 		return -e->code;
 	in->boot->phase_ns[BOOT_T_COPIED] = clock_now_ns();
@@ -187,8 +209,10 @@ static void use_kept(struct instance *in, const struct checkpoint_fd *f, int fd)
 	if (f->a != CHECKPOINT_SOCKET_LISTENING &&
 	    f->a != CHECKPOINT_SOCKET_PORT)
 		return;
+	broker_note_port(in, port, fd);
 	in->ports_out |= 1ULL << port;
-	in->port_fds[port] = f->a == CHECKPOINT_SOCKET_PORT
+	in->port_fds[port] = f->a == CHECKPOINT_SOCKET_PORT ||
+					     in->spec.sleep.is_stateless
 				     ? fcntl(fd, F_DUPFD_CLOEXEC, 0)
 				     : -1;
 }
@@ -198,8 +222,11 @@ void resume_sockets(struct instance *in)
 	const struct checkpoint *cp = &in->resume->cp;
 	uint32_t n = 0;
 
-	for (uint64_t i = 0; i < cp->h.fds.count; i++)
-		n += keeper_has(&cp->fds[i]);
+	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
+		const struct checkpoint_fd *f = &cp->fds[i];
+
+		n += keeper_has(f);
+	}
 	if (n && !in->has_kept)
 		keeper_take(in);
 	if (n != in->nkept) {
@@ -213,21 +240,26 @@ void resume_sockets(struct instance *in)
 			use_kept(in, &cp->fds[i], in->kept_fds[n++]);
 }
 
+/* Of a connection that nobody kept, a closed one; a port that the instance
+ * listens at must be had, else nobody could reach it any more. */
 static int make_socket(struct instance *in, const struct checkpoint_fd *f)
 {
 	uint32_t port = (uint32_t)f->b;
 	int fd = -1;
 
+	in->is_listening |= f->a == CHECKPOINT_SOCKET_LISTENING ||
+			    f->a == CHECKPOINT_SOCKET_PORT;
 	if (keeper_has(f) && in->kept_at < in->nkept)
 		return in->kept_fds[in->kept_at++];
 
 	switch (f->a) {
 	case CHECKPOINT_SOCKET_LISTENING:
 		fd = broker_take_port(in, port, (int)(f->b >> 32));
-		break;
+		if (fd < 0)
+			errno = -fd;
+		return fd;
 	case CHECKPOINT_SOCKET_PORT:
-		fd = dup(in->port_fds[port]);
-		break;
+		return fcntl(in->port_fds[port], F_DUPFD_CLOEXEC, 0);
 	case CHECKPOINT_SOCKET_RESOLVER:
 		fd = dns_open_client(in);
 		break;
@@ -323,19 +355,34 @@ static int add_table(struct launch *l, int above, struct err *e)
 	return 0;
 }
 
+/* The image's number, or -1. Others may be copies of it: those of descriptors
+ * that have ended inside. */
+static int image_number(const struct checkpoint *cp, int was)
+{
+	int found = -1;
+
+	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
+		const struct checkpoint_fd *f = &cp->fds[i];
+
+		if (f->kind == CHECKPOINT_FD_IMAGE && f->number > 2 &&
+		    (found < 0 || f->number == was))
+			found = f->number;
+	}
+	return found;
+}
+
 /* What the block says must be what is placed, whatever the file had in it. */
 static void fix_numbers(struct instance *in)
 {
 	const struct checkpoint *cp = &in->resume->cp;
 	struct boot_block *b = in->boot;
 
-	b->image_fd = b->trace_fd = -1;
+	b->image_fd = image_number(cp, b->image_fd);
+	b->trace_fd = -1;
 	for (uint64_t i = 0; i < cp->h.fds.count; i++) {
 		const struct checkpoint_fd *f = &cp->fds[i];
 
-		if (f->kind == CHECKPOINT_FD_IMAGE && f->number > 2)
-			b->image_fd = f->number;
-		else if (f->kind == CHECKPOINT_FD_CACHE)
+		if (f->kind == CHECKPOINT_FD_CACHE)
 			b->cache_fd = f->number;
 		else if (f->kind == CHECKPOINT_FD_BROKER)
 			b->broker_fd = f->number;
@@ -353,6 +400,14 @@ static void fix_numbers(struct instance *in)
 	in->guest.trace = b->trace_fd;
 }
 
+/* The host's clock may be another one than that of the checkpoint. */
+static void fix_status(struct status_block *s)
+{
+	s->tell = 0;
+	for (int i = 0; i < STATUS_SHARDS; i++)
+		s->shards[i].active_ns = 0;
+}
+
 static int fix_block(struct instance *in, struct err *e)
 {
 	const struct checkpoint_header *h = &in->resume->cp.h;
@@ -362,6 +417,9 @@ static int fix_block(struct instance *in, struct err *e)
 	b->version = BOOT_VERSION;
 	b->size = BOOT_BLOCK_SIZE;
 	b->flags |= BOOT_RESTORE;
+	b->flags &= ~(uint32_t)BOOT_SLEEPS;
+	if (in->spec.sleep.policy != SLEEP_OFF)
+		b->flags |= BOOT_SLEEPS;
 	b->image_size = in->image_size;
 	b->nvolumes = in->spec.nvolumes;
 #define TABLE(name)                                           \
@@ -378,7 +436,14 @@ static int fix_block(struct instance *in, struct err *e)
 	b->checkpoint_sums.offset = h->page_sums.offset;
 	b->checkpoint_sums.count = h->page_sums.count;
 	b->checkpoint_pages = h->private_pages;
+	b->checkpoint_size = h->size;
+	b->checkpoint_left.offset =
+		h->extents.offset +
+		in->resume->cp.first_left * sizeof(struct checkpoint_extent);
+	b->checkpoint_left.count = in->resume->cp.nleft;
 	b->crash.magic = 0;
+	fix_status(&b->status);
+	in->last_command = b->last_command;
 	if (clone_fill(in, e))
 		return -e->code;
 	if (getrandom(b->entropy, sizeof(b->entropy), 0) < 0)

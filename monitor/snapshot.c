@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a template of an instance that goes on: it stands still while its
- * memory is copied; sums, tables and syncing come after.
+ * memory is copied; sums, tables and syncing come after, in a thread, so that
+ * the monitor serves the instance meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "host/cleanup.h"
@@ -23,9 +27,13 @@ struct snapshot {
 	int dir_fd, fd; /* where it goes; the file */
 	int kernels_fd; /* the lock of kernels.c */
 	bool is_copied;
-	uint64_t asked_ns; /* the freeze; it may stand still from then on */
+	pthread_t finisher; /* has all but done_fd, if that is not -1 */
+	int done_fd;	    /* eventfd: it is about to end */
+	uint64_t asked_ns;  /* the freeze; it may stand still from then on */
 	int objects[CHECKPOINT_OBJECTS]; /* copies */
 	uint64_t asleep[BOOT_SPACES_MAX / 64];
+	uint64_t taken[BOOT_LEFT_MAX / 64];
+	struct checkpoint_range unneeded;
 	struct checkpoint_out out;
 	struct checkpoint_header h;
 	struct err e;
@@ -49,6 +57,7 @@ static void discard(struct instance *in)
 	close_all(&s->fd, 1);
 	close_all(&s->dir_fd, 1);
 	close_all(&s->kernels_fd, 1);
+	close_all(&s->done_fd, 1);
 	free(s);
 }
 
@@ -94,14 +103,12 @@ int snapshot_start(struct instance *in, const char *dir, struct err *e)
 	const char *why = refusal(in);
 	struct snapshot *s;
 
-	if (in->snapshot)
-		why = "it is being copied already";
 	if (why)
 		return err_set(e, EBUSY, "cannot be copied: %s", why);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_sys(e, ENOMEM, "template");
-	s->dir_fd = s->fd = s->kernels_fd = -1;
+	s->dir_fd = s->fd = s->kernels_fd = s->done_fd = -1;
 	for (int i = 0; i < CHECKPOINT_OBJECTS; i++)
 		s->objects[i] = -1;
 	in->snapshot = s;
@@ -130,6 +137,8 @@ static int copy_objects(struct snapshot *s, const struct instance *in)
 			return -s->e.code;
 	}
 	memcpy(s->asleep, in->boot->asleep, sizeof(s->asleep));
+	memcpy(s->taken, in->boot->taken, sizeof(s->taken));
+	s->unneeded = suspend_unneeded(in);
 	return 0;
 }
 
@@ -147,38 +156,87 @@ void snapshot_frozen(struct instance *in)
 
 static int add_copies(struct snapshot *s)
 {
-	if (suspend_objects(&s->out, s->objects) ||
+	if (suspend_objects(&s->out, s->objects, s->taken, s->unneeded) ||
 	    checkpoint_compare(&s->out) || checkpoint_add_copied(&s->out))
 		return -s->e.code;
 	return suspend_parked(&s->out, s->asleep);
 }
 
-/* The file has its name. */
-static int finish(struct instance *in)
+/* The file has its name; else s->e says why not. */
+static void finish(const struct instance *in)
 {
 	struct snapshot *s = in->snapshot;
 
 	if (add_copies(s) || suspend_finish(&s->out, &s->h, in))
-		return -s->e.code;
+		return;
 	if (fdatasync(s->fd) ||
 	    renameat(s->dir_fd, CHECKPOINT_TEMP, s->dir_fd, CHECKPOINT_NAME))
-		return err_sys(&s->e, errno, "template");
-	return 0;
+		err_sys(&s->e, errno, "template");
+}
+
+static void *finisher(void *arg)
+{
+	const struct instance *in = arg;
+	const uint64_t one = 1;
+
+	finish(in);
+	if (write(in->snapshot->done_fd, &one, sizeof(one)) != sizeof(one))
+		perror("jiffy: template");
+	return NULL;
+}
+
+static bool start_finisher(struct instance *in)
+{
+	struct snapshot *s = in->snapshot;
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	s->done_fd = ev.data.fd = eventfd(0, EFD_CLOEXEC);
+	if (s->done_fd >= 0 &&
+	    epoll_ctl(in->epoll_fd, EPOLL_CTL_ADD, s->done_fd, &ev) == 0 &&
+	    pthread_create(&s->finisher, NULL, finisher, in) == 0)
+		return true;
+	close_all(&s->done_fd, 1);
+	s->done_fd = -1;
+	return false;
+}
+
+static void answer(struct instance *in)
+{
+	char why[ERR_MSG_SIZE];
+
+	if (in->snapshot->e.code) {
+		snprintf(why, sizeof(why), "%s", in->snapshot->e.msg);
+		snapshot_fail(in, why);
+		return;
+	}
+	discard(in);
+	control_snapshot_made(in);
 }
 
 void snapshot_thawed(struct instance *in)
 {
 	struct snapshot *s = in->snapshot;
-	char why[ERR_MSG_SIZE];
 
-	if (!s || (!s->is_copied && !s->e.code))
+	if (!s || s->done_fd >= 0 || (!s->is_copied && !s->e.code))
 		return;
 	in->pause_ns = clock_now_ns() - s->asked_ns;
-	if (s->is_copied && !finish(in)) {
-		discard(in);
-		control_snapshot_made(in);
-		return;
+	if (s->is_copied) {
+		if (start_finisher(in))
+			return;
+		finish(in);
 	}
-	snprintf(why, sizeof(why), "%s", s->e.msg);
-	snapshot_fail(in, why);
+	answer(in);
+}
+
+bool snapshot_owns(const struct instance *in, int fd)
+{
+	return in->snapshot && in->snapshot->done_fd == fd;
+}
+
+void snapshot_end(struct instance *in)
+{
+	if (!in->snapshot || in->snapshot->done_fd < 0)
+		return;
+	pthread_join(in->snapshot->finisher, NULL);
+	answer(in);
 }

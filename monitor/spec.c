@@ -18,14 +18,17 @@
 #include "host/xmalloc.h"
 
 #define SPEC_SIZE_MAX (4u << 20)
+#define POSTGRES_PORT 5432
+#define DAY_MS 86400000
 
 static const char *const spec_keys[] = {
-	"schema", "name",	 "id",	       "image",	       "argv",
-	"env",	  "cwd",	 "user",       "hostname",     "memory_bytes",
-	"cpus",	  "ports",	 "tty",	       "stdin",	       "detach",
-	"rm",	  "trace",	 "stats",      "net",	       "state_dir",
-	"log",	  "stop_signal", "started_ns", "patch",	       "labels",
-	"core",	  "volumes",	 "clone_of",   "clone_signal", NULL
+	"schema",  "name",	  "id",		"image",	"argv",
+	"env",	   "cwd",	  "user",	"hostname",	"memory_bytes",
+	"cpus",	   "ports",	  "tty",	"stdin",	"detach",
+	"rm",	   "trace",	  "stats",	"net",		"state_dir",
+	"log",	   "stop_signal", "started_ns", "patch",	"labels",
+	"core",	   "volumes",	  "clone_of",	"clone_signal", "scale_to_zero",
+	"restart", "egress",	  "ends_at",	"platform",	NULL
 };
 
 static char *opt_string(const json_t *o, const char *key)
@@ -56,6 +59,12 @@ static int read_port(const json_t *o, struct spec_port *port, struct err *e)
 	port->guest = (uint16_t)guest;
 	port->is_udp = proto[0] == 'u';
 	port->is_hidden = json_is_false(json_object_get(o, "published"));
+	port->is_delivered = json_is_true(json_object_get(o, "deliver"));
+	if (port->is_delivered && port->is_udp)
+		return err_set(e, EINVAL, "spec: ports: only tcp is delivered");
+	port->is_postgres = !port->is_udp &&
+			    (guest == POSTGRES_PORT ||
+			     json_is_true(json_object_get(o, "postgres")));
 	return 0;
 }
 
@@ -118,6 +127,50 @@ static int read_volumes(const json_t *o, struct spec *s, struct err *e)
 	return 0;
 }
 
+static int read_sleep_times(const json_t *o, struct sleep_spec *s,
+			    struct err *e)
+{
+	int64_t cooldown = 1000, notify = 0, grace = 30000;
+	static const char at[] = "spec.scale_to_zero";
+
+	if (json_has(o, "cooldown_time_ms") &&
+	    json_get_int(o, at, "cooldown_time_ms", 1, DAY_MS, &cooldown, e))
+		return -e->code;
+	if (json_has(o, "notify_time_ms") &&
+	    json_get_int(o, at, "notify_time_ms", 0, cooldown - 1, &notify, e))
+		return -e->code;
+	if (json_has(o, "transaction_grace_ms") &&
+	    json_get_int(o, at, "transaction_grace_ms", 0, DAY_MS, &grace, e))
+		return -e->code;
+	s->cooldown_ms = (uint32_t)cooldown;
+	s->notify_ms = (uint32_t)notify;
+	s->grace_ms = (uint32_t)grace;
+	return 0;
+}
+
+static int read_sleep(const json_t *spec, struct sleep_spec *s, struct err *e)
+{
+	static const char *const names[] = {
+		[SLEEP_OFF] = "off", [SLEEP_ON] = "on", [SLEEP_IDLE] = "idle"
+	};
+	const char *policy;
+	json_t *o;
+
+	if (!json_has(spec, "scale_to_zero"))
+		return 0;
+	if (json_get_obj(spec, "spec", "scale_to_zero", &o, e) ||
+	    json_get_str(o, "spec.scale_to_zero", "policy", &policy, e))
+		return -e->code;
+	while (s->policy <= SLEEP_IDLE && strcmp(names[s->policy], policy) != 0)
+		s->policy++;
+	if (s->policy > SLEEP_IDLE)
+		return err_set(e, EINVAL,
+			       "spec: scale_to_zero: no policy %.20s", policy);
+	s->is_stateless = s->policy != SLEEP_OFF &&
+			  json_is_false(json_object_get(o, "stateful"));
+	return read_sleep_times(o, s, e);
+}
+
 static int read_numbers(const json_t *o, struct spec *s, struct err *e)
 {
 	int64_t memory = 0, cpus = 0, started = 0;
@@ -130,6 +183,9 @@ static int read_numbers(const json_t *o, struct spec *s, struct err *e)
 		return -e->code;
 	if (json_has(o, "started_ns") &&
 	    json_get_int(o, "spec", "started_ns", 0, INT64_MAX, &started, e))
+		return -e->code;
+	if (json_has(o, "ends_at") &&
+	    json_get_int(o, "spec", "ends_at", 0, INT64_MAX, &s->ends_at, e))
 		return -e->code;
 	s->memory_bytes = (uint64_t)memory;
 	s->ncpus = (unsigned int)cpus;
@@ -152,10 +208,16 @@ static int read_strings(const json_t *o, struct spec *s, struct err *e)
 	s->core = opt_string(o, "core");
 	s->state_dir = opt_string(o, "state_dir");
 	s->has_net = strcmp(json_str_or(o, "net", "broker"), "none") != 0;
+	s->is_packet = strcmp(json_str_or(o, "net", "broker"), "packet") == 0;
+	s->is_machine = strcmp(json_str_or(o, "platform", "process"), "qemu") ==
+			0;
 	s->stop_signal = signame_parse(stop);
 	if (s->stop_signal < 0)
 		return err_set(e, EINVAL, "spec: stop_signal: no signal %s",
 			       stop);
+	if (json_has(o, "egress") &&
+	    egress_parse(json_object_get(o, "egress"), &s->egress, e))
+		return err_wrap(e, "spec");
 	if (json_has(o, "clone_signal"))
 		s->clone_signal =
 			signame_parse(json_str_or(o, "clone_signal", ""));
@@ -184,7 +246,7 @@ static int read_spec(const json_t *o, struct spec *s, struct err *e)
 	s->no_patch = json_is_false(json_object_get(o, "patch"));
 	if (read_strings(o, s, e) || read_numbers(o, s, e))
 		return -e->code;
-	if (read_ports(o, s, e))
+	if (read_ports(o, s, e) || read_sleep(o, &s->sleep, e))
 		return -e->code;
 	return read_volumes(o, s, e);
 }
@@ -211,6 +273,7 @@ void spec_free(struct spec *s)
 		free(s->volumes[i].file);
 		free(s->volumes[i].path);
 	}
+	egress_free(&s->egress);
 	strv_fini(&s->argv);
 	strv_fini(&s->env);
 	memset(s, 0, sizeof(*s));

@@ -11,6 +11,8 @@
 
 #include "host/err.h"
 #include "host/strv.h"
+#include "monitor/egress.h"
+#include "monitor/idle.h"
 
 #define SPEC_PORTS_MAX 64
 
@@ -19,7 +21,9 @@ struct spec_port {
 	uint16_t host;
 	uint16_t guest;
 	bool is_udp;
-	bool is_hidden; /* not published: a clone's may be so */
+	bool is_hidden;	   /* not published: a clone's may be so */
+	bool is_delivered; /* abi/deliver.h; ip and host mean nothing */
+	bool is_postgres;  /* who listens there speaks its protocol */
 };
 
 #define SPEC_VOLUMES_MAX 16
@@ -45,13 +49,18 @@ struct spec {
 	struct spec_port ports[SPEC_PORTS_MAX];
 	unsigned int nvolumes;
 	struct spec_volume volumes[SPEC_VOLUMES_MAX];
+	struct egress egress;
 	bool has_tty, has_stdin, is_detached, is_removed_at_exit, has_net;
 	bool no_patch;
+	bool is_machine; /* platform qemu */
+	bool is_packet;	 /* network: all of the outside, by packets */
+	struct sleep_spec sleep;
 	char *trace; /* NULL, "-" or a path */
 	char *stats;
 	char *core;	 /* directory for core files, NULL: none outside */
 	char *state_dir; /* NULL: none is kept */
 	int stop_signal;
+	int64_t ends_at;     /* seconds of real time; 0: by itself */
 	uint64_t started_ns; /* CLOCK_MONOTONIC of the CLI's start, or 0 */
 	int clone_signal;    /* to pid 1 of a clone, or 0 */
 };

@@ -74,6 +74,22 @@ static const char *end_name(enum instance_end end)
 	return NULL;
 }
 
+/* For whoever removes them in our place. */
+static int write_groups(const struct instance *in, int fd)
+{
+	cleanup_json json_t *paths = json_array();
+
+	for (unsigned int i = 0; i < in->cgroup.nplaces; i++)
+		json_array_append_new(paths,
+				      json_text(in->cgroup.places[i].path));
+	if (!in->cgroup.nplaces)
+		return 1;
+	return dprintf(fd, ",\"cgroups\":") > 0 &&
+			       json_dumpfd(paths, fd, JSON_COMPACT) == 0
+		       ? 1
+		       : -1;
+}
+
 /* No JSON library where the text is plain: each start pays for it. */
 static int write_state(const struct instance *in, int fd)
 {
@@ -85,13 +101,18 @@ static int write_state(const struct instance *in, int fd)
 						   : "exited",
 			(int)getpid(), (int)in->group, (long long)time(NULL));
 
+	if (n > 0 && in->end == END_NONE)
+		n = write_groups(in, fd);
+	if (n > 0 && in->sleep.is_stopping && in->end == END_SUSPENDED)
+		n = dprintf(fd, ",\"stateful\":false");
 	if (n > 0 && in->end != END_NONE) {
 		cleanup_json json_t *reason = json_text(in->reason);
 
 		n = dprintf(fd,
 			    ",\"exit_code\":%d,\"ended_by\":\"%s\","
-			    "\"reason\":",
-			    instance_exit_code(in), end_name(in->end));
+			    "\"asked\":%s,\"reason\":",
+			    instance_exit_code(in), end_name(in->end),
+			    in->stop_deadline_ns ? "true" : "false");
 		if (n > 0 && json_dumpfd(reason, fd, JSON_ENCODE_ANY))
 			n = -1;
 	}
@@ -116,11 +137,54 @@ void state_write(const struct instance *in)
 		rename(temp, path);
 }
 
+void state_write_times(const struct instance *in)
+{
+	char path[4096];
+	int fd;
+
+	if (!in->spec.state_dir || !in->spec.is_detached)
+		return;
+	snprintf(path, sizeof(path), "%s/times", in->spec.state_dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	dprintf(fd, "{\"boot_us\":%llu,\"net_us\":%llu}\n",
+		(unsigned long long)in->boot_us,
+		(unsigned long long)in->net_us);
+	close(fd);
+}
+
+static void tell_end(const struct instance *in)
+{
+	const struct sleep_state *s = &in->sleep;
+	json_t *o;
+
+	if (in->end == END_SUSPENDED) {
+		o = json_pack(
+			"{s:s, s:I}", "by",
+			s->is_falling ? "policy" : "command", "duration_us",
+			(json_int_t)(in->suspended_ns - s->asked_ns) / 1000);
+		if (s->is_stopping)
+			json_object_set_new(o, "stateful", json_false());
+	} else {
+		o = json_pack("{s:s, s:i, s:o}", "by", end_name(in->end),
+			      "exit_code", instance_exit_code(in), "reason",
+			      json_text(in->reason));
+	}
+	event_add(in,
+		  in->end == END_SUSPENDED ? "suspend"
+		  : in->end == END_CRASH   ? "crash"
+					   : "stop",
+		  o);
+}
+
 /* What a monitor leaves in a record, or the CLI did. */
 static void remove_record(struct instance *in)
 {
-	static const char *const names[] = { "lock", "control.sock",
-					     "state.json", "spec.json" };
+	static const char *const names[] = { "lock",	   "control.sock",
+					     "events",	   "events.1",
+					     "state.json", "spec.json",
+					     "times" };
 	cleanup_close int dir =
 		open(in->spec.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -136,6 +200,7 @@ void state_close(struct instance *in)
 		return;
 	if (!in->spec.is_removed_at_exit) {
 		state_write(in);
+		tell_end(in);
 	} else {
 		remove_record(in);
 		slash = strrchr(in->spec.state_dir, '/');

@@ -29,7 +29,9 @@ const char *suspend_refusal(const struct instance *in)
 {
 	const char *why = NULL;
 
-	if (!in->spec.state_dir)
+	if (in->machine)
+		why = "platform qemu cannot do that yet";
+	else if (!in->spec.state_dir)
 		why = "it has no record";
 	else if (!in->spec.is_detached)
 		why = "it is in the foreground";
@@ -39,8 +41,12 @@ const char *suspend_refusal(const struct instance *in)
 		why = "it has not started yet";
 	else if (in->stop_deadline_ns || in->is_shut_down)
 		why = "it is being stopped";
+	else if (in->snapshot)
+		why = "it is being copied";
 	else if (in->freeze_deadline_ns)
 		why = "it is being suspended already";
+	else if (exec_count(in))
+		why = "a command runs in it";
 	return why;
 }
 
@@ -52,12 +58,30 @@ void suspend_freeze(struct instance *in)
 
 int suspend_start(struct instance *in, struct err *e)
 {
-	const char *why = suspend_refusal(in);
+	const char *why = NULL;
 
+	if (in->sleep.is_falling) { /* then it is asked for, too */
+		in->sleep.is_falling = false;
+		sleep_changed(in); /* if it fails */
+		return 0;
+	}
+	why = suspend_refusal(in);
 	if (why)
 		return err_set(e, EBUSY, "cannot be suspended: %s", why);
+	in->sleep.asked_ns = clock_now_ns();
 	suspend_freeze(in);
 	return 0;
+}
+
+/* EAGAIN: there is something to do. */
+static void failed(struct instance *in, int code, const char *why)
+{
+	char text[ERR_MSG_SIZE + 32];
+
+	turn_end(in);
+	snprintf(text, sizeof(text), "cannot be suspended: %s", why);
+	control_suspend_failed(in, text);
+	sleep_failed(in, code, why);
 }
 
 int suspend_check(struct instance *in)
@@ -72,8 +96,7 @@ int suspend_check(struct instance *in)
 	if (in->snapshot)
 		snapshot_fail(in, "not quiet in time");
 	else
-		control_suspend_failed(in, "cannot be suspended: not quiet in "
-					   "time");
+		failed(in, ETIMEDOUT, "not quiet in time");
 	return -1;
 }
 
@@ -88,11 +111,17 @@ static void set_file(struct checkpoint_file *f, int fd)
 }
 
 int suspend_objects(struct checkpoint_out *out,
-		    const int fds[CHECKPOINT_OBJECTS])
+		    const int fds[CHECKPOINT_OBJECTS], const uint64_t *taken,
+		    struct checkpoint_range unneeded)
 {
-	for (uint32_t i = 0; i < CHECKPOINT_OBJECTS; i++)
-		if (checkpoint_object(out, i, fds[i]))
-			return -out->e->code;
+	const struct checkpoint_range nothing = { 0, 0 };
+
+	if (checkpoint_object(out, CHECKPOINT_KERNEL, fds[CHECKPOINT_KERNEL],
+			      unneeded) ||
+	    checkpoint_cache(out, fds[CHECKPOINT_CACHE], taken) ||
+	    checkpoint_object(out, CHECKPOINT_BOOT, fds[CHECKPOINT_BOOT],
+			      nothing))
+		return -out->e->code;
 	out->private_pages = checkpoint_at(out);
 	return 0;
 }
@@ -167,6 +196,18 @@ int suspend_begin(struct checkpoint_out *out, struct checkpoint_header *h,
 				     : checkpoint_descriptors(out, in);
 }
 
+struct checkpoint_range suspend_unneeded(const struct instance *in)
+{
+	uint64_t at =
+		__atomic_load_n(&in->boot->unneeded.offset, __ATOMIC_RELAXED);
+	uint64_t len =
+		__atomic_load_n(&in->boot->unneeded.len, __ATOMIC_RELAXED);
+
+	at = MIN(ROUND_DOWN(at, PAGE_SIZE), KERNEL_MEMORY_SIZE);
+	len = MIN(ROUND_DOWN(len, PAGE_SIZE), KERNEL_MEMORY_SIZE - at);
+	return (struct checkpoint_range){ at, at + len };
+}
+
 static int add_memory(struct checkpoint_out *out, const struct instance *in)
 {
 	const int objects[CHECKPOINT_OBJECTS] = {
@@ -175,7 +216,9 @@ static int add_memory(struct checkpoint_out *out, const struct instance *in)
 		[CHECKPOINT_BOOT] = in->boot_fd,
 	};
 
-	if (suspend_objects(out, objects) || checkpoint_compare(out) ||
+	if (suspend_objects(out, objects, in->boot->taken,
+			    suspend_unneeded(in)) ||
+	    checkpoint_compare(out) ||
 	    suspend_processes(out, in, checkpoint_process))
 		return -out->e->code;
 	return suspend_parked(out, in->boot->asleep);
@@ -201,7 +244,9 @@ static int fill(struct checkpoint_out *out, struct instance *in, struct err *e)
 {
 	struct checkpoint_header h = { .unsynced_boot = checkpoint_boot() };
 
-	if (suspend_begin(out, &h, in) || add_memory(out, in) ||
+	if (suspend_begin(out, &h, in) ||
+	    (in->sleep.is_falling && keeper_refuse_unread(in, out)) ||
+	    add_memory(out, in) ||
 	    keeper_keep(in, out->fds.items, out->fds.count, e) ||
 	    volumes_sleep(in, out))
 		return -e->code;
@@ -251,13 +296,14 @@ void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 		    size_t why_len)
 {
 	bool is_wanted = in->freeze_deadline_ns != 0;
-	char text[ERR_MSG_SIZE + 32];
 	struct err e = ERR_INIT;
 
 	in->freeze_deadline_ns = 0;
 	if (!is_wanted || in->end != END_NONE)
 		return;
 	if (in->snapshot) {
+		char text[ERR_MSG_SIZE + 32];
+
 		if (error) {
 			snprintf(text, sizeof(text), "%.*s", (int)why_len, why);
 			snapshot_fail(in, text);
@@ -270,13 +316,19 @@ void suspend_frozen(struct instance *in, uint32_t error, const char *why,
 		err_set(&e, EBUSY, "%.*s", (int)why_len, why);
 	else if (in->stop_deadline_ns || in->is_shut_down)
 		err_set(&e, EBUSY, "it is being stopped");
+	else if (in->sleep.is_falling && !sleep_may(in))
+		err_set(&e, EAGAIN, "it is at work again");
+	else if (in->sleep.is_falling && in->spec.sleep.is_stateless)
+		stateless_stop(in, &e);
 	else
 		write_checkpoint(in, &e);
-	if (e.code) {
-		snprintf(text, sizeof(text), "cannot be suspended: %s", e.msg);
-		control_suspend_failed(in, text);
+	if (e.code)
+		failed(in, e.code, e.msg);
+	else if (in->sleep.is_stopping)
+		turn_end(in); /* its program may take long */
+	if (e.code || in->sleep.is_stopping)
 		return;
-	}
 	in->spec.is_removed_at_exit = false;
+	in->suspended_ns = clock_now_ns();
 	instance_end(in, END_SUSPENDED, 0, "suspended");
 }

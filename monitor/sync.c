@@ -4,6 +4,9 @@
  * then its header has the number of the host's boot: as long as the host runs,
  * its cache has the file whole; after a power cut the number is another, and
  * the file is refused. So it is with the volumes that the checkpoint relies on.
+ * Those that fall asleep by policy within a while are synced together: the
+ * host's journal, for which those who wake may have to wait, is written once
+ * for all of them, and nothing of one that woke meanwhile is written at all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/cleanup.h"
@@ -20,6 +24,7 @@
 #include "monitor/instance.h"
 
 #define FILES_MAX (BOOT_VOLUMES_MAX + 5)
+#define TOGETHER_S 2
 
 /* The same file as another open one: locks of the first go when it is closed.
  */
@@ -91,11 +96,25 @@ static void give_up(const struct instance *in)
 	(void)set_mark(in, NEVER);
 }
 
+/* Until the time that is the same for all. */
+static void wait_for_others(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TOGETHER_S - until.tv_sec % TOGETHER_S;
+	until.tv_nsec = 0;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) ==
+	       EINTR)
+		;
+}
+
 void sync_let_go(struct instance *in)
 {
 	int keep[FILES_MAX];
 	size_t n = 0;
 
+	turn_end(in);
 	for (unsigned int i = 0; i < in->spec.nvolumes; i++)
 		if (!in->spec.volumes[i].is_readonly)
 			keep[n++] = open_again(in->volume_fds[i]);
@@ -109,6 +128,14 @@ void sync_let_go(struct instance *in)
 	close(take_fd(&in->lock_fd));
 	keeper_let_go(in);
 	control_suspended(in);
-	if (in->checkpoint_fd >= 0 && sync_all(in, keep, n))
+	group_end(in);
+	if (in->checkpoint_fd < 0)
+		return;
+	if (in->sleep.is_falling) {
+		/* The pages now, and with no commit. */
+		sync_file_range(in->checkpoint_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		wait_for_others();
+	}
+	if (!is_gone(in->checkpoint_fd) && sync_all(in, keep, n))
 		give_up(in);
 }

@@ -7,11 +7,14 @@
 
 #include "abi/boot.h"
 #include "abi/broker.h"
+#include "kernel/boot/command.h"
+#include "kernel/boot/program.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/dev/block.h"
 #include "kernel/dev/console.h"
 #include "kernel/dev/generation.h"
 #include "kernel/dev/random.h"
+#include "kernel/dev/sleep.h"
 #include "kernel/kernel.h"
 #include "kernel/layout.h"
 #include "kernel/mm/heap.h"
@@ -34,6 +37,8 @@ static struct boot_block *shared_block(void)
 {
 	return (struct boot_block *)KERNEL_BOOT_BASE;
 }
+
+static const char *resolv_conf = "";
 
 const char *boot_string(const struct boot_string *s)
 {
@@ -95,6 +100,7 @@ static void start_subsystems(void)
 	net_init();
 	random_uuid(kernel.boot_id);
 	generation_init();
+	sleep_init();
 	process_hooks.power_off = end_orderly;
 }
 
@@ -118,118 +124,44 @@ static const char **strings(u32 offset, u64 count)
 	return v;
 }
 
-/* Unless the caller or the image set one. */
-static void add_home(const char **envp, const char *home)
-{
-	size_t n;
-
-	for (n = 0; envp[n]; n++)
-		if (!strncmp(envp[n], "HOME=", 5))
-			return;
-	envp[n] = home;
-	envp[n + 1] = NULL;
-}
-
-static void enter_cwd(struct process *p)
-{
-	const char *name = boot_string(&kernel.boot->cwd);
-	struct path path;
-	int err;
-
-	if (!name[0])
-		return;
-	err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
-	if (err) {
-		/* As the container engines do: the directory is made. */
-		boot_make_directories(name);
-		err = path_lookup(-100, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY,
-				  &path);
-	}
-	if (err) {
-		boot_refuse(126 << 8, "cannot enter %.200s: %s", name,
-			    err == -ENOTDIR  ? "not a directory"
-			    : err == -EACCES ? "permission denied"
-					     : "it cannot be made");
-	}
-	fs_context_set_cwd(p->fs, &path);
-	path_put(&path);
-}
-
-/* True if name in directory dir (of len bytes) can be looked up; its path is
- * in buf then. */
-static bool try_directory(const char *dir, size_t len, const char *name,
-			  char *buf, size_t size)
-{
-	struct path path;
-	bool found;
-
-	if (len == 0) {
-		dir = ".";
-		len = 1;
-	}
-	if (fmt_format(buf, size, "%.*s/%s", (int)len, dir, name) >= (int)size)
-		return false;
-	if (path_lookup(-100, buf, LOOKUP_FOLLOW, &path))
-		return false;
-	found = inode_is(path.dentry->inode, TYPE_REG) &&
-		(path.dentry->inode->mode & 0111);
-	path_put(&path);
-	return found;
-}
-
-/* The program's path, searched in PATH as execvp() does. */
-static const char *find_program(const char *name)
-{
-	const char *path = boot_string(&kernel.boot->env_path);
-	char *buf;
-
-	if (strchr(name, '/'))
-		return name;
-	if (!path[0])
-		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
-		       "/sbin:/bin";
-	buf = kmalloc(PATH_MAX_LEN);
-	while (buf) {
-		const char *end = strchr(path, ':');
-		size_t len = end ? (size_t)(end - path) : strlen(path);
-
-		if (try_directory(path, len, name, buf, PATH_MAX_LEN))
-			return buf;
-		if (!end)
-			break;
-		path = end + 1;
-	}
-	boot_refuse(127 << 8, "cannot run %.200s: not found in PATH", name);
-}
-
 static void start_program(const struct boot_block *b)
 {
-	struct process *p = process_new_init();
-	const char **argv = strings(b->argv, b->argc);
-	const char **envp = strings(b->envp, b->envc);
-	const char *path;
-	char *home;
+	static struct program program;
+	static struct refusal refusal;
+	struct process *p = process_new();
 
 	if (!p)
 		kpanic("cannot start: no memory for the first process");
-	if (!argv[0])
+	program = (struct program){
+		.user = boot_string(&b->user),
+		.directory = boot_string(&b->cwd),
+		.search_path = boot_string(&b->env_path),
+		.argv = strings(b->argv, b->argc),
+		.envp = strings(b->envp, b->envc),
+		.makes_directory = true,
+	};
+	if (!program.argv[0])
 		kpanic("cannot start: no program named");
 	must(console_start(), "console");
 	plat_become(p->leader);
 	must(console_open_stdio(p), "standard input and output");
-	if (boot_set_user(boot_string(&b->user), &home))
-		boot_refuse(126 << 8, "no such user in the image: %.100s",
-			    boot_string(&b->user));
-	if (home)
-		add_home(envp, home);
-	enter_cwd(p);
-	path = find_program(argv[0]);
+	if (program_prepare(&program, &refusal))
+		boot_refuse(refusal.status, "%s", refusal.text);
 	plat_become(process_kernel->leader);
-	must(process_start_init(p, path, argv, envp), "first process");
+	must(process_start_init(p, program.path, program.argv, program.envp),
+	     "first process");
 	plat_image_forget();
 }
 
 #define OOM_RECLAIM 4096 /* pages */
+
+/* So many pages that were given back are worth a try without a killing. */
+static u64 reclaim_worth(void)
+{
+	u64 some = kernel.memory_limit / PAGE_SIZE / 64;
+
+	return some ? MIN(some, OOM_RECLAIM / 4) : OOM_RECLAIM / 4;
+}
 
 /* Over the memory limit: give back cached files, or kill a process, and tell
  * the monitor which. */
@@ -242,7 +174,7 @@ static void kill_for_memory(void)
 	struct broker_reply reply;
 	s32 pid = 0;
 
-	if (pager_reclaim(OOM_RECLAIM) >= OOM_RECLAIM / 4)
+	if (pager_reclaim(OOM_RECLAIM) >= reclaim_worth())
 		return;
 	if (oom_kill(&pid, call.comm) == OOM_DYING)
 		return;
@@ -262,6 +194,13 @@ static void kill_init(void)
 		return;
 	process_kill(p, LINUX_SIGKILL);
 	process_put(p);
+}
+
+static void go_on_woken(void)
+{
+	if (shared_block()->flags & BOOT_CLONE)
+		clone_finish(shared_block());
+	sleep_tell_woken();
 }
 
 static void handle_event(const struct broker_event *e, int n)
@@ -288,8 +227,26 @@ static void handle_event(const struct broker_event *e, int n)
 	case EVENT_FREEZE:
 		/* A wake copies what is there. */
 		(void)pager_reclaim(UINT64_MAX);
-		if (plat_freeze() && shared_block()->flags & BOOT_CLONE)
-			clone_finish(shared_block());
+		if (plat_freeze())
+			go_on_woken();
+		break;
+	case EVENT_NOTIFY:
+		if (e->arg)
+			sleep_tell_soon(e->arg2);
+		else
+			sleep_tell_not();
+		break;
+	case EVENT_EXEC:
+		command_start(e->arg);
+		break;
+	case EVENT_EXEC_SIGNAL:
+		command_signal(e->arg, (int)e->arg2);
+		break;
+	case EVENT_EXEC_WINSIZE:
+		command_winsize(e->arg, e->arg2 >> 16, e->arg2 & 0xffff);
+		break;
+	case EVENT_EXEC_HANGUP:
+		command_hangup(e->arg);
 		break;
 	case EVENT_ACK:
 		break;
@@ -332,6 +289,25 @@ NORETURN static void serve(void)
 	}
 }
 
+/* A machine's own network knows better than who made the boot block. */
+static void take_network(void)
+{
+	static struct plat_network n;
+
+	if (!plat_network(&n))
+		return;
+	if (n.ip)
+		boot_copy.instance_ip = n.ip;
+	if (n.resolver)
+		boot_copy.resolver_ip = n.resolver;
+	resolv_conf = n.resolv_conf;
+}
+
+const char *boot_resolv_conf(void)
+{
+	return *resolv_conf ? resolv_conf : boot_string(&boot_copy.resolv_conf);
+}
+
 void boot_main(struct boot_block *b)
 {
 	plat_become(&thread_boot);
@@ -340,6 +316,7 @@ void boot_main(struct boot_block *b)
 #endif
 	take_options(b);
 	start_subsystems();
+	take_network();
 	must(boot_write_files(kernel.boot), "files of the instance in /etc");
 	boot_mount_volumes(kernel.boot);
 	boot_phase(BOOT_T_INIT);

@@ -22,6 +22,8 @@ NORETURN void boot_main(struct boot_block *b);
 
 /* A string of the boot block, or "" if its place is bad. */
 const char *boot_string(const struct boot_string *s);
+/* Text of /etc/resolv.conf; "": none. */
+const char *boot_resolv_conf(void);
 /* Note the time of a phase for --stats. */
 void boot_phase(unsigned int phase);
 
@@ -36,6 +38,10 @@ void boot_rename_files(const char *old_hostname, const char *hosts, size_t len);
 /* cloned.c: this is a clone, none of its threads goes on yet; they do. */
 void clone_begin(const struct boot_block *b);
 void clone_finish(const struct boot_block *b);
+struct thread;
+/* WORK_CLONED of the caller, t: send its process the signal that was asked for.
+ */
+void clone_tell(struct thread *t);
 /* volumes.c: mount each volume at its path, or refuse. */
 void boot_mount_volumes(const struct boot_block *b);
 /* mkdir -p, as far as it goes. */

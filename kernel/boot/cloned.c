@@ -14,19 +14,33 @@
 /* As it was, for clone_finish(). */
 static char old_hostname[sizeof(kernel.hostname)];
 
+/* A thread of the first process sends the signal itself, when it goes on:
+ * others may have been stopped with a lock in their hands that this takes. */
 static void tell_init(int sig)
 {
-	struct process *init = process_init_get();
-	struct linux_siginfo info;
+	struct process *init = process_init_still();
+	struct thread *t = init ? init->leader : NULL;
 
-	if (!init)
+	if (init && (!t || t->state != THREAD_ALIVE) &&
+	    !list_empty(&init->threads))
+		t = list_first(&init->threads, struct thread, proc_node);
+	if (!t)
 		return;
-	siginfo_kernel(&info, sig);
-	signal_send_process(init, sig, &info);
-	process_put(init);
+	kernel.clone_signal = sig;
+	thread_set_work(t, WORK_CLONED);
 }
 
-/* Of the locks that this takes none is held by a thread that waits. */
+void clone_tell(struct thread *t)
+{
+	struct linux_siginfo info;
+
+	if (!(atomic_fetch_and(&t->work, ~(u32)WORK_CLONED) & WORK_CLONED))
+		return;
+	siginfo_kernel(&info, kernel.clone_signal);
+	signal_send_process(t->proc, kernel.clone_signal, &info);
+}
+
+/* No lock is taken here. */
 void clone_begin(const struct boot_block *b)
 {
 	const struct boot_clone *c = &b->clone;

@@ -70,16 +70,24 @@ void boot_rename_files(const char *old_hostname, const char *hosts, size_t len)
 		(void)write_hostname();
 }
 
+/* Where programs that were written for Unikraft Cloud look for the counter. */
+static void add_foreign_name(void)
+{
+	(void)path_mkdir(-100, "/uk", 0755);
+	(void)path_mkdir(-100, "/uk/libukp", 0755);
+	(void)path_symlink("/dev/jiffy/keepawake", -100,
+			   "/uk/libukp/scale_to_zero_disable");
+}
+
 int boot_write_files(const struct boot_block *b)
 {
+	const char *resolv = boot_resolv_conf();
 	int err = 0;
 
 	/* An image of one program may have no /etc; then it gets one. */
 	(void)path_mkdir(-100, "/etc", 0755);
-	if (b->resolv_conf.len)
-		err = write_file("/etc/resolv.conf",
-				 boot_string(&b->resolv_conf),
-				 b->resolv_conf.len);
+	if (*resolv)
+		err = write_file("/etc/resolv.conf", resolv, strlen(resolv));
 	if (!err && b->hosts.len)
 		err = write_hosts(boot_string(&b->hosts), b->hosts.len);
 	if (!err && kernel.hostname[0])
@@ -87,5 +95,7 @@ int boot_write_files(const struct boot_block *b)
 	/* As the container engines do, unless the image has one. */
 	if (!err)
 		(void)path_symlink("/proc/mounts", -100, "/etc/mtab");
+	if (!err && b->flags & BOOT_SLEEPS)
+		add_foreign_name();
 	return err;
 }

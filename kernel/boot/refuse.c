@@ -4,12 +4,9 @@
  * there, 126 when it is and cannot run, as shells and container engines have
  * it.
  */
-#include "kernel/boot/boot.h"
+#include "kernel/boot/program.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/plat.h"
-
-#define STATUS_CANNOT_RUN (126 << 8)
-#define STATUS_NOT_FOUND (127 << 8)
 
 void boot_refuse(int status, const char *fmt, ...)
 {
@@ -53,7 +50,18 @@ static const char *reason(int err)
 	}
 }
 
-void boot_refuse_program(const char *path, const char *blame, int err)
+void refusal_set(struct refusal *r, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	r->status = status;
+	va_start(ap, fmt);
+	fmt_vformat(r->text, sizeof(r->text), fmt, ap);
+	va_end(ap);
+}
+
+void refusal_set_program(struct refusal *r, const char *path, const char *blame,
+			 int err)
 {
 	const char *why = reason(err);
 	/* The program is there if its interpreter is to blame. */
@@ -61,10 +69,20 @@ void boot_refuse_program(const char *path, const char *blame, int err)
 	int status = is_absent ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
 
 	if (!why)
-		boot_refuse(status, "cannot run %.150s: %s%.100s error %d",
+		refusal_set(r, status, "cannot run %.150s: %s%.100s error %d",
 			    path, blame[0] ? "interpreter " : "", blame, -err);
-	if (blame[0])
-		boot_refuse(status, "cannot run %.150s: interpreter %.100s: %s",
-			    path, blame, why);
-	boot_refuse(status, "cannot run %.200s: %s", path, why);
+	else if (blame[0])
+		refusal_set(r, status,
+			    "cannot run %.150s: interpreter %.100s: %s", path,
+			    blame, why);
+	else
+		refusal_set(r, status, "cannot run %.200s: %s", path, why);
+}
+
+void boot_refuse_program(const char *path, const char *blame, int err)
+{
+	struct refusal r;
+
+	refusal_set_program(&r, path, blame, err);
+	boot_refuse(r.status, "%s", r.text);
 }

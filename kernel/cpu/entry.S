@@ -4,6 +4,9 @@
  * the cpu block. docs/design/002-process-platform.md tells the rules.
  */
 #include "kernel/cpu/entry.h"
+#ifdef JIFFY_PLAT_PC
+#include "kernel/plat/pc/layout.h"
+#endif
 
 	.section .text.entry, "ax", @progbits
 
@@ -111,6 +114,11 @@ exit_to_user:
 	pop %rsi
 	pop %rdi
 	lea 8(%rsp), %rsp
+#ifdef JIFFY_PLAT_PC
+	/* What the program believes to be its segments are another ring's. */
+	movq $PC_CS, 8(%rsp)
+	movq $PC_SS, 32(%rsp)
+#endif
 	iretq
 exit_window_end:
 

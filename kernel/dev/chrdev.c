@@ -9,6 +9,7 @@
 #include "kernel/dev/console.h"
 #include "kernel/dev/generation.h"
 #include "kernel/dev/pty.h"
+#include "kernel/dev/sleep.h"
 #include "kernel/dev/tty.h"
 #include "kernel/kernel.h"
 #include "kernel/vfs/file.h"
@@ -34,6 +35,8 @@ static const struct chrdev_row chrdevs[] = {
 	{ 5, 0, 1, "/dev/tty", NULL, tty_open_controlling },
 	{ 5, 1, 1, "/dev/console", NULL, console_open },
 	{ 5, 2, 1, "/dev/ptmx", NULL, pty_open_master },
+	{ 10, 60, 1, "misc", NULL, keepawake_open },
+	{ 10, 61, 1, "misc", NULL, notify_open },
 	{ 10, 62, 1, "misc", NULL, generation_open },
 	{ 136, 0, 1U << 20, "pts", NULL, pty_open_slave },
 };

@@ -10,6 +10,7 @@
 #include "kernel/dev/console.h"
 
 #include "abi/boot.h"
+#include "abi/broker.h"
 #include "kernel/cpu/usercopy.h"
 #include "kernel/dev/chrdev.h"
 #include "kernel/dev/hostfile.h"
@@ -64,7 +65,7 @@ static bool stdio_get(unsigned int n)
 void hostfile_release(struct file *f)
 {
 	if (atomic_fetch_sub(&console.users[hostfile_stdio(f)], 1) == 1)
-		plat_hfd_close_stdio(file_hfd(f));
+		plat_hfd_end(file_hfd(f));
 }
 
 static u32 hfd_ready(int hfd, u32 events)
@@ -135,16 +136,18 @@ static s64 broken_pipe(void)
 static s64 hostfile_write_some(struct file *f, struct uio *u)
 {
 	struct plat_iovec iov[HOSTFILE_IOV];
+	int err, niov;
 	s64 n;
-	int err;
 
 	if (f->flags & O_NONBLOCK) {
 		err = hostfile_wait(f, EV_OUT);
 		if (err)
 			return err;
 	}
-	n = plat_hfd_writev_blocking(file_hfd(f), iov,
-				     uio_to_iov(u, iov, HOSTFILE_IOV));
+	niov = uio_to_iov(u, iov, HOSTFILE_IOV);
+	n = plat_hfd_writev_blocking(file_hfd(f), iov, niov);
+	if (n == -EFAULT && mm_expect_reads(iov, niov))
+		return -EINTR;
 	if (n != -EINTR)
 		return n;
 	if (thread_interrupted())
@@ -152,6 +155,16 @@ static s64 hostfile_write_some(struct file *f, struct uio *u)
 	/* A kick for other work: the wait does it. */
 	err = hostfile_wait(f, EV_OUT);
 	return err ? err : -EINTR;
+}
+
+/* The monitor may want to know, once. */
+static void tell_output(void)
+{
+	struct boot_block *b = (void *)KERNEL_BOOT_BASE;
+	u32 *tell = &b->status.tell_output;
+
+	if (unlikely(atomic_load(tell)) && atomic_xchg(tell, 0U))
+		plat_broker_tell(BROKER_OUTPUT);
 }
 
 s64 hostfile_write(struct file *f, struct uio *u, UNUSED u64 *pos)
@@ -169,6 +182,7 @@ s64 hostfile_write(struct file *f, struct uio *u, UNUSED u64 *pos)
 		}
 		uio_advance(u, (u64)n);
 		total += n;
+		tell_output();
 		if (f->flags & O_NONBLOCK)
 			break;
 	}
@@ -189,13 +203,13 @@ u32 hostfile_poll(struct file *f, struct poll_table *pt)
 	return 0;
 }
 
-long hostfile_ioctl(struct file *f, u32 cmd, uaddr_t arg)
+long hostfile_ioctl_hfd(int hfd, u32 cmd, uaddr_t arg)
 {
 	int n;
 
 	switch (cmd) {
 	case FIONREAD:
-		n = plat_hfd_readable_bytes(file_hfd(f));
+		n = hfd < 0 ? 0 : plat_hfd_readable_bytes(hfd);
 		return n < 0 ? n : user_store_u32(arg, (u32)n);
 	case TCGETS: /* isatty() */
 	case TCGETS2:
@@ -205,6 +219,11 @@ long hostfile_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 	default:
 		return syscall_unsupported("ioctl of stdio", cmd, ENOTTY);
 	}
+}
+
+long hostfile_ioctl(struct file *f, u32 cmd, uaddr_t arg)
+{
+	return hostfile_ioctl_hfd(file_hfd(f), cmd, arg);
 }
 
 static const struct file_ops hostfile_fops = {

@@ -20,6 +20,8 @@ s64 hostfile_read(struct file *f, struct uio *u, u64 *pos);
 s64 hostfile_write(struct file *f, struct uio *u, u64 *pos);
 u32 hostfile_poll(struct file *f, struct poll_table *pt);
 long hostfile_ioctl(struct file *f, u32 cmd, uaddr_t arg);
+/* The same of any pipe of the outside; -1: it has ended. */
+long hostfile_ioctl_hfd(int hfd, u32 cmd, uaddr_t arg);
 void hostfile_release(struct file *f);
 /* Opened again by name: another file over the same descriptor. */
 int hostfile_open(struct inode *inode, struct file *f);

@@ -19,9 +19,6 @@
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/inode.h"
 
-#define PTS_GID 5 /* group "tty" */
-#define PTS_MODE 0620
-
 struct pty {
 	struct tty tty; /* the slave; its reference count is the pair's */
 	struct waitq master_wait;
@@ -300,15 +297,20 @@ static long master_ioctl(struct file *f, u32 cmd, uaddr_t arg)
 	return ret;
 }
 
+void pty_end(struct tty *t)
+{
+	mutex_lock(&ptys.lock);
+	ptys.by_index[t->index] = NULL;
+	mutex_unlock(&ptys.lock);
+	tty_hangup(t);
+	tty_put(t);
+}
+
 static void master_release(struct file *f)
 {
 	struct pty *p = f->data;
 
-	mutex_lock(&ptys.lock);
-	ptys.by_index[p->tty.index] = NULL;
-	mutex_unlock(&ptys.lock);
-	tty_hangup(&p->tty);
-	tty_put(&p->tty);
+	pty_end(&p->tty);
 }
 
 static void master_show(struct file *f, struct fmt_buf *out)
@@ -349,7 +351,7 @@ static int pty_link(struct pty *p)
 	return err;
 }
 
-int pty_open_master(struct file *f)
+static int pty_make(struct pty **pty)
 {
 	const struct cred *c = cred_current();
 	struct pty *p = kzalloc(sizeof(*p));
@@ -361,16 +363,37 @@ int pty_open_master(struct file *f)
 	waitq_init(&p->master_wait);
 	p->is_locked = true;
 	p->uid = c->fsuid;
-	p->gid = PTS_GID;
-	p->mode = PTS_MODE;
+	p->gid = PTY_GID;
+	p->mode = PTY_MODE;
 	err = pty_link(p);
-	if (err) {
+	if (err)
 		kfree(p);
+	else
+		*pty = p;
+	return err;
+}
+
+int pty_open_master(struct file *f)
+{
+	struct pty *p;
+	int err = pty_make(&p);
+
+	if (err)
 		return err;
-	}
 	f->ops = &master_fops;
 	f->data = p;
 	return 0;
+}
+
+struct tty *pty_new(struct waitq **wait)
+{
+	struct pty *p;
+
+	if (pty_make(&p))
+		return NULL;
+	p->is_locked = false;
+	*wait = &p->master_wait;
+	return &p->tty;
 }
 
 int pty_open_slave(struct file *f)

@@ -36,6 +36,12 @@ static const struct devfs_entry entries[] = {
 	{ "pts", TYPE_DIR | 0755, 0, NULL },
 	{ "shm", TYPE_DIR | 01777, 0, NULL },
 	{ "mqueue", TYPE_DIR | 01777, 0, NULL },
+	{ "jiffy", TYPE_DIR | 0755, 0, NULL }, /* last: has entries */
+};
+
+static const struct devfs_entry jiffy_entries[] = {
+	{ "keepawake", TYPE_CHR | 0666, RDEV_KEEPAWAKE, NULL },
+	{ "notify", TYPE_CHR | 0444, RDEV_NOTIFY, NULL },
 };
 /* clang-format on */
 
@@ -52,14 +58,16 @@ static int make_inode(struct inode *dir, struct dentry *d,
 	}
 }
 
-/* The directory is not visible yet but is locked as its operations expect. */
-static int make_entry(struct dentry *root, const struct devfs_entry *e)
+/* The directory is not visible yet but is locked as its operations expect.
+ * *made stays as long as the filesystem. */
+static int make_entry(struct dentry *parent, const struct devfs_entry *e,
+		      struct dentry **made)
 {
-	struct inode *dir = root->inode;
+	struct inode *dir = parent->inode;
 	struct dentry *d;
 	int err;
 
-	d = dentry_new(root, e->name, (u32)strlen(e->name), NULL);
+	d = dentry_new(parent, e->name, (u32)strlen(e->name), NULL);
 	if (!d)
 		return -ENOMEM;
 	d->flags |= DENTRY_PINNED;
@@ -68,7 +76,21 @@ static int make_entry(struct dentry *root, const struct devfs_entry *e)
 	if (!err)
 		err = dentry_link(d);
 	rw_write_unlock(&dir->lock);
+	*made = d;
 	dentry_put(d);
+	return err;
+}
+
+static int make_entries(struct dentry *root)
+{
+	struct dentry *d = NULL, *dir;
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(entries) && !err; i++)
+		err = make_entry(root, &entries[i], &d);
+	dir = d;
+	for (size_t i = 0; i < ARRAY_SIZE(jiffy_entries) && !err; i++)
+		err = make_entry(dir, &jiffy_entries[i], &d);
 	return err;
 }
 
@@ -76,13 +98,14 @@ static int make_entry(struct dentry *root, const struct devfs_entry *e)
 static int make_block_nodes(struct dentry *root)
 {
 	struct block_device *d;
+	struct dentry *made;
 	int err = 0;
 
 	for (u32 i = 0; !err && (d = block_device(i)); i++) {
 		struct devfs_entry e = { d->name, TYPE_BLK | 0660,
 					 blkdev_rdev(i), NULL };
 
-		err = make_entry(root, &e);
+		err = make_entry(root, &e, &made);
 	}
 	return err;
 }
@@ -96,8 +119,7 @@ static int devfs_mount(const char *source, UNUSED const char *options,
 	if (err)
 		return err;
 	fs->type = &devfs_type;
-	for (size_t i = 0; i < ARRAY_SIZE(entries) && !err; i++)
-		err = make_entry(fs->root, &entries[i]);
+	err = make_entries(fs->root);
 	if (!err)
 		err = make_block_nodes(fs->root);
 	if (err) {

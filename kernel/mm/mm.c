@@ -16,7 +16,10 @@
 #include "kernel/proc/process.h"
 
 #define RANDOM_PAGES_MASK 0x0fffffffUL /* 28 bits of pages, as x86-64 Linux */
-#define RETRIES_MAX 64
+/* So many within this time: a loop of faults makes them in some milliseconds.
+ */
+#define RETRIES_MAX 1000
+#define RETRIES_TIME (100 * NSEC_PER_MSEC)
 #define REST_EVERY (20 * NSEC_PER_MSEC)
 #define STACK_ROOM_MIN MIB(128)
 #define STACK_ROOM_MAX (USER_END / 6)
@@ -230,15 +233,39 @@ static bool allows(const struct area *a, const struct plat_fault *fault)
 	return (a->flags & AREA_PROT) != 0;
 }
 
-/* Mapped and allowed: another thread was changing it just now. But not for
- * ever, should the platform see it otherwise. */
+/* Mapped and allowed: another thread was changing it just now, or a wake has
+ * left it elsewhere. But not for ever, should the platform see it otherwise. */
 static bool may_retry(struct mm *mm, uaddr_t addr)
 {
-	if (mm->retry_address != addr) {
+	nsec_t now = plat_clock(PLAT_MONOTONIC);
+
+	if (mm->retry_address != addr ||
+	    now - mm->retried_since > RETRIES_TIME) {
 		mm->retry_address = addr;
+		mm->retried_since = now;
 		mm->nretries = 0;
 	}
-	return ++mm->nretries % RETRIES_MAX != 0;
+	return ++mm->nretries < RETRIES_MAX;
+}
+
+#define LEFT_PIECE KIB(64)
+
+/* Map [start, end) of a anew, if a wake may have left some of it elsewhere. */
+static bool bring_left(struct area *a, uaddr_t start, uaddr_t end)
+{
+	if (!plat_cache_is_left() || !a->object ||
+	    a->object->backing != PLAT_CACHE || !(a->flags & AREA_SHARED))
+		return false;
+	start = MAX(PAGE_DOWN(start), a->start);
+	end = MIN(PAGE_UP(end), a->backed_end);
+	return start < end && area_map(a, start, end) == 0;
+}
+
+static bool bring_left_piece(struct area *a, uaddr_t addr)
+{
+	uaddr_t start = addr - (a->offset + (addr - a->start)) % LEFT_PIECE;
+
+	return bring_left(a, start, start + LEFT_PIECE);
 }
 
 /* Under mm->lock. */
@@ -263,6 +290,8 @@ static bool repair(struct mm *mm, const struct plat_fault *fault, int *sig,
 		/* Past the end; unless the file has grown since. */
 		return area_back_more(a) == 0 && addr < a->backed_end;
 	}
+	if (fault->kind == PLAT_FAULT_BUS && bring_left_piece(a, addr))
+		return may_retry(mm, addr);
 	if (area_is_lazy(a))
 		return area_fault(a, addr, fault->error_code & 2) == 0;
 	if ((a->flags & AREA_CLEAN) && (fault->error_code & 2))
@@ -314,6 +343,9 @@ bool mm_expect_writes(const struct plat_iovec *iov, int n)
 		struct area *a = area_in_range(mm, iov[i].base, end);
 
 		for (; a && a->start < end; a = mm_area_next(a)) {
+			if ((a->flags & AREA_WRITE) &&
+			    bring_left(a, iov[i].base, end))
+				changed |= may_retry(mm, iov[0].base);
 			if (area_is_lazy(a) && (a->flags & AREA_PROT) &&
 			    may_retry(mm, iov[0].base))
 				changed |= bring_in(a, iov[i].base, end);
@@ -326,6 +358,25 @@ bool mm_expect_writes(const struct plat_iovec *iov, int n)
 	}
 	mutex_unlock(&mm->lock);
 	return changed;
+}
+
+bool mm_expect_reads(const struct plat_iovec *iov, int n)
+{
+	struct mm *mm = mm_current();
+	bool is_new;
+	u8 byte;
+
+	for (int i = 0; i < n; i++) {
+		uaddr_t at = iov[i].base, end = at + iov[i].len;
+
+		for (; at < end; at = PAGE_DOWN(at) + PAGE_SIZE)
+			if (user_copy_in_some(&byte, at, 1) != 1)
+				return false;
+	}
+	mutex_lock(&mm->lock);
+	is_new = n && may_retry(mm, iov[0].base);
+	mutex_unlock(&mm->lock);
+	return is_new;
 }
 
 /* --- Questions

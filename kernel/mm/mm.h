@@ -78,8 +78,9 @@ struct mm {
 	nsec_t measured_at;    /* monotonic: mm_measure() */
 	u32 looked_at_image;   /* since mm_rest() last forgot it ... */
 	nsec_t rested_at;      /* ... at this time (monotonic) */
-	uaddr_t retry_address; /* the last fault that had no visible cause */
-	u32 nretries;
+	uaddr_t retry_address; /* the last fault that had no visible cause, */
+	nsec_t retried_since;  /* when it was the first such, (monotonic) */
+	u32 nretries;	       /* and how often since */
 	u64 generation; /* of the instance, when its memory was its own */
 	struct patch_state *patches; /* cpu/patch.c: stubs of this space */
 	struct mm *fork_parent; /* locked until the copy is made: mm_fork() */
@@ -116,9 +117,10 @@ static inline void mm_rest(struct mm *mm)
 	if (mm && unlikely(atomic_load(&mm->looked_at_image)))
 		mm_rest_slow(mm);
 }
+/* mm: the one that looks; NULL for threads of the kernel. */
 static inline void mm_look_at_image(struct mm *mm)
 {
-	if (!atomic_load(&mm->looked_at_image))
+	if (mm && !atomic_load(&mm->looked_at_image))
 		atomic_store(&mm->looked_at_image, 1);
 }
 
@@ -171,6 +173,8 @@ bool mm_fault(const struct plat_fault *fault, int *sig, int *code);
  * was only because their areas were clean; they no longer are. */
 struct plat_iovec;
 bool mm_expect_writes(const struct plat_iovec *iov, int n);
+/* The same after it refused to read them. No lock held. */
+bool mm_expect_reads(const struct plat_iovec *iov, int n);
 
 /* Run op in every space that maps the object (truncate): see mm/remote.c. */
 void mm_object_shrunk(struct object *o, u64 new_size);

@@ -125,6 +125,8 @@ u64 heap_reserved(void)
 
 bool heap_over_limit(u64 bytes)
 {
+	if (plat_memory_short(bytes))
+		return true;
 	if (!kernel.memory_limit)
 		return false;
 	return heap_reserved() + (cache_total_pages() << PAGE_SHIFT) + bytes >

@@ -5,5 +5,5 @@ KERNEL_SRCS += kernel/net/sock.c kernel/net/sockopt.c kernel/net/stream.c \
 	kernel/net/unix_dgram.c kernel/net/inet.c kernel/net/inet_addr.c \
 	kernel/net/inet_opt.c kernel/net/port.c kernel/net/tcp.c \
 	kernel/net/udp.c kernel/net/udp_msg.c kernel/net/mcast.c kernel/net/raw.c \
-	kernel/net/broker.c kernel/net/hsock.c \
+	kernel/net/broker.c kernel/net/hsock.c kernel/net/activity.c \
 	kernel/net/netlink.c kernel/net/sockdiag.c kernel/net/netdev.c kernel/net/procnet.c

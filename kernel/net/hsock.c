@@ -73,12 +73,14 @@ static int connect_result(struct inet_sock *isk)
 		err = -value;
 	isk->is_connecting = false;
 	if (err) {
+		activity_closed(&isk->activity);
 		hfd = isk->hfd;
 		isk->hfd = -1;
 		isk->remote.port = 0;
 		sk->ops = &tcp_ops;
 		atomic_store_release(&sk->state, SS_CLOSED);
 	} else {
+		activity_answered(&isk->activity);
 		atomic_store_release(&sk->state, SS_CONNECTED);
 	}
 	mutex_unlock(&sk->lock);
@@ -130,6 +132,7 @@ int hsock_connect(struct sock *sk, const struct inet_addr *dest, bool nonblock)
 	isk->hfd = hfd;
 	isk->is_connecting = true;
 	inet_opt_replay(isk);
+	activity_asking(&isk->activity);
 	sk->ops = &hsock_ops;
 	atomic_store_release(&sk->state, SS_CONNECTING);
 	mutex_unlock(&sk->lock);
@@ -172,6 +175,7 @@ int hsock_accepted(struct inet_sock *listener, int hfd,
 			     listener->local.port);
 	isk->remote = *peer;
 	isk->hfd = hfd;
+	activity_served(&isk->activity, listener->local.port);
 	sk->state = SS_CONNECTED;
 	*out = sk;
 	return 0;
@@ -209,6 +213,7 @@ static s64 hsock_receive(struct sock *sk, struct uio *u, u32 flags)
 					    NULL)
 			    : plat_hfd_readv(inet_of(sk)->hfd, iov, niov);
 		if (likely(n > 0)) {
+			activity_received(&inet_of(sk)->activity);
 			total += n;
 			if (!(flags & MSG_TRUNC))
 				uio_advance(u, (u64)n);
@@ -219,6 +224,8 @@ static s64 hsock_receive(struct sock *sk, struct uio *u, u32 flags)
 		}
 		if (unlikely(n == -EFAULT) && mm_expect_writes(iov, niov))
 			continue;
+		if (n == 0)
+			activity_answered(&inet_of(sk)->activity);
 		if (n != -EAGAIN || (flags & MSG_DONTWAIT))
 			return total ? total : n;
 		err = wait_readable(sk, &deadline);
@@ -243,12 +250,16 @@ static s64 hsock_transmit(struct sock *sk, struct uio *u, u32 flags)
 		n = plat_hfd_send(inet_of(sk)->hfd, iov, niov,
 				  (int)(flags & SEND_FLAGS) | MSG_NOSIGNAL);
 		if (likely(n >= 0)) {
+			activity_sent(&inet_of(sk)->activity, iov, (u64)n,
+				      u->is_kernel);
 			total += n;
 			uio_advance(u, (u64)n);
 			if (u->left == 0)
 				return total;
 			continue;
 		}
+		if (unlikely(n == -EFAULT) && mm_expect_reads(iov, niov))
+			continue;
 		if (n != -EAGAIN)
 			break;
 		if (flags & MSG_DONTWAIT)
@@ -305,6 +316,7 @@ static s64 hsock_sendfile(struct sock *sk, struct object *o, u64 offset,
 		n = plat_hfd_sendfile(inet_of(sk)->hfd, o->backing, at,
 				      MIN(run, len));
 		if (n > 0) {
+			activity_sent(&inet_of(sk)->activity, NULL, 0, true);
 			total += n;
 			offset += (u64)n;
 			len -= (u64)n;
@@ -414,6 +426,7 @@ static void hsock_close(struct sock *sk)
 	struct inet_sock *isk = inet_of(sk);
 
 	inet_unbind(isk);
+	activity_closed(&isk->activity);
 	if (isk->hfd >= 0)
 		plat_hfd_close(isk->hfd);
 	isk->hfd = -1;

@@ -141,14 +141,19 @@ void inet_start(void)
 	published.count = b->nports;
 }
 
-bool inet_is_published(u16 port, u32 protocol)
+const struct boot_port *inet_published(u16 port, u32 protocol)
 {
 	for (u32 i = 0; i < published.count; i++) {
 		if (published.ports[i].guest == port &&
 		    published.ports[i].proto == protocol)
-			return true;
+			return &published.ports[i];
 	}
-	return false;
+	return NULL;
+}
+
+bool inet_is_published(u16 port, u32 protocol)
+{
+	return inet_published(port, protocol) != NULL;
 }
 
 /* A UDP port that is reachable from outside: have the host's socket too. */

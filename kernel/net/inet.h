@@ -8,6 +8,7 @@
 #define JIFFY_KERNEL_NET_INET_H
 
 #include "kernel/linux/inet.h"
+#include "kernel/net/activity.h"
 #include "kernel/net/sock.h"
 
 /* IPv4 as ::ffff:a.b.c.d, so that both are compared alike. */
@@ -37,6 +38,7 @@ struct inet_sock {
 	bool has_user_port;    /* bound by bind(), not by us */
 	bool is_v6only;
 	bool is_connecting; /* the result of connect() was not seen yet */
+	bool is_delivered;  /* hfd takes connections as abi/deliver.h says */
 	int hfd; /* outside: listening, connected or bound; -1 none */
 	struct udp_peer *peers; /* UDP_PEERS of them, NULL: none yet */
 	u64 peer_clock;
@@ -49,6 +51,7 @@ struct inet_sock {
 	u32 mcast_ifindex, mcast_ip; /* IP_MULTICAST_IF; 0: any */
 	s32 cscov_out, cscov_in; /* UDP-Lite: -1 as a receiver: not asked for */
 	s32 opts[INET_NOPTS];	 /* by row of the option table */
+	struct activity activity; /* of an hsock */
 };
 
 /* UDP whose checksum covers a part (RFC 3828): a protocol of its own, for the
@@ -166,6 +169,8 @@ void inet_free(struct sock *sk);
 void inet_start(void);
 /* Is this port of the instance reachable from outside? */
 bool inet_is_published(u16 port, u32 protocol);
+/* What the monitor said of it, or NULL. */
+const struct boot_port *inet_published(u16 port, u32 protocol);
 /* Options of the parent for an accepted socket. */
 void inet_inherit(struct inet_sock *child, const struct inet_sock *parent);
 

@@ -6,6 +6,7 @@
  * an hsock (hsock.c).
  */
 #include "abi/broker.h"
+#include "abi/deliver.h"
 #include "kernel/cpu/usercopy.h"
 #include "kernel/kernel.h"
 #include "kernel/net/conn.h"
@@ -233,19 +234,80 @@ static int tcp_listen(struct sock *sk, int backlog)
 	return err;
 }
 
+static int take_accepted(struct inet_sock *isk, struct inet_addr *peer)
+{
+	u8 addr[SOCK_ADDR_MAX];
+	u32 len = sizeof(addr);
+	int hfd = plat_hfd_accept(isk->hfd, addr, &len);
+
+	inet_addr_from_host(addr, hfd < 0 ? 0 : MIN(len, (u32)sizeof(addr)),
+			    peer);
+	return hfd;
+}
+
+/* What is not a connection is dropped. */
+static int take_delivered(struct inet_sock *isk, struct inet_addr *peer)
+{
+	struct deliver_message m;
+	int hfd;
+	s64 n;
+
+	n = plat_hfd_recv_fd(isk->hfd, &m, sizeof(m), &hfd);
+	if (n < 0)
+		return (int)n;
+	if (hfd >= 0 && (n != sizeof(m) || m.version != DELIVER_VERSION ||
+			 m.peer_len > sizeof(m.peer))) {
+		plat_hfd_close(hfd);
+		hfd = -1;
+	}
+	if (hfd < 0)
+		return -EAGAIN;
+	inet_addr_from_host(m.peer, m.peer_len, peer);
+	return hfd;
+}
+
+/* The host's socket says of which kind the port is: datagrams cannot be
+ * accepted, and of a listener nothing can be received (EINVAL: it is the one
+ * that nobody can reach). */
+static bool is_other_kind(bool is_delivered, int err)
+{
+	return is_delivered ? err == -ENOTCONN || err == -EINVAL
+			    : err == -EOPNOTSUPP;
+}
+
+/* A clone's may be of another kind than that of its template. */
+static int take_outside(struct inet_sock *isk, struct inet_addr *peer)
+{
+	bool is_delivered = atomic_load(&isk->is_delivered);
+	int hfd;
+
+	if (unlikely(atomic_load(&isk->sk.shut)))
+		return -EINVAL;
+	if (unlikely(activity_is_closed()))
+		return -EAGAIN;
+	hfd = is_delivered ? take_delivered(isk, peer)
+			   : take_accepted(isk, peer);
+	if (likely(hfd >= 0 || !is_other_kind(is_delivered, hfd)))
+		return hfd;
+	atomic_store(&isk->is_delivered, !is_delivered);
+	return is_delivered ? take_accepted(isk, peer)
+			    : take_delivered(isk, peer);
+}
+
 static int accept_outside(struct sock *sk, struct sock **new_sk)
 {
 	struct inet_sock *isk = inet_of(sk);
-	u8 addr[SOCK_ADDR_MAX];
-	u32 len = sizeof(addr);
 	struct inet_addr peer;
-	int hfd = plat_hfd_accept(isk->hfd, addr, &len);
+	int hfd = take_outside(isk, &peer), err;
 
 	if (hfd < 0)
 		return hfd == -ECONNABORTED || hfd == -EINTR ? -EAGAIN : hfd;
-	inet_addr_from_host(addr, MIN(len, (u32)sizeof(addr)), &peer);
 	inet_hide_loopback(&peer);
-	return hsock_accepted(isk, hfd, &peer, new_sk);
+	err = hsock_accepted(isk, hfd, &peer, new_sk);
+	/* From a listener the host's sockets have them already. */
+	if (!err && atomic_load(&isk->is_delivered))
+		inet_opt_replay(inet_of(*new_sk));
+	return err;
 }
 
 /* Both sources, without waiting. */
@@ -277,7 +339,8 @@ static int accept_both(struct sock *sk, bool nonblock, struct sock **new_sk)
 		err = accept_any(sk, new_sk);
 		if (err != -EAGAIN)
 			break;
-		err = thread_sleep_poll(&pfd, 1, until);
+		err = thread_sleep_poll(&pfd, activity_is_closed() ? 0 : 1,
+					until);
 		if (err < 0) {
 			err = sock_sleep_error(err, sk->rcvtimeo);
 			break;
@@ -394,9 +457,11 @@ static u32 tcp_poll(struct sock *sk, struct poll_table *pt)
 	poll_wait(pt, &sk->rwait);
 	poll_wait(pt, &sk->wwait);
 	if (state == SS_LISTEN) {
-		if (isk->hfd >= 0 && pt)
+		bool is_open = isk->hfd >= 0 && !activity_is_closed();
+
+		if (is_open && pt)
 			poll_hfd(pt, isk->hfd, EV_READ);
-		else if (isk->hfd >= 0)
+		else if (is_open)
 			ev = hsock_ready_now(isk->hfd, EV_READ);
 		return atomic_load(&sk->naccept) ? EV_READ : ev;
 	}

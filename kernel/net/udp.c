@@ -128,14 +128,17 @@ static s64 peer_send(struct inet_sock *isk, const struct inet_addr *to,
 		return n;
 	if (u->niov > HSOCK_IOV)
 		return -EMSGSIZE;
-	mutex_lock(&isk->sk.lock);
-	p = peer_find(isk, to);
-	if (p) {
-		*hfd = p->hfd;
-		ret = plat_hfd_send(p->hfd, iov, n,
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
-	}
-	mutex_unlock(&isk->sk.lock);
+	do {
+		mutex_lock(&isk->sk.lock);
+		p = peer_find(isk, to);
+		if (p) {
+			*hfd = p->hfd;
+			ret = plat_hfd_send(p->hfd, iov, n,
+					    MSG_NOSIGNAL | MSG_DONTWAIT);
+		}
+		mutex_unlock(&isk->sk.lock);
+	} while (ret == -EFAULT && mm_expect_reads(iov, n));
+	activity_note();
 	return ret;
 }
 
@@ -152,6 +155,7 @@ static s64 send_outside(struct sock *sk, const struct inet_addr *to,
 		struct inet_addr dest = *to;
 
 		inet_show_loopback(&dest);
+		activity_note();
 		err = broker_udp_send(isk->local.port, &dest, &m->uio);
 		return err ? err : (s64)len;
 	}
@@ -524,6 +528,7 @@ static s64 take_from(struct inet_sock *isk, int hfd, struct inet_addr *from,
 		return -EAGAIN; /* that one is lost */
 	if (n < 0)
 		return n;
+	activity_note();
 	if (hfd == isk->hfd) {
 		inet_addr_from_host(addr, MIN(len, (u32)sizeof(addr)), from);
 		inet_hide_loopback(from);

@@ -61,6 +61,11 @@ bool plat_woken_part(uaddr_t *start, uaddr_t *end);
 /* Make all of them in the range usual private memory that holds the same. */
 int plat_woken_settle(uaddr_t addr, u64 len, int prot);
 
+/* After a wake: part of the page cache may not be in memory yet. Where such a
+ * part was mapped PLAT_CACHE before, a touch gives PLAT_FAULT_BUS, and the host
+ * refuses it in plat_hfd_*(), until plat_map() maps it again. */
+bool plat_cache_is_left(void);
+
 /* vec[i] = 1 if page i of the range is resident. */
 int plat_resident(uaddr_t addr, u64 npages, u8 *vec);
 
@@ -70,6 +75,11 @@ void plat_kernel_discard(void *addr, u64 len);
 /* Make memory of those ranges resident, in one go, before it is written. A
  * hint: what cannot be had comes at the first touch, or not. */
 void plat_kernel_populate(void *addr, u64 len);
+
+/* The machine may not have so many bytes more for the kernel's own ranges just
+ * now: who asks for them is refused. (What limits `process` is the host's.) May
+ * sleep. */
+bool plat_memory_short(u64 bytes);
 
 /* What the machine keeps in the current space of the kernel's looks at the root
  * image (page tables) may go: the next look costs a fault. A hint. */
@@ -158,6 +168,9 @@ void plat_sync_cores(void);
 
 enum plat_clock { PLAT_MONOTONIC, PLAT_REALTIME, PLAT_BOOTTIME };
 nsec_t plat_clock(enum plat_clock clock);
+/* The host's monotonic clock, some milliseconds behind, without what a woken
+ * copy slept through: for the monitor. Cheaper. */
+nsec_t plat_clock_coarse(void);
 /* CPU time used by a thread / by a whole space (user + system). */
 nsec_t plat_thread_cputime(struct thread *t);
 nsec_t plat_space_cputime(struct plat_space *space);
@@ -245,15 +258,19 @@ s64 plat_hfd_send(int hfd, const struct plat_iovec *iov, int n, int flags);
 s64 plat_hfd_sendfile(int hfd, enum plat_backing from, u64 offset, u64 len);
 /* A connected socket off a listening one, non-blocking; peer in addr. */
 int plat_hfd_accept(int hfd, void *addr, u32 *addr_len);
+/* One datagram, cut to size bytes, and the one descriptor that came with it in
+ * *got, -1: it had none; more are closed. The bytes it had, or -errno: -EMFILE
+ * if there was no number free for the descriptor, which is closed. */
+s64 plat_hfd_recv_fd(int hfd, void *buf, u64 size, int *got);
 int plat_hfd_shutdown(int hfd, int how);
 int plat_hfd_setsockopt(int hfd, int level, int name, const void *v, u32 len);
 int plat_hfd_getsockopt(int hfd, int level, int name, void *v, u32 *len);
 int plat_hfd_sockname(int hfd, void *addr, u32 *len, bool peer);
 int plat_hfd_readable_bytes(int hfd); /* FIONREAD */
 void plat_hfd_close(int hfd);
-/* The same for stdio: others learn that it is closed, but its number is not
- * given to anything else. */
-void plat_hfd_close_stdio(int hfd);
+/* The same, but others only learn that it is closed: its number is not given to
+ * anything else until plat_hfd_close(), nor must it be used. */
+void plat_hfd_end(int hfd);
 
 struct plat_pollfd { /* as struct pollfd */
 	int hfd;
@@ -288,9 +305,20 @@ void plat_bell_hush(int bell);
  */
 int plat_broker_call(const void *request, size_t n, void *reply, size_t size,
 		     int *hfds, int max_hfds);
+/* A request without payload that has no reply. */
+void plat_broker_tell(u32 op);
 /* Process 0 only: wait for an event from the monitor, the deadline, or a kick:
  * length of the message, 0 deadline, -EINTR kick. */
 int plat_broker_event(void *event, size_t size, nsec_t deadline);
+
+/* What a network that the machine is on by itself has told it; addresses are
+ * IPv4, network order, 0: not told. Waits for that, some seconds at most.
+ * False: the boot block says all. At boot only. */
+struct plat_network {
+	u32 ip, resolver;
+	char resolv_conf[192]; /* "": not told */
+};
+bool plat_network(struct plat_network *n);
 
 /* Process 0 only: tell the monitor that its EVENT_STATS was served. */
 void plat_broker_ack(void);
@@ -311,8 +339,9 @@ NORETURN void plat_crash(const char *reason, struct frame *regs);
  * ------------------------
  */
 
-/* A thread with WORK_QUIET, which the platform sets, stops here until the
- * freeze is over. The platform's own waits do the same. */
+/* A thread with WORK_QUIET, which the platform sets, comes here before it goes
+ * on in the program, and stays until a freeze is over, if there is one. The
+ * platform's own waits do the same. */
 void plat_quiet_point(void);
 /* Process 0's main thread: stop all others, have the outside copy the memory.
  * False: the instance goes on. True: this is a copy, just woken; its other

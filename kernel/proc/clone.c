@@ -307,8 +307,7 @@ static int process_place(struct process *p, struct process *from,
 	return err;
 }
 
-/* A child that never ran. */
-static void process_undo(struct process *p, struct thread *t)
+void process_undo(struct process *p, struct thread *t)
 {
 	process_tree_lock();
 	list_del(&p->sibling);
@@ -401,7 +400,7 @@ static void wait_vfork_done(struct process *child)
 	waitq_remove(&w);
 }
 
-static int process_start(struct process *p, const struct clone_request *req)
+static int start_child(struct process *p, const struct clone_request *req)
 {
 	struct thread *t = p->leader;
 	int err = 0;
@@ -442,7 +441,7 @@ static long clone_process(struct frame *f, const struct clone_request *req,
 	pid = p->pid;
 	if (req->flags & CLONE_VM)
 		store_parent_tid(req, pid);
-	err = process_start(p, req);
+	err = start_child(p, req);
 	if (err) {
 		process_undo(p, t);
 		process_put(p);

@@ -393,7 +393,9 @@ static void put_area(struct core_file *c, const struct core_area *a)
 		c->pos += a->size; /* cannot be read, and rarely holds data */
 		return;
 	}
-	if (a->size > BIG_AREA)
+	/* What a wake has left is not resident, but not empty. */
+	if (a->size > BIG_AREA &&
+	    !((a->flags & AREA_SHARED) && plat_cache_is_left()))
 		vec = kmalloc(LOOK_PAGES);
 	for (u64 i = 0; i < npages && !c->err; i += LOOK_PAGES) {
 		u64 n = MIN(npages - i, LOOK_PAGES);

@@ -3,6 +3,7 @@
  * The way back to the program: pending work, delivery of signals to handlers
  * or their default action, restart of interrupted calls, job-control stops.
  */
+#include "kernel/boot/boot.h"
 #include "kernel/kernel.h"
 #include "kernel/plat/plat.h"
 #include "kernel/proc/coredump.h"
@@ -249,6 +250,8 @@ void thread_work_run(struct frame *f)
 			atomic_fetch_and(&t->work, ~(u32)WORK_QUIET);
 			plat_quiet_point();
 		}
+		if (unlikely(work & WORK_CLONED))
+			clone_tell(t);
 		if (work & WORK_STOP)
 			signal_stop_wait();
 		if (work & (WORK_SIGNAL | WORK_RESTORE_MASK))

@@ -7,7 +7,6 @@
  * vfork child) gets a new space, in which its thread goes on in exec_entry()
  * while a lent host thread returns to its owner.
  */
-#include "kernel/boot/boot.h"
 #include "kernel/ipc/aio.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/kernel.h"
@@ -113,8 +112,8 @@ static int read_image(struct exec_image *img, const char *head, size_t n)
 /* An interpreter failed: name it to whoever asked. */
 static int blame(struct exec_state *st, const char *interp, int err)
 {
-	if (st->blame)
-		str_copy(st->blame, EXEC_BLAME_SIZE, interp);
+	if (st->outside)
+		str_copy(st->outside->blame, EXEC_BLAME_SIZE, interp);
 	return err;
 }
 
@@ -361,10 +360,12 @@ static int adopt(struct exec_state *st, struct thread *t)
 
 static NORETURN void exec_failed(struct exec_state *st, int err)
 {
-	if (st->blame)
-		boot_refuse_program(st->path, "", err);
+	s32 status = LINUX_SIGSEGV; /* the old program is gone */
+
+	if (st->outside)
+		status = st->outside->refuse(st->outside, st->path, err);
 	state_free(st);
-	process_exit(LINUX_SIGSEGV); /* the old program is gone */
+	process_exit(status);
 }
 
 /* The space is the program's own and empty. */
@@ -489,14 +490,14 @@ long process_exec(struct frame *f, struct file *file, char *path, uaddr_t argv,
 
 long process_exec_kernel(struct frame *f, const char *path,
 			 const char *const *argv, const char *const *envp,
-			 char blame_name[EXEC_BLAME_SIZE])
+			 struct exec_outside *outside)
 {
 	struct exec_state *st = kzalloc(sizeof(*st));
 	int err;
 
 	if (!st)
 		return -ENOMEM;
-	st->blame = blame_name;
+	st->outside = outside;
 	st->path = kstrdup(path);
 	err = st->path ? exec_args_from_kernel(&st->args, argv, envp) : -ENOMEM;
 	if (!err)

@@ -30,11 +30,11 @@ struct exec_state {
 	char comm[16];
 	struct exec_args args;
 	struct exec_image main;
-	struct exec_image interp; /* file NULL: none */
-	struct cred *cred;	  /* the new program's */
-	char *blame;	   /* the first program: name of a bad interpreter */
-	bool is_secure;	   /* AT_SECURE */
-	bool denies_write; /* main.file counts as executed */
+	struct exec_image interp;     /* file NULL: none */
+	struct cred *cred;	      /* the new program's */
+	struct exec_outside *outside; /* who asked, if no program did */
+	bool is_secure;		      /* AT_SECURE */
+	bool denies_write;	      /* main.file counts as executed */
 };
 
 /* exec_args.c: 0, -E2BIG, -EFAULT, -ENOMEM. */

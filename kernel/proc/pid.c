@@ -181,6 +181,11 @@ struct thread *thread_find(s32 tid)
 	return t;
 }
 
+struct process *process_init_still(void)
+{
+	return find_process(1);
+}
+
 struct process *process_find(s32 pid)
 {
 	struct process *p;

@@ -43,6 +43,8 @@ void thread_set_fs(struct thread *t, struct fs_context *fs, bool for_all);
 void process_set_space(struct process *p);
 /* Take p's own parts away (files, fs, mm ...), as the last thread of p. */
 void process_release_parts(struct process *p);
+/* p was placed and its leader t added, but it never ran: take all back. */
+void process_undo(struct process *p, struct thread *t);
 /* The executable: held with writes denied. -ETXTBSY if open for writing. */
 int exe_deny_write(struct file *f);
 void exe_set(struct process *p, struct file *f); /* takes the denial over */

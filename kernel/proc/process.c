@@ -434,7 +434,7 @@ static const struct {
 	[RLIMIT_RTTIME] = { LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY },
 };
 
-static bool init_fill(struct process *p, struct thread *t)
+static bool fill_new(struct process *p, struct thread *t)
 {
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		p->rlimits[i].cur = i == RLIMIT_CORE && core_goes_outside()
@@ -443,7 +443,7 @@ static bool init_fill(struct process *p, struct thread *t)
 		p->rlimits[i].max = default_rlimits[i].max;
 	}
 	p->sighand = sighand_new();
-	p->session = session_new(1);
+	p->session = session_new(0);
 	p->files = fdtable_new();
 	p->fs = fs_context_new();
 	p->mm = mm_new();
@@ -452,24 +452,88 @@ static bool init_fill(struct process *p, struct thread *t)
 	       t->cred;
 }
 
-struct process *process_new_init(void)
+/* As a child of process 0, leader of its own group and session. */
+static int place_new(struct process *p, struct thread *t)
+{
+	int err;
+
+	process_tree_lock();
+	err = pid_link(t, p, LINUX_RLIM_INFINITY);
+	if (!err) {
+		p->pgid = p->pid;
+		p->sid = p->pid;
+		p->session->sid = p->pid;
+		p->parent = process_kernel;
+		list_append(&process_kernel->children, &p->sibling);
+	}
+	process_tree_unlock();
+	return err;
+}
+
+static void free_new(struct process *p, struct thread *t)
+{
+	process_release_parts(p);
+	if (t)
+		thread_free(t);
+	process_put(p);
+}
+
+struct process *process_new(void)
 {
 	struct process *p = process_alloc();
 	struct thread *t = p ? thread_alloc(p) : NULL;
 
-	/* A failure here ends the boot: nothing is taken back. */
-	if (!t || !init_fill(p, t) || plat_thread_prepare(t) != 0 ||
-	    pid_link(t, p, LINUX_RLIM_INFINITY) != 0 ||
-	    process_add_thread(p, t) != 0)
+	if (!p)
 		return NULL;
-	kassert(p->pid == 1);
-	p->pgid = 1;
-	p->sid = 1;
-	process_tree_lock();
-	p->parent = process_kernel;
-	list_append(&process_kernel->children, &p->sibling);
-	process_tree_unlock();
+	if (!t || !fill_new(p, t) || plat_thread_prepare(t)) {
+		free_new(p, t);
+		return NULL;
+	}
+	/* Before anybody can find it, and end it. */
+	(void)process_add_thread(p, t);
+	if (place_new(p, t)) {
+		process_undo(p, t);
+		return NULL;
+	}
 	return p;
+}
+
+static void start_entry(struct thread *t)
+{
+	void (*begin)(struct frame * f, void *arg) = (void *)t->restart.arg[0];
+	struct frame *f = plat_thread_frame(t);
+
+	process_set_space(t->proc);
+	memset(f, 0, sizeof(*f));
+	f->orig_rax = FRAME_NO_SYSCALL;
+	begin(f, (void *)t->restart.arg[1]);
+	thread_enter_user(t);
+}
+
+int process_start(struct process *p, void (*begin)(struct frame *f, void *arg),
+		  void *arg)
+{
+	struct thread *t = p->leader;
+	int err;
+
+	t->restart.arg[0] = (u64)begin;
+	t->restart.arg[1] = (u64)arg;
+	err = plat_thread_spawn(t, start_entry, &p->mm->space);
+	if (err)
+		process_undo(p, t);
+	return err;
+}
+
+bool process_collect(struct process *p, s32 *status)
+{
+	if (!atomic_load_acquire(&p->is_zombie))
+		return false;
+	process_tree_lock();
+	*status = p->exit_status;
+	if (!p->is_reaped)
+		process_reap(p);
+	process_tree_unlock();
+	return true;
 }
 
 struct process *process_init_get(void)
@@ -483,23 +547,23 @@ struct init_args {
 	const char *const *envp;
 };
 
-static void init_entry(struct thread *t)
+static s32 init_refuse(struct exec_outside *o, const char *path, int err)
 {
+	boot_refuse_program(path, o->blame, err);
+}
+
+static void init_begin(struct frame *f, void *arg)
+{
+	struct exec_outside outside = { .refuse = init_refuse };
 	struct init_args args;
-	struct frame *f = plat_thread_frame(t);
-	char blame[EXEC_BLAME_SIZE] = "";
 	long err;
 
-	process_set_space(t->proc);
-	memcpy(&args, (void *)t->restart.arg[0], sizeof(args));
-	kfree((void *)t->restart.arg[0]);
-	memset(f, 0, sizeof(*f));
-	f->orig_rax = FRAME_NO_SYSCALL;
-	err = process_exec_kernel(f, args.path, args.argv, args.envp, blame);
+	memcpy(&args, arg, sizeof(args));
+	kfree(arg);
+	err = process_exec_kernel(f, args.path, args.argv, args.envp, &outside);
 	if (err < 0)
-		boot_refuse_program(args.path, blame, (int)err);
+		boot_refuse_program(args.path, outside.blame, (int)err);
 	boot_program_ready();
-	thread_enter_user(t);
 }
 
 int process_start_init(struct process *p, const char *path,
@@ -512,8 +576,7 @@ int process_start_init(struct process *p, const char *path,
 	args->path = path;
 	args->argv = argv;
 	args->envp = envp;
-	p->leader->restart.arg[0] = (u64)args;
-	return plat_thread_spawn(p->leader, init_entry, &p->mm->space);
+	return process_start(p, init_begin, args);
 }
 
 /* --- Threads of the kernel ----------------------------------------------- */

@@ -124,10 +124,18 @@ struct process {
 /* Make process 0 around the current thread (thread_boot). Called once, first of
  * all proc/, after heap_init(). */
 int proc_init(void);
-/* pid 1 with its leader thread, prepared and ready for plat_thread_spawn():
- * its own session, empty descriptor table, root directory, default limits.
- * NULL: no memory. */
-struct process *process_new_init(void);
+/* A process that no program forked: the first of these is pid 1. Its leader is
+ * prepared for plat_thread_spawn(); it has its own session, an empty descriptor
+ * table, root directory, default limits; process 0 is its parent. NULL: no
+ * memory or no id. */
+struct process *process_new(void);
+/* Start its leader in a new space at begin(), which fills in the frame of its
+ * program or does not return. 0, or -errno and p is gone. */
+int process_start(struct process *p, void (*begin)(struct frame *f, void *arg),
+		  void *arg);
+/* Has p, a child of process 0, ended? Then its wait status is in *status and
+ * only the caller's reference is left of it. */
+bool process_collect(struct process *p, s32 *status);
 /* Start p's leader in a new space as the program at path (found already; all
  * strings stay). If exec fails, the instance ends with status 127 or 126. */
 int process_start_init(struct process *p, const char *path,
@@ -150,6 +158,8 @@ extern struct thread thread_boot;
 extern struct process *process_kernel;
 /* pid 1. */
 struct process *process_init_get(void);
+/* The same without a lock and without a reference: while all others stand. */
+struct process *process_init_still(void);
 
 /* By pid, with a reference, or NULL. */
 struct process *process_find(s32 pid);
@@ -220,12 +230,17 @@ long process_clone(struct frame *f, const struct clone_request *req);
  * borrowed thread has moved on and this does not return). */
 long process_exec(struct frame *f, struct file *file, char *path, uaddr_t argv,
 		  uaddr_t envp);
-/* The same with kernel arrays: the first program at boot. If an interpreter is
- * at fault, blame (terminated already) names it then. */
+/* The same with kernel arrays, for a program that the outside wants. */
 #define EXEC_BLAME_SIZE 104
+struct exec_outside {
+	char blame[EXEC_BLAME_SIZE]; /* an interpreter at fault, or "" */
+	/* It failed with err when the caller was no program any more: the wait
+	 * status to end with. */
+	s32 (*refuse)(struct exec_outside *o, const char *path, int err);
+};
 long process_exec_kernel(struct frame *f, const char *path,
 			 const char *const *argv, const char *const *envp,
-			 char blame[EXEC_BLAME_SIZE]);
+			 struct exec_outside *outside);
 
 /* End the current thread / the whole process. status is a wait status. */
 NORETURN void thread_exit(int status);

@@ -6,6 +6,7 @@
  * waker sets the token, then reads the mode. Whatever the order, one of them
  * sees the other.
  */
+#include "kernel/boot/boot.h"
 #include "kernel/kernel.h"
 #include "kernel/mm/mm.h"
 #include "kernel/plat/plat.h"
@@ -31,6 +32,10 @@ static bool sleep_check(struct thread *t, bool interruptible, int *result)
 
 	if (unlikely(work & WORK_REMOTE))
 		thread_run_remote();
+	if (unlikely(work & WORK_CLONED) && interruptible) {
+		clone_tell(t);
+		work = thread_work(t);
+	}
 	if (interruptible && (work & WORK_INTERRUPTS)) {
 		*result = -EINTR;
 		return true;

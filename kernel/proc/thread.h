@@ -26,6 +26,8 @@ enum thread_work {
 	WORK_QUIET = 1 << 5, /* stop at the quiet point; the platform's */
 	WORK_DUMP =
 		1 << 6, /* hand registers to a core dump, wait for the end */
+	WORK_CLONED = 1 << 7, /* tell the process that it is a clone (done in a
+			       * sleep that can be interrupted, too) */
 };
 /* The bits that make an interruptible sleep return -EINTR. */
 #define WORK_INTERRUPTS (WORK_SIGNAL | WORK_STOP | WORK_EXIT | WORK_DUMP)

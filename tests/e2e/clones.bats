@@ -5,6 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
+load ports
+
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
 	export JIFFY=$JIFFY_BUILD/jiffy
@@ -18,10 +20,7 @@ setup_file() {
 	"${CC:-cc}" -O2 -Wall -static -o "$root/bin/cloned" \
 		"$BATS_TEST_DIRNAME/cloned.c"
 	"$JIFFY" build -q -t clones "dir:$root" >/dev/null
-	mkdir "$BATS_FILE_TMPDIR/python"
-	cp "$BATS_TEST_DIRNAME"/{cloned,alive}.py "$BATS_FILE_TMPDIR/python"
-	timeout 500 "$JIFFY" build -q -t clones-python --copy \
-		"$BATS_FILE_TMPDIR/python:/" deb:python3,dash,coreutils >/dev/null
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 }
 
 setup() {
@@ -43,11 +42,6 @@ await() {
 	grep -qm 1 "^$2" < <(timeout 20 "$JIFFY" logs -f "$1" 2>&1 3>&-)
 }
 
-free_port() {
-	python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 # refused TEXT COMMAND...: one line with it, and nothing else.
 refused() {
 	local text=$1
@@ -59,11 +53,11 @@ refused() {
 }
 
 @test "clones draw what nobody else draws, and are told that they are clones" {
-	"$JIFFY" run -d --name "$name" clones-python /usr/bin/python3 /cloned.py
+	"$JIFFY" run -d --name "$name" python /usr/bin/python3 /cloned.py
 	await "$name" ready
 	run -0 "$JIFFY" snapshot "$name" -t "$name" --after-clone SIGUSR2
 	[ "$output" = "$name" ]
-	"$JIFFY" snapshot ls | grep -q "^$name *clones-python *$name "
+	"$JIFFY" snapshot ls | grep -q "^$name *python *$name "
 	run -0 "$JIFFY" snapshot verify "$name"
 	for n in $(seq "${CLONES:-20}"); do
 		# Each in the foreground: its output, its exit status.
@@ -194,7 +188,7 @@ ready" ]
 }
 
 @test "a busy original and its clones notice nothing else" {
-	"$JIFFY" run -d --name "$name" clones-python /usr/bin/python3 /alive.py
+	"$JIFFY" run -d --name "$name" python /usr/bin/python3 /alive.py
 	await "$name" round
 	for n in 1 2 3 4 5; do
 		"$JIFFY" fork "$name" --name "$name-$n"
@@ -208,6 +202,24 @@ ready" ]
 	done
 	# No random number is drawn twice, by whomever.
 	[ "$(awk '{ print $NF }' all | sort | uniq -d)" = "" ]
+}
+
+@test "a template that takes its time: its original is served meanwhile" {
+	"$JIFFY" run -d --name "$name" -m 1G python /usr/bin/python3 -c \
+		"import os; x = os.urandom(400 << 20); print('ready', flush=True)
+while True: os.read(os.pipe()[0], 1)"
+	await "$name" ready
+	"$JIFFY" snapshot "$name" -t "$name" 3>&- &
+	# Once its memory has been copied, the file is written.
+	until file=$(find "$JIFFY_HOME/tmp" -name checkpoint.new -size +0) &&
+		[ "$file" != "" ]; do
+		[ ! -e "$JIFFY_HOME/templates/$name" ]
+	done
+	"$JIFFY" inspect "$name" | grep -q '"live"'
+	[ -e "$file" ]
+	refused "it is being copied" "$JIFFY" suspend "$name"
+	wait %1
+	run -0 "$JIFFY" snapshot verify "$name"
 }
 
 @test "volumes: one that is written to has one writer" {
@@ -278,4 +290,17 @@ ready" ]
 	refused "not running" "$JIFFY" fork "$name"
 	"$JIFFY" rm -f "$name"
 	refused "template $name is of it" "$JIFFY" rmi clones
+}
+
+@test "a clone sleeps when its policy says so" {
+	"$JIFFY" run -d --name "$name" -p "127.0.0.1:$(free_port):80" clones \
+		sh -c 'nc -l -p 80 -e true &
+			until busybox grep -q :0050 /proc/net/tcp*; do :; done
+			echo ready; wait'
+	await "$name" ready
+	"$JIFFY" snapshot "$name" -t "$name"
+	"$JIFFY" run -d --name "$name-a" --from "$name" \
+		-p "127.0.0.1:$(free_port):80" --scale-to-zero on,cooldown=50
+	grep -qm 1 '"event":"suspend".*"by":"policy"' \
+		< <(timeout 20 "$JIFFY" events -f "$name-a" 2>&1 3>&-)
 }

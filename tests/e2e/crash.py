@@ -7,6 +7,7 @@ rows, e2fsck, the server's own checks. KIND: kill, the monitor gets SIGKILL;
 or, with the kernel of build/powercut, power, what was not flushed is lost in
 part, or fail, one write or flush of the host's fails. A server is a class made
 from Crash."""
+import contextlib
 import fcntl
 import json
 import os
@@ -27,6 +28,21 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def checked_copy(disk):
+    """A copy of a volume: the journal replayed, and then nothing to find."""
+    copy = disk + ".copy"
+    subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
+    for argv, good in ((["e2fsck", "-p", copy], (0, 1)),
+                       (["e2fsck", "-fn", copy], (0,))):
+        done = subprocess.run(argv, capture_output=True, text=True,
+                              check=False)
+        if done.returncode not in good:
+            raise AssertionError(f"{argv}: {done.stdout}{done.stderr}")
+    yield copy
+    os.unlink(copy)
 
 
 SCHEMA = ("CREATE TABLE accounts(id int PRIMARY KEY, balance bigint NOT NULL, "
@@ -233,16 +249,8 @@ class Crash:
         self.check_disk()
 
     def check_disk(self):
-        """On a copy: the journal replayed, and then nothing to find."""
-        copy = self.disk + ".copy"
-        subprocess.run(["cp", "--sparse=always", self.disk, copy], check=True)
-        for argv, good in ((["e2fsck", "-p", copy], (0, 1)),
-                           (["e2fsck", "-fn", copy], (0,))):
-            done = subprocess.run(argv, capture_output=True, text=True,
-                                  check=False)
-            if done.returncode not in good:
-                raise AssertionError(f"{argv}: {done.stdout}{done.stderr}")
-        os.unlink(copy)
+        with checked_copy(self.disk):
+            pass
 
     def check_rows(self, writers):
         client = self.connect()

@@ -6,6 +6,7 @@
  * damage FILE NAME SEED: do it to the file.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,14 +126,29 @@ static void flip_run(void)
 	flip(r.offset, r.len);
 }
 
-static void flip_extent(void)
+static bool is_cache(uint64_t i, struct checkpoint_extent *x)
+{
+	pick(h.extents.offset + i * sizeof(*x), x, sizeof(*x));
+	return x->object == CHECKPOINT_CACHE;
+}
+
+/* One of the page cache, which is left in the file, or of what is copied. */
+static void flip_extent(bool of_cache)
 {
 	struct checkpoint_extent x;
 
-	pick(h.extents.offset +
-		     (uint64_t)random() % h.extents.count * sizeof(x),
-	     &x, sizeof(x));
+	while (is_cache((uint64_t)random() % h.extents.count, &x) != of_cache)
+		;
 	flip(x.offset, x.len);
+}
+
+static void flip_cache(void)
+{
+	struct checkpoint_extent x;
+
+	for (uint64_t i = 0; i < h.extents.count; i++)
+		if (is_cache(i, &x))
+			flip(x.offset, x.len);
 }
 
 static void flips(void)
@@ -150,7 +166,11 @@ static void flips(void)
 	if (is("flip-tables", "the tables are damaged"))
 		flip(h.tables, h.size - h.tables);
 	if (is("flip-shared", "shared memory at"))
-		flip_extent();
+		flip_extent(false);
+	if (is("flip-left", "verify shared memory at"))
+		flip_extent(true);
+	if (is("flip-cache", "verify shared memory at"))
+		flip_cache();
 	if (h.reads.count && is("flip-read", "verify the page at"))
 		flip_read();
 	if (h.runs.count && is("flip-mapped", "verify the page at"))

@@ -2,20 +2,23 @@
 /*
  * A server on port 80 by the first byte of a connection: 'h' holds it, and
  * nothing of it is read or closed any more; with anything else the connection
- * is echoed from then on, as one of many.
+ * is echoed from then on, as one of many. With an argument a thread serves, and
+ * the one that the process began with is gone.
  */
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MANY 256
+#define MANY 4096
 
-int main(void)
+static void *serve(void *unused)
 {
+	(void)unused;
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 				   .sin_port = htons(80) };
-	struct pollfd fds[MANY];
+	static struct pollfd fds[MANY];
 	nfds_t n = 1;
 	char buf[4096];
 
@@ -23,10 +26,10 @@ int main(void)
 	fds[0].events = POLLIN;
 	if (bind(fds[0].fd, (struct sockaddr *)&sin, sizeof(sin)) ||
 	    listen(fds[0].fd, 64))
-		return 1;
+		_exit(1);
 	for (;;) {
 		if (poll(fds, n, -1) < 0)
-			return 1;
+			_exit(1);
 		for (nfds_t i = n - 1; i > 0; i--) {
 			ssize_t got;
 
@@ -39,7 +42,7 @@ int main(void)
 				continue;
 			if (got <= 0) {
 				close(fds[i].fd);
-				fds[i].fd = -1;
+				fds[i] = fds[--n];
 			}
 		}
 		if (fds[0].revents && n < MANY) {
@@ -47,4 +50,16 @@ int main(void)
 			fds[n++].events = POLLIN;
 		}
 	}
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+
+	(void)argv;
+	if (argc == 1)
+		serve(NULL);
+	if (pthread_create(&thread, NULL, serve, NULL))
+		return 1;
+	pthread_exit(NULL);
 }

@@ -4,15 +4,13 @@
 # to the program, nothing corrupted, nothing acknowledged lost, and on it goes
 # when there is room again. The small disk is a tmpfs in a mount namespace.
 
+load ports
+
 setup_file() {
 	export JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
 	mkdir -p "$JIFFY_HOME"
-	timeout 300 "$JIFFY" build -q -t postgres \
-		--copy "$BATS_TEST_DIRNAME/../../examples/postgres/image:/" \
-		--entrypoint /usr/local/bin/start-postgres \
-		--stop-signal SIGINT --expose 5432 "deb:postgresql-15,bash,$(
-		)coreutils,findutils,util-linux,gzip,xz-utils"
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 }
 
 # on_small_disk MIB FUNCTION: run one of the functions below where ./small is a
@@ -23,8 +21,7 @@ on_small_disk() {
 	"${enter[@]}" true 2>/dev/null || skip "no namespaces"
 	cd "$BATS_TEST_TMPDIR"
 	export PATH=$PATH:/usr/sbin:/sbin HERE=$BATS_TEST_DIRNAME NAME=full-$2
-	port=$(python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(free_port)
 	export port
 	export -f start sql full grow ended "$2"
 	timeout 250 "${enter[@]}" bash -euc "mkdir small

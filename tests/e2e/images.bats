@@ -458,7 +458,7 @@ stuck_installer() {
 
 @test "unknown commands, options and sources get one line and a hint" {
 	refuse 125 "see 'jiffy help'" "$JIFFY" frobnicate
-	refuse 125 "perhaps 'images'" "$JIFFY" image
+	refuse 125 "perhaps 'images'" "$JIFFY" immages
 	refuse 125 "see 'jiffy build --help'" "$JIFFY" build --nope dir:d
 	refuse 125 "not a source" "$JIFFY" build something
 	refuse 125 "operand" "$JIFFY" build

@@ -5,13 +5,15 @@
 
 bats_require_minimum_version 1.5.0
 
+load ports
+
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
 	export JIFFY=$JIFFY_BUILD/jiffy
-	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
+	export JIFFY_HOME=$BATS_FILE_TMPDIR/home # its keeper is asked for all
 	local root=$BATS_FILE_TMPDIR/root
 	mkdir -p "$JIFFY_HOME" "$root/bin" "$root/tmp"
-	"${CC:-cc}" -O2 -Wall -static -o "$root/bin/holds" \
+	"${CC:-cc}" -O2 -Wall -static -pthread -o "$root/bin/holds" \
 		"$BATS_TEST_DIRNAME/holds.c"
 	"$JIFFY" build -q -t keeper "dir:$root" >/dev/null
 }
@@ -20,8 +22,7 @@ setup() {
 	PATH=$PATH:/usr/sbin:/sbin
 	cd "$BATS_TEST_TMPDIR"
 	name=k$BATS_TEST_NUMBER
-	port=$(python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(free_port)
 	export name port
 }
 
@@ -85,8 +86,8 @@ client() {
 		kinds = [os.readlink(link)
 		         for link in glob.glob(f"/proc/{keeper()}/fd/*")]
 		sockets = [k for k in kinds if k.startswith("socket:")]
-		# Its own: where it listens, the spare's.
-		assert len(sockets) == 21 + 2, kinds
+		# Its own: where it listens, those of two spares.
+		assert len(sockets) == 21 + 3, kinds
 		for s in many:
 		    echo(s)
 	PYTHON
@@ -127,5 +128,17 @@ client() {
 		for s in many:
 		    echo(s)
 		echo(connect(b"z"))
+	PYTHON
+}
+
+@test "a process goes on whose first thread has ended" {
+	"$JIFFY" run -d --name "$name" -p "127.0.0.1:$port:80" keeper \
+		/bin/holds thread
+	client <<-'PYTHON'
+		held = connect(b"x")
+		for i in range(3):
+		    suspend()
+		    echo(held)
+		    echo(connect(b"y"))
 	PYTHON
 }

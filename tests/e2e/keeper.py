@@ -93,8 +93,11 @@ def waits(pid):
 def asleep():
     """The keeper watches, has seen to what was ready at once, and none of that
     made it wake the instance."""
-    until("no spare monitor", lambda: any(
-        waits(pid) for pid in processes([b"jiffy-monitor", b"--wait"])))
+    def waiting():
+        return sum(waits(pid)
+                   for pid in processes([b"jiffy-monitor", b"--wait"]))
+
+    until("no spare monitors", lambda: waiting() == 2)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
         s.settimeout(20)
         directory = os.open(home, os.O_RDONLY)
@@ -103,8 +106,7 @@ def asleep():
         # Nobody's sockets: it answers when it has come to us.
         s.sendall(ask())
         s.recv(8192)
-    assert any(waits(pid)
-               for pid in processes([b"jiffy-monitor", b"--wait"])), "woken"
+    assert waiting() == 2, "woken"
     assert os.path.exists(checkpoint), "woken"
 
 

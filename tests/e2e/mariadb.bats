@@ -3,23 +3,19 @@
 # The image of examples/mariadb on a volume: its variables and scripts, restarts,
 # a clean stop; what was committed is there after the monitor's end.
 
-# The packages of postgres.bats, too: they are installed once for both.
+load ports
+
 setup_file() {
 	export JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
 	mkdir -p "$JIFFY_HOME"
-	timeout 300 "$JIFFY" build -q -t mariadb \
-		--copy "$BATS_TEST_DIRNAME/../../examples/mariadb/image:/" \
-		--entrypoint /usr/local/bin/start-mariadb --expose 3306 \
-		"deb:mariadb-server,postgresql-15,bash,$(
-		)coreutils,findutils,util-linux,gzip,xz-utils"
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 }
 
 setup() {
 	PATH=$PATH:/usr/sbin:/sbin
 	cd "$BATS_TEST_TMPDIR"
-	port=$(python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(free_port)
 }
 
 teardown() {

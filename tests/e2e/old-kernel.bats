@@ -36,7 +36,7 @@ goes_on() {
 	rounds=$("$OLD/jiffy" logs "$name" | grep -c ^round) || true
 	timeout 20 "$OLD/jiffy" logs -f "$name" 2>&1 3>&- |
 		grep -m $((rounds + 2)) ^round | tail -1 >last
-	[ "$("$OLD/jiffy" logs "$name" | grep -vc ^round)" = 0 ]
+	[ "$("$OLD/jiffy" logs "$name" | grep -vc -e ^round -e '^$')" = 0 ]
 }
 
 # id FILE: its build ID, as the store has it.

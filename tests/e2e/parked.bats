@@ -22,11 +22,11 @@ teardown() {
 @test "whoever waits has no host process until the wait ends" {
 	# shellcheck disable=SC2046
 	set -- $(python3 -c 'import socket
-s = [socket.socket() for _ in range(3)]
+s = [socket.socket() for _ in range(4)]
 [x.bind(("127.0.0.1", 0)) for x in s]
 print(*[x.getsockname()[1] for x in s])')
 	"$JIFFY" run -d --name parked -p "127.0.0.1:$1:80" \
-		-p "127.0.0.1:$2:81" -p "127.0.0.1:$3:82" parked /bin/parked
+		-p "127.0.0.1:$2:81" -p "127.0.0.1:$3:82" -p "127.0.0.1:$4:83" parked /bin/parked
 	timeout 200 python3 "$BATS_TEST_DIRNAME/parked.py" "$JIFFY" parked \
 		"$JIFFY_HOME/instances/parked/state.json" "$@"
 	[ "$("$JIFFY" logs parked)" = ready ]

@@ -28,6 +28,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -45,7 +46,8 @@ static struct {
 	uint32_t word;	  /* futex */
 	pid_t grandchild; /* of waitpid */
 } * shared;
-static int go[2], answers[2], event, timer, msg, sem, lock, ports[2];
+static volatile sig_atomic_t is_alarmed;
+static int go[2], answers[2], event, timer, msg, sem, lock, ports[3];
 static int never[2];		 /* a pipe that nobody writes to */
 static uint64_t common[512 * 4]; /* pages of the parent, never written again */
 
@@ -63,7 +65,8 @@ static void must(int ok, const char *what)
 
 static void on_signal(int sig)
 {
-	(void)sig;
+	if (sig == SIGALRM)
+		is_alarmed = 1;
 }
 
 static int listen_at(int port)
@@ -97,10 +100,11 @@ static void read_one(int fd)
 
 static void wait_futex(void)
 {
-	uint32_t seen = shared->word;
+	static uint32_t seen; /* it may have been woken again already */
 
 	while (__atomic_load_n(&shared->word, __ATOMIC_SEQ_CST) == seen)
 		syscall(SYS_futex, &shared->word, FUTEX_WAIT, seen, NULL);
+	seen++;
 }
 
 static void wake_futex(pid_t pid)
@@ -333,6 +337,19 @@ static void wait_epoll(void)
 	take_connection(ports[1]);
 }
 
+/* A signal came before. */
+static void wait_alarmed(void)
+{
+	struct itimerval it = { .it_value = { .tv_usec = 1 } };
+
+	is_alarmed = 0;
+	must(!setitimer(ITIMER_REAL, &it, NULL), "setitimer");
+	while (!is_alarmed)
+		;
+	wait_epoll_on(ports[2], never[0]);
+	take_connection(ports[2]);
+}
+
 static void wake_outside(pid_t pid)
 {
 	(void)pid;
@@ -403,6 +420,7 @@ static struct child {
 	{ .name = "vfork", .wait = wait_vfork, .wake = wake_pipe },
 	{ .name = "poll", .wait = wait_poll, .wake = wake_outside },
 	{ .name = "epoll", .wait = wait_epoll, .wake = wake_outside },
+	{ .name = "alarm", .wait = wait_alarmed, .wake = wake_outside },
 };
 
 #define NCHILDREN ((int)(sizeof(children) / sizeof(children[0])))
@@ -426,6 +444,7 @@ static void child_main(int child)
 
 	go[0] = children[child].go[0];
 	signal(SIGUSR1, on_signal);
+	signal(SIGALRM, on_signal);
 	for (;;) {
 		for (int i = 0; i < PAGES; i++) {
 			own[i * 512] = (uint64_t)(child * 1000 + i);
@@ -453,6 +472,7 @@ static void open_all(void)
 	must(!flock(lock, LOCK_EX), "lock");
 	ports[0] = listen_at(81);
 	ports[1] = listen_at(82);
+	ports[2] = listen_at(83);
 	for (size_t i = 0; i < sizeof(common) / 8; i += 512)
 		common[i] = i + 7;
 }

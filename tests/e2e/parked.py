@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suspends an instance of parked.c over and over and wakes one child at a time:
-parked.py JIFFY NAME STATE_JSON PORT80 PORT81 PORT82. Every child must have
-been woken as often as it was asked to, with its memory whole, and a child that
-was not needed since the last wake must have no process on the host."""
+parked.py JIFFY NAME STATE_JSON PORT80 PORT81 PORT82 PORT83. Every child
+must have been woken as often as it was asked to, with its memory whole, and a
+child that was not needed since the last wake must have no process on the
+host."""
 import glob
 import json
 import os
@@ -14,7 +15,7 @@ import time
 jiffy, name, state = sys.argv[1:4]
 ports = {80 + i: int(p) for i, p in enumerate(sys.argv[4:])}
 KINDS = ("futex pipe signalfd sigwait sigsuspend sleep waitpid msg sem flock "
-         "unix eventfd timerfd inside threads vfork poll epoll").split()
+         "unix eventfd timerfd inside threads vfork poll epoll alarm").split()
 # Always there: process 0, the server, and the one that cannot be parked.
 ALWAYS = 3
 count = dict.fromkeys(KINDS, 0)
@@ -32,7 +33,7 @@ def connect(port):
 
 
 def touch(kind):
-    outside = {"poll": 81, "epoll": 82}.get(kind)
+    outside = {"poll": 81, "epoll": 82, "alarm": 83}.get(kind)
     if outside:
         connect(outside)
     s = connect(80)

@@ -3,24 +3,19 @@
 # The image of examples/postgres on a volume: what was committed is there after
 # any end, a full volume is an error and not a disaster.
 
-# The packages of mariadb.bats, too: they are installed once for both.
+load ports
+
 setup_file() {
 	export JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
 	mkdir -p "$JIFFY_HOME"
-	timeout 300 "$JIFFY" build -q -t postgres \
-		--copy "$BATS_TEST_DIRNAME/../../examples/postgres/image:/" \
-		--entrypoint /usr/local/bin/start-postgres \
-		--stop-signal SIGINT --expose 5432 \
-		"deb:mariadb-server,postgresql-15,bash,$(
-		)coreutils,findutils,util-linux,gzip,xz-utils"
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 }
 
 setup() {
 	PATH=$PATH:/usr/sbin:/sbin
 	cd "$BATS_TEST_TMPDIR"
-	port=$(python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(free_port)
 	trust=POSTGRES_HOST_AUTH_METHOD=trust
 }
 
@@ -127,17 +122,17 @@ clean() {
 
 @test "no acknowledged commit is lost when the monitor is killed" {
 	timeout 100 "$BATS_TEST_DIRNAME/postgres.py" crash "$JIFFY" \
-		"$JIFFY_HOME" kill 30 15
+		"$JIFFY_HOME" kill 30 10
 }
 
 # The server's ends are cheap once the image is there: the volumes of this
 # kernel lose power (tests/powercut).
 @test "nor when the power goes, in the middle of a recovery, too" {
 	timeout 150 "$BATS_TEST_DIRNAME/postgres.py" crash \
-		"$(dirname "$JIFFY")/powercut/jiffy" "$JIFFY_HOME" power 30 45
+		"$(dirname "$JIFFY")/powercut/jiffy" "$JIFFY_HOME" power 30 20
 }
 
 @test "a host's I/O error: told to the server, said, nothing lost" {
 	timeout 100 "$BATS_TEST_DIRNAME/postgres.py" crash \
-		"$(dirname "$JIFFY")/powercut/jiffy" "$JIFFY_HOME" fail 30 15
+		"$(dirname "$JIFFY")/powercut/jiffy" "$JIFFY_HOME" fail 30 10
 }

@@ -5,6 +5,10 @@
 postgres.py sql PORT QUERY [NAME=VALUE...]: print the rows; user, database and
 password may be given. postgres.py crash JIFFY HOME KIND POINTS SECONDS: see
 crash.py; the image is "postgres"."""
+import base64
+import hashlib
+import hmac
+import os
 import socket
 import struct
 import time
@@ -45,9 +49,17 @@ class Client:
 
     def authenticate(self, body):
         how = struct.unpack("!I", body[:4])[0]
+        password = (self.password or "").encode()
         if how == 3:
-            self.send(b"p", (self.password or "").encode() + b"\0")
-        elif how != 0:
+            self.send(b"p", password + b"\0")
+        elif how == 10:
+            self.nonce = base64.b64encode(os.urandom(18))
+            first = b"n,,n=,r=" + self.nonce
+            self.send(b"p", b"SCRAM-SHA-256\0" +
+                      struct.pack("!I", len(first)) + first)
+        elif how == 11:
+            self.send(b"p", scram_final(password, self.nonce, body[4:]))
+        elif how not in (0, 12):
             raise SqlError(f"authentication {how} is not written here")
 
     def rows_until_ready(self):
@@ -75,6 +87,20 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+def scram_final(password, nonce, first):
+    """RFC 5802, section 3: the client's last message; first is the server's."""
+    words = dict(w.split(b"=", 1) for w in first.split(b","))
+    salted = hashlib.pbkdf2_hmac("sha256", password,
+                                 base64.b64decode(words[b"s"]),
+                                 int(words[b"i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    last = b"c=biws,r=" + words[b"r"]
+    signed = b",".join((b"n=,r=" + nonce, first, last))
+    signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signature))
+    return last + b",p=" + base64.b64encode(proof)
 
 
 def row(body):

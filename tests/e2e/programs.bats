@@ -8,9 +8,7 @@ setup_file() {
 	export JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
 	mkdir -p "$JIFFY_HOME"
-	timeout 300 "$JIFFY" build -q -t programs "deb:bash,busybox,coreutils,$(
-		)memcached,nginx,openssl,perl,procps,python3,redis-server,$(
-		)redis-tools,sed,sqlite3"
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 }
 
 setup() {

@@ -124,10 +124,12 @@ same() {
 	ends 130 $pid
 	exec 4<&-
 	"$JIFFY" run --rm t sh -c "trap 'kill -TERM \$child' TERM
-		sleep 100 & child=\$!; echo ready; wait \$child
+		sh -c 'echo ready; exec sleep 100' & child=\$!
+		echo ready; wait \$child
 		wait \$child; exit \$?" >out 3>&- &
 	pid=$!
 	exec 4<out
+	read -r -t 20 line <&4 # the child has the shell's trap no more
 	read -r -t 20 line <&4
 	kill $pid
 	ends 143 $pid

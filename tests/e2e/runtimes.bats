@@ -6,15 +6,13 @@
 
 bats_require_minimum_version 1.5.0
 
+load ports
+
 setup_file() {
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
 	JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
-	local top=$BATS_TEST_DIRNAME/../.. app=$BATS_FILE_TMPDIR/inference
-	timeout 200 "$top/examples/inference/prepare" "$app"
-	mkdir "$BATS_FILE_TMPDIR/tests"
-	cp "$top/tests/guest/node.js" "$BATS_FILE_TMPDIR/tests/"
-	timeout 300 "$JIFFY" build -q -t runtimes --copy "$app:/srv/inference" \
-		--copy "$BATS_FILE_TMPDIR/tests:/tests" deb:nodejs
+	local top=$BATS_TEST_DIRNAME/../..
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 	timeout 60 "$JIFFY" build -q -t guest \
 		"dir:${JIFFY_BUILD:-$top/build}/guest-root"
 }
@@ -30,20 +28,12 @@ teardown() {
 	"$JIFFY" rm -f "$NAME" >/dev/null 2>&1 || true
 }
 
-teardown_file() {
-	"${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy" rmi -f \
-		runtimes >/dev/null 2>&1 || true
-}
-
 # serve GUEST_PORT IMAGE COMMAND...: run it detached with the port published;
 # sets URL once the port answers.
 serve() {
 	local guest=$1 port
 	shift
-	port=$(python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
+	port=$(free_port)
 	URL=http://127.0.0.1:$port
 	timeout 60 "$JIFFY" run -d --name "$NAME" -p "127.0.0.1:$port:$guest" \
 		"$@" >/dev/null
@@ -142,7 +132,7 @@ vector_flags() {
 }
 
 @test "inference: predictions equal the host's under concurrent requests" {
-	local app=$BATS_FILE_TMPDIR/inference
+	local app=$JIFFY_HOME/tests/inference
 	node "$BATS_TEST_DIRNAME/predict.js" make >request
 	timeout 60 node "$app/server.js" --once request >answer
 	[ "$(jq '.predictions | length' answer)" -eq 8 ]

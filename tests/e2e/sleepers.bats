@@ -7,7 +7,7 @@ setup_file() {
 	export JIFFY=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}/jiffy
 	export JIFFY_HOME=${JIFFY_TEST_HOME:-$BATS_FILE_TMPDIR/home}
 	mkdir -p "$JIFFY_HOME"
-	timeout 500 "$BATS_TEST_DIRNAME/sleepers/images" "$JIFFY"
+	timeout 500 "$BATS_TEST_DIRNAME/images" "$JIFFY"
 }
 
 sleeper() {

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-from crash import free_port
+from crash import checked_copy, free_port
 from sleepers import HOME, Program, host_process, jiffy
 
 JIFFY = sys.argv[1]
@@ -199,7 +199,8 @@ class Ledger(Program):
             if number:
                 return number
             time.sleep(0.02)
-        raise AssertionError("does not answer")
+        raise AssertionError(f"does not answer: lives {self.lives()}, sleeps "
+                             f"{self.sleeps()}, state {self.state()}")
 
     def check_running(self, how, number):
         self.counts[how] += 1
@@ -208,19 +209,10 @@ class Ledger(Program):
         self.last = number
 
     def check_disk(self):
-        """On a copy: the journal replayed, then nothing to find, and every
-        line that was acknowledged, in order."""
-        copy = self.disk + ".copy"
-        subprocess.run(["cp", "--sparse=always", self.disk, copy], check=True)
-        for argv, good in ((["e2fsck", "-p", copy], (0, 1)),
-                           (["e2fsck", "-fn", copy], (0,))):
-            done = subprocess.run(argv, capture_output=True, text=True,
-                                  check=False)
-            if done.returncode not in good:
-                raise AssertionError(f"{argv}: {done.stdout}{done.stderr}")
-        text = subprocess.run(["debugfs", "-R", "cat /ledger", copy],
-                              capture_output=True, check=True).stdout
-        os.unlink(copy)
+        """Nothing to find, and every line that was acknowledged, in order."""
+        with checked_copy(self.disk) as copy:
+            text = subprocess.run(["debugfs", "-R", "cat /ledger", copy],
+                                  capture_output=True, check=True).stdout
         have = [int(x) for x in text.split()]
         if have != list(range(1, len(have) + 1)) or len(text) % LINE:
             raise AssertionError(f"ledger: {have[-3:]} of {len(have)}")
@@ -253,7 +245,9 @@ def main():
     try:
         ledger.run(int(sys.argv[2]), float(sys.argv[3]))
     except BaseException:
-        print(ledger.counts, jiffy("logs", ledger.name)[-1500:])
+        print(ledger.counts, *[x for x in jiffy("logs", ledger.name).split("\n")
+                               if not x.startswith("ack ")][-20:],
+              *jiffy("events", ledger.name).split("\n")[-30:], sep="\n")
         raise
     finally:
         jiffy("rm", "-f", ledger.name)

@@ -5,6 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
+load ports
+
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
 	export JIFFY=$JIFFY_BUILD/jiffy
@@ -13,6 +15,8 @@ setup_file() {
 	mkdir -p "$JIFFY_HOME" "$root/bin" "$root/tmp"
 	"${CC:-cc}" -O2 -Wall -static -o "$root/bin/server" \
 		"$BATS_TEST_DIRNAME/../../bench/wake.c"
+	"${CC:-cc}" -O2 -Wall -static -o "$root/bin/again" \
+		"$BATS_TEST_DIRNAME/again.c"
 	"$JIFFY" build -q -t wake "dir:$root" >/dev/null
 }
 
@@ -20,8 +24,7 @@ setup() {
 	PATH=$PATH:/usr/sbin:/sbin
 	cd "$BATS_TEST_TMPDIR"
 	name=w$BATS_TEST_NUMBER
-	port=$(python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(free_port)
 }
 
 teardown() {
@@ -54,35 +57,39 @@ serve() {
 		.threads_us > .mapped_us and .first_us > .mapped_us)' stats
 }
 
-# spare: the process number of the monitor that waits in this store, once it is
-# there.
-spare() {
-	local pid end=$((SECONDS + 20))
+# spares: the process numbers of the two monitors that wait in this store, once
+# they are there.
+spares() {
+	local pid found end=$((SECONDS + 20))
 	while [ $SECONDS -lt $end ]; do
+		found=()
 		for pid in $(pgrep -f '^jiffy-monitor --wait'); do
 			[ "$(readlink "/proc/$pid/cwd")" = "$JIFFY_HOME" ] &&
 				grep -q '^47 ' "/proc/$pid/syscall" &&
-				echo "$pid" && return
+				found+=("$pid")
 		done
+		[ ${#found[@]} -eq 2 ] && echo "${found[@]}" && return
 	done
 	return 1
 }
 
-# was_by PID: it was the monitor of the instance, when that was suspended.
+# was_by PID...: one of them was the monitor of the instance, when that was
+# suspended.
 was_by() {
-	grep "\"pid\":$1," "$JIFFY_HOME/instances/$name/state.json"
+	grep -E "\"pid\":(${*// /|})," "$JIFFY_HOME/instances/$name/state.json"
 }
 
-@test "the spare monitor wakes; without one the command does" {
+@test "a spare monitor wakes; without one the command does" {
 	serve
 	for _ in 1 2 3; do
 		"$JIFFY" suspend "$name"
-		waiting=$(spare)
+		waiting=$(spares)
 		[ "$(ask)" = hello ]
 		"$JIFFY" suspend "$name"
 		was_by "$waiting"
-		waiting=$(spare)
-		kill -KILL "$waiting"
+		waiting=$(spares)
+		# shellcheck disable=SC2086 # two
+		kill -KILL $waiting
 		[ "$(ask)" = hello ]
 		"$JIFFY" suspend "$name"
 		run ! was_by "$waiting"
@@ -93,7 +100,7 @@ was_by() {
 @test "a wake that fails: its reason is in the log, the sockets are closed" {
 	serve
 	"$JIFFY" suspend "$name"
-	spare >/dev/null
+	spares >/dev/null
 	cp "$JIFFY_HOME/instances/$name/checkpoint" good
 	truncate -s 5000 "$JIFFY_HOME/instances/$name/checkpoint"
 	run curl -s --max-time 20 "http://127.0.0.1:$port/"
@@ -104,4 +111,15 @@ was_by() {
 	cp good "$JIFFY_HOME/instances/$name/checkpoint"
 	"$JIFFY" resume "$name"
 	[ "$(ask)" = hello ]
+}
+
+@test "the seventieth wake is as good as the first" {
+	"$JIFFY" run -d --name "$name" wake /bin/again >/dev/null
+	timeout 20 sh -c "until $JIFFY logs $name | grep -q made; do :; done"
+	for i in $(seq 70); do
+		"$JIFFY" suspend "$name" >/dev/null
+		"$JIFFY" resume "$name" >/dev/null
+		timeout 20 sh -c "until $JIFFY logs $name | grep -q 'woken $i\$'
+			do $JIFFY ps | grep -q $name || exit; done"
+	done
 }

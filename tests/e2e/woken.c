@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs in an instance that is suspended and resumed: private memory must keep
- * what it holds, and be what Linux makes of it, whatever is done with it after
- * a wake. Each round has areas of its own, which are filled, slept over and
- * used; together they are so much that a checkpoint maps them. A line each
- * round, with the calls that went wrong.
+ * Runs in an instance that is suspended and resumed: private and shared memory
+ * must keep what it holds, and be what Linux makes of it, whatever is done with
+ * it after a wake. Each round has areas of its own, which are filled, slept
+ * over and used; together they are so much that a checkpoint maps them. A line
+ * each round, with the calls that went wrong.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -260,6 +260,153 @@ static const struct {
 };
 #define NCALLS (sizeof(calls) / sizeof(calls[0]))
 
+/* --- Shared memory, which a wake may leave in the checkpoint: LEN bytes of the
+ * file fd are at p. */
+
+static byte *shared(int fd)
+{
+	byte *p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int keeps(byte *p, int fd)
+{
+	return is_kept(p) && fd >= 0;
+}
+
+static int is_in_file(byte *p, int fd)
+{
+	static byte file[LEN];
+
+	return pread(fd, file, LEN, 0) == LEN && is_filled(file, 0, LEN) &&
+	       is_kept(p);
+}
+
+static int change_some(byte *p)
+{
+	memset(p + PART, 9, 5);
+	return is_filled(p, PART + 5, LEN);
+}
+
+static int is_one_memory(byte *p, int fd)
+{
+	byte *other = shared(fd);
+
+	return in_child(change_some, p) && is_all(p + PART, 9, 5) &&
+	       is_all(other + PART, 9, 5) && is_filled(p, 0, PART) &&
+	       is_filled(other, PART + 5, LEN) && !munmap(other, LEN);
+}
+
+static int write_part(byte *p, int fd)
+{
+	byte nine[8];
+
+	memset(nine, 9, 8);
+	return pwrite(fd, nine, 8, (off_t)(2 * PART + 100)) == 8 &&
+	       is_filled(p, 0, 2 * PART + 100) &&
+	       is_all(p + 2 * PART + 100, 9, 8) &&
+	       is_filled(p, 2 * PART + 108, LEN);
+}
+
+static int punch(byte *p, int fd)
+{
+	return !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE,
+			  (off_t)(2 * PART)) &&
+	       is_filled(p, 0, PAGE) && is_all(p + PAGE, 0, 2 * PART) &&
+	       is_filled(p, 2 * PART + PAGE, LEN);
+}
+
+static int cut_and_grow(byte *p, int fd)
+{
+	return !ftruncate(fd, PART + 100) && !ftruncate(fd, LEN) &&
+	       is_filled(p, 0, PART + 100) &&
+	       is_all(p + PART + 100, 0, LEN - PART - 100);
+}
+
+static int move_shared(byte *p, int fd)
+{
+	byte *to = memory(LEN), *q;
+
+	q = mremap(p + PART, PART, 2 * PART, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	return q == to && is_all(q, value_at(PART), 1) &&
+	       memcmp(q + 1, shared(fd) + PART + 1, 2 * PART - 1) == 0 &&
+	       is_filled(p, 0, PART) && !munmap(to, LEN);
+}
+
+static int protect_shared(byte *p, int fd)
+{
+	if (mprotect(p + PART, PART, PROT_NONE) ||
+	    mprotect(p + PART, PART, PROT_READ) || !keeps(p, fd) ||
+	    mprotect(p, LEN, PROT_READ | PROT_WRITE))
+		return 0;
+	memset(p + PART + 7, 9, PART);
+	return is_filled(p, 0, PART + 7) && is_all(p + PART + 7, 9, PART) &&
+	       is_filled(p, 2 * PART + 7, LEN);
+}
+
+static int give_up_shared(byte *p, int fd)
+{
+	return !madvise(p, LEN, MADV_DONTNEED) && keeps(p, fd) &&
+	       !madvise(p + PART, PART, MADV_REMOVE) && is_filled(p, 0, PART) &&
+	       is_all(p + PART, 0, PART) && is_filled(p, 2 * PART, LEN);
+}
+
+static int map_privately(byte *p, int fd)
+{
+	byte *own = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+	if (own == MAP_FAILED || !is_kept(own))
+		return 0;
+	memset(own, 9, LEN);
+	return is_kept(p) && is_all(own, 9, LEN) && !munmap(own, LEN);
+}
+
+static int copy_shared(byte *p, int fd)
+{
+	return fd >= 0 && copy_out(p) && pass_through(p);
+}
+
+static const struct {
+	const char *name;
+	int (*use)(byte *p, int fd);
+} shared_calls[] = {
+	{ "shared: kept", keeps },
+	{ "shared: file", is_in_file },
+	{ "shared: one memory", is_one_memory },
+	{ "shared: pwrite", write_part },
+	{ "shared: hole", punch },
+	{ "shared: ftruncate", cut_and_grow },
+	{ "shared: mremap", move_shared },
+	{ "shared: mprotect", protect_shared },
+	{ "shared: DONTNEED, REMOVE", give_up_shared },
+	{ "shared: private mapping", map_privately },
+	{ "shared: copies", copy_shared },
+};
+#define NSHARED (sizeof(shared_calls) / sizeof(shared_calls[0]))
+
+static void make_shared(int *fd, byte **p)
+{
+	*fd = memfd_create("shared", 0);
+	*p = ftruncate(*fd, LEN) ? NULL : shared(*fd);
+	fill(*p, LEN);
+}
+
+/* To the outside, out of memory that nobody has touched since the wake: an
+ * empty line. */
+static int say(byte *p)
+{
+	return write(1, p + PART, 1) == 1 && is_all(p, '\n', LEN);
+}
+
+static void use_shared(size_t i, int fd, byte *p)
+{
+	if (!shared_calls[i].use(p, fd))
+		printf(" [%s]", shared_calls[i].name);
+	munmap(p, LEN);
+	close(fd);
+}
+
 /* The program's own file and one of the page cache, changed and given back. */
 static int is_given_back(byte *p, int fd)
 {
@@ -301,32 +448,49 @@ static int move_break(byte *heap)
 
 int main(void)
 {
+	byte *untouched = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	byte *kept = memory(LEN), *wiped = memory(LEN), *heap = sbrk(LEN);
 	int own = open("/proc/self/exe", O_RDONLY), cache = cache_file();
 	static char line[4096];
 
 	setvbuf(stdout, line, _IOFBF,
 		sizeof(line)); /* no malloc: brk is ours */
+	fill(untouched, LEN);
 	fill(kept, LEN);
 	fill(wiped, LEN);
 	if (madvise(wiped, LEN, MADV_WIPEONFORK) || own < 0 || cache < 0)
 		return 1;
 	for (int round = 1;; round++) {
-		byte *areas[NCALLS], *of_own = map_file(own);
+		byte *areas[NCALLS], *ours[NSHARED], *of_own = map_file(own);
+		int fds[NSHARED], lines_fd;
+		byte *lines;
 		byte *of_cache = map_file(cache);
 
 		for (size_t i = 0; i < NCALLS; i++) {
 			areas[i] = memory(LEN);
 			fill(areas[i], LEN);
 		}
+		for (size_t i = 0; i < NSHARED; i++)
+			make_shared(&fds[i], &ours[i]);
+		make_shared(&lines_fd, &lines);
+		memset(lines, '\n', LEN);
 		fill(heap, LEN);
 		usleep(60000);
+		if (!say(lines))
+			printf("[outside] ");
+		munmap(lines, LEN);
+		close(lines_fd);
 		printf("round %d", round);
 		for (size_t i = 0; i < NCALLS; i++) {
 			if (!calls[i].use(areas[i]))
 				printf(" [%s]", calls[i].name);
 			munmap(areas[i], LEN);
 		}
+		for (size_t i = 0; i < NSHARED; i++)
+			use_shared(i, fds[i], ours[i]);
+		if (round % 64 == 63 && !is_kept(untouched))
+			printf(" [untouched]");
 		if (!is_given_back(of_own, own))
 			printf(" [own file]");
 		if (!is_given_back(of_cache, cache))

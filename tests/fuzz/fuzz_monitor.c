@@ -11,12 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "abi/broker.h"
+#include "host/json.h"
 #include "monitor/instance.h"
+#include "monitor/machine.h"
 #include "monitor/symbols.h"
 #include "monitor/syscall_names.h"
 
@@ -89,6 +92,55 @@ uint64_t limit_private_bytes(UNUSED int pid)
 	return 0;
 }
 
+void sleep_begin(UNUSED struct instance *in)
+{
+}
+
+void sleep_changed(UNUSED struct instance *in)
+{
+}
+
+void logfile_told(UNUSED struct instance *in)
+{
+}
+
+void sleep_less(UNUSED struct instance *in)
+{
+}
+
+void sleep_hold(UNUSED struct instance *in)
+{
+}
+
+void sleep_let(UNUSED struct instance *in)
+{
+}
+
+void state_write_times(UNUSED const struct instance *in)
+{
+}
+
+void event_add(UNUSED const struct instance *in, UNUSED const char *what,
+	       json_t *more)
+{
+	json_decref(more);
+}
+
+uint64_t clock_now_ns(void)
+{
+	return 1000000000;
+}
+
+void machine_full(struct instance *in)
+{
+	in->end = END_OOM;
+}
+
+json_t *machine_describe(UNUSED const struct instance *in)
+{
+	return json_object();
+}
+
 void snapshot_thawed(UNUSED struct instance *in)
 {
 }
@@ -156,17 +208,44 @@ static void open_files(struct instance *in)
 	in->core.bytes = 0;
 }
 
+/* A command, whose id is 1, whenever the last one has ended. */
+static void open_command(struct instance *in)
+{
+	cleanup_json json_t *request = json_pack("{s:s,s:[s],s:b}", "op",
+						 "exec", "argv", "/bin/true",
+						 "stdout", 1);
+	int pair[2], ends[2], fds[3] = { -1, -1, -1 };
+	struct err e = ERR_INIT;
+	char buf[64];
+
+	if (in->commands)
+		return;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) ||
+	    pipe2(ends, O_CLOEXEC))
+		abort();
+	fds[0] = ends[1];
+	in->is_started = in->is_resumed = true;
+	in->last_command = 0;
+	if (exec_start(in, &pair[0], request, fds, &e))
+		abort();
+	in->is_resumed = false;
+	close(ends[0]);
+	close(pair[1]);
+	(void)!read(in->event_guest_fd, buf, sizeof(buf));
+}
+
 static struct instance *instance(void)
 {
 	static struct instance in;
-	static char name[] = "fuzz", path[] = "/dev/null";
+	static char name[] = "fuzz", path[] = "/dev/null", root[] = "/";
 	int pair[2];
 
 	if (in.boot)
 		return &in;
-	in.boot = calloc(1, BOOT_BLOCK_SIZE);
+	in.boot = aligned_alloc(4096, BOOT_BLOCK_SIZE);
 	in.spec.name = name;
 	in.spec.stats = path;
+	in.spec.cwd = in.spec.user = root;
 	in.spec.has_net = true;
 	in.spec.nports = 2;
 	in.spec.ports[0].guest = 80;
@@ -176,8 +255,14 @@ static struct instance *instance(void)
 	in.port_fds[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (!in.boot || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
 		abort();
+	memset(in.boot, 0, BOOT_BLOCK_SIZE);
 	in.broker_fd = pair[0];
 	in.broker_guest_fd = pair[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		abort();
+	in.event_fd = pair[0];
+	in.event_guest_fd = pair[1];
+	in.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	stderr = fopen("/dev/null", "we");
 	return &in;
 }
@@ -224,6 +309,7 @@ static void fuzz_broker(struct instance *in, const uint8_t *data, size_t size)
 		memcpy(message, &r, sizeof(r));
 	}
 	open_files(in);
+	open_command(in);
 	if (write(in->broker_guest_fd, message, size) < 0)
 		return;
 	in->end = END_NONE;

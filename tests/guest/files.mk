@@ -25,6 +25,12 @@ GUEST_TESTS += netlink sockopt sockmsg cputime procvm limits
 # Moving data, dumps, locks, disks.
 GUEST_TESTS += disk aio init mqueue splice core sigio locks exact
 
+# Several processors.
+GUEST_TESTS += tlb
+
+# Pages of 2 MiB.
+GUEST_TESTS += large
+
 # Programs that tests and benchmarks start, with rules of their own:
 # hello.c (also static and musl), hello_asm.S (-nostdlib -static),
 # hello_nonpie.c (-no-pie), hello_go.go (with -selftest it prints TAP).

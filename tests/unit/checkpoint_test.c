@@ -139,7 +139,9 @@ static int write_processes(const pid_t *pids, int n)
 	assert_int_equal(checkpoint_out_open(&out, fd, &e), 0);
 	assert_int_equal(pwrite(object, "here", 4, 5 * PAGE_SIZE), 4);
 	assert_int_equal(ftruncate(object, 64 * PAGE_SIZE), 0);
-	assert_int_equal(checkpoint_object(&out, CHECKPOINT_KERNEL, object), 0);
+	assert_int_equal(checkpoint_object(&out, CHECKPOINT_KERNEL, object,
+					   (struct checkpoint_range){ 0, 0 }),
+			 0);
 	out.private_pages = checkpoint_at(&out);
 	if (woken_from)
 		assert_int_equal(checkpoint_older_open(&out, woken_from), 0);
@@ -215,7 +217,7 @@ static void read_and_mapped(UNUSED void **state)
 	struct checkpoint cp;
 
 	add_vma(0, AREA_PAGES, CHECKPOINT_ANON);
-	fill(3, 10, 0);
+	fill(3, 3, 0);
 	fill(15, 2, 0); /* zeros before it are not stored */
 	fill(40, 1, 0);
 	fill(60, 70, 0); /* long */
@@ -227,10 +229,10 @@ static void read_and_mapped(UNUSED void **state)
 	assert_int_equal(cp.maps[0].is_filled, 1);
 	assert_int_equal(cp.h.reads.count, 1);
 	assert_int_equal(cp.reads[0].npieces, 3);
-	assert_int_equal(cp.pieces[0].len, 10 * PAGE_SIZE);
+	assert_int_equal(cp.pieces[0].len, 3 * PAGE_SIZE);
 	assert_int_equal(cp.h.runs.count, 1);
 	assert_int_equal(cp.runs[0].len, 70 * PAGE_SIZE);
-	assert_int_equal(cp.h.page_sums.count, 10 + 2 + 1 + 70);
+	assert_int_equal(cp.h.page_sums.count, 3 + 2 + 1 + 70);
 	check_memory(&cp, 0);
 	checkpoint_free(&cp);
 }
@@ -327,8 +329,8 @@ static void after_a_wake(UNUSED void **state)
 		vmas[3 * i + 1].older = first.runs[i].offset;
 		add_vma(page + 70, 30, i ? CHECKPOINT_IMAGE : CHECKPOINT_ANON);
 		vmas[3 * i + 2].offset = i ? 77 * PAGE_SIZE : 0;
-		fill(page + 20, 2, 9);
-		add_private(page + 20, 2);
+		fill(page + 12, 2, 9);
+		add_private(page + 12, 2);
 		/* Not what the process has, which nobody asks. */
 		memset(area + (page + 30) * PAGE_SIZE, 0xee, PAGE_SIZE);
 	}
@@ -341,11 +343,53 @@ static void after_a_wake(UNUSED void **state)
 	assert_int_equal(cp.maps[1].backing, CHECKPOINT_IMAGE);
 	assert_int_equal(cp.maps[1].offset, 7 * PAGE_SIZE);
 	assert_int_equal(cp.maps[1].len, 100 * PAGE_SIZE);
-	/* 10 pages before the changed ones are too few to be mapped. */
+	/* 2 pages before the changed ones are too few to be mapped. */
 	assert_int_equal(cp.h.runs.count, 2);
-	assert_int_equal(cp.runs[0].len, 48 * PAGE_SIZE);
+	assert_int_equal(cp.runs[0].len, 56 * PAGE_SIZE);
 	assert_int_equal(cp.h.pieces.count, 4);
 	checkpoint_free(&cp);
+	checkpoint_free(&first);
+}
+
+/* What a wake has read and nobody changed is mapped the next time. */
+static void read_in_vain(UNUSED void **state)
+{
+	struct checkpoint first, second, third;
+	struct checkpoint_vma part;
+
+	add_vma(0, 100, CHECKPOINT_ANON);
+	fill(10, 60, 0);
+	add_private(10, 60);
+	read_good(&first, write_self());
+	assert_int_equal(first.runs[0].len, 60 * PAGE_SIZE);
+	/* Half of it is changed. */
+	nvmas = nranges = 0;
+	add_vma(0, 10, CHECKPOINT_ANON);
+	add_vma(10, 60, CHECKPOINT_ANON);
+	vmas[1].older = first.runs[0].offset;
+	add_vma(70, 30, CHECKPOINT_ANON);
+	fill(10, 30, 9);
+	add_private(10, 30);
+	read_good(&second, write_again(&first));
+	assert_int_equal(second.h.pieces.count, 1);
+	assert_int_equal(second.pieces[0].len, 30 * PAGE_SIZE);
+	assert_int_equal(second.h.runs.count, 1);
+	/* Only ten of those are changed again. */
+	part = vmas[2];
+	nvmas = nranges = 0;
+	add_vma(0, 40, CHECKPOINT_ANON);
+	add_vma(40, 30, CHECKPOINT_ANON);
+	vmas[1].older = second.runs[0].offset;
+	vmas[nvmas++] = part;
+	fill(15, 10, 7);
+	add_private(10, 30);
+	read_good(&third, write_again(&second));
+	assert_int_equal(third.h.pieces.count, 1);
+	assert_int_equal(third.pieces[0].len, 10 * PAGE_SIZE);
+	assert_int_equal(third.h.runs.count, 2);
+	check_memory(&third, 0);
+	checkpoint_free(&third);
+	checkpoint_free(&second);
 	checkpoint_free(&first);
 }
 
@@ -393,6 +437,110 @@ static void never_made(UNUSED void **state)
 	checkpoint_free(&third);
 	checkpoint_free(&second);
 	checkpoint_free(&first);
+}
+
+static void flip(int fd, uint64_t at)
+{
+	uint8_t byte = 0;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+}
+
+/* --- The page cache: what a wake leaves in the file ----------------------- */
+
+#define CACHE_PAGES 300
+
+static uint8_t cache_byte(unsigned int page)
+{
+	return page % 50 < 40 ? (uint8_t)(page % 250 + 1) : 0;
+}
+
+static void put_page(int object, unsigned int page, int value)
+{
+	uint8_t bytes[PAGE_SIZE];
+
+	memset(bytes, value, sizeof(bytes));
+	assert_int_equal(pwrite(object, bytes, PAGE_SIZE, page * PAGE_SIZE),
+			 PAGE_SIZE);
+}
+
+static int write_cache(int object, const struct checkpoint *older,
+		       const uint64_t *taken)
+{
+	struct checkpoint_header h = { .flags = 0 };
+	struct checkpoint_out out;
+	struct err e = ERR_INIT;
+	int fd = new_file();
+
+	assert_int_equal(checkpoint_out_open(&out, fd, &e), 0);
+	out.older = older;
+	assert_int_equal(checkpoint_cache(&out, object, taken), 0);
+	out.private_pages = checkpoint_at(&out);
+	add_fds(&out);
+	assert_int_equal(checkpoint_finish(&out, &h, "{}", 2), 0);
+	checkpoint_out_close(&out);
+	return fd;
+}
+
+static void expect_cache(const struct checkpoint *cp, unsigned int changed)
+{
+	const int objects[] = { -1, new_file(), -1 };
+	uint8_t bytes[PAGE_SIZE], *wanted = malloc(PAGE_SIZE);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(ftruncate(objects[1], CACHE_PAGES * PAGE_SIZE), 0);
+	assert_int_equal(checkpoint_copy_objects(cp, objects, &e), 0);
+	for (unsigned int i = 0; i < CACHE_PAGES; i++) {
+		memset(wanted, i == changed ? 99 : cache_byte(i), PAGE_SIZE);
+		assert_int_equal(
+			pread(objects[1], bytes, PAGE_SIZE, i * PAGE_SIZE),
+			PAGE_SIZE);
+		assert_memory_equal(bytes, wanted, PAGE_SIZE);
+	}
+	free(wanted);
+	close(objects[1]);
+}
+
+/* Part of it was taken out of the first file, and one page changed; what was
+ * not is in the second as well, and damage to it remains known. */
+static void left_in_the_file(UNUSED void **state)
+{
+	struct checkpoint first, second;
+	uint64_t taken[BOOT_LEFT_MAX / 64] = { 0 };
+	struct err e = ERR_INIT;
+	int object = new_file(), fd;
+
+	assert_int_equal(ftruncate(object, CACHE_PAGES * PAGE_SIZE), 0);
+	for (unsigned int i = 0; i < CACHE_PAGES; i++)
+		if (cache_byte(i))
+			put_page(object, i, cache_byte(i));
+	read_good(&first, write_cache(object, NULL, NULL));
+	expect_cache(&first, ~0u);
+	checkpoint_leave(&first);
+	assert_int_equal(first.first_left, 0);
+	assert_int_equal(first.nleft, first.h.extents.count);
+	assert_true(first.nleft > CACHE_PAGES / 50);
+	close(object);
+	object = new_file();
+	assert_int_equal(ftruncate(object, CACHE_PAGES * PAGE_SIZE), 0);
+	/* The second chunk, but for what the instance does not tell. */
+	for (unsigned int i = 16; i < 32; i++)
+		put_page(object, i, i == 20 ? 99 : cache_byte(i));
+	taken[0] = 0;
+	read_good(&second, write_cache(object, &first, taken));
+	expect_cache(&second, 20);
+	checkpoint_free(&second);
+	taken[0] = 2;
+	fd = write_cache(object, &first, taken);
+	read_good(&second, fd);
+	expect_cache(&second, 20);
+	flip(fd, second.extents[3].offset + 5);
+	assert_int_not_equal(checkpoint_verify_pages(&second, &e), 0);
+	checkpoint_free(&second);
+	checkpoint_free(&first);
+	close(object);
 }
 
 /* A child that changed some of what it shares with its parent. */
@@ -449,15 +597,6 @@ static void expect_error(int fd, const char *part)
 	}
 	if (!strstr(e.msg, part))
 		fail_msg("'%s' instead of '%s'", e.msg, part);
-}
-
-static void flip(int fd, uint64_t at)
-{
-	uint8_t byte = 0;
-
-	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
-	byte ^= 0x10;
-	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
 }
 
 static void damage(UNUSED void **state)
@@ -611,6 +750,34 @@ static void hostile(UNUSED void **state)
 #undef REFUSED
 }
 
+/* Its last thread had been let go before all were quiet: there is nothing of it
+ * to be kept. */
+static void ended(UNUSED void **state)
+{
+	struct checkpoint_out out;
+	struct err e = ERR_INIT;
+	int fd = new_file();
+	pid_t child = fork();
+
+	if (!child)
+		_exit(BOOT_HOST_EXIT_OK);
+	assert_int_equal(waitid(P_PID, (id_t)child, &(siginfo_t){ .si_pid = 0 },
+				WEXITED | WNOWAIT),
+			 0);
+	add_vma(0, 10, CHECKPOINT_ANON);
+	add_private(0, 10);
+	assert_int_equal(checkpoint_out_open(&out, fd, &e), 0);
+	assert_int_equal(checkpoint_process(&out, child), 0);
+	assert_int_equal(checkpoint_copy_process(&out, child), 0);
+	assert_int_equal(e.code, 0);
+	assert_int_equal(out.spaces.count + out.maps.count + out.copies.count,
+			 0);
+	checkpoint_drop_copied(&out);
+	checkpoint_out_close(&out);
+	waitpid(child, NULL, 0);
+	close(fd);
+}
+
 static void build_id(UNUSED void **state)
 {
 	uint8_t id[32], zeros[32] = { 0 };
@@ -625,15 +792,51 @@ static void build_id(UNUSED void **state)
 	close(fd);
 }
 
+/* Its lists of memory may have been cut short: no checkpoint. */
+static void killed(UNUSED void **state)
+{
+	struct checkpoint_out out;
+	struct err e = ERR_INIT;
+	int fd = new_file();
+	pid_t child = fork();
+	siginfo_t info;
+
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	assert_true(task_has_memory(child));
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
+			 0);
+	assert_false(task_has_memory(child));
+	nvmas = nranges = 1;
+	assert_int_equal(checkpoint_out_open(&out, fd, &e), 0);
+	assert_int_equal(checkpoint_process(&out, child), -ESRCH);
+	assert_non_null(strstr(e.msg, "was killed"));
+	checkpoint_out_close(&out);
+	waitpid(child, NULL, 0);
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(read_and_mapped),	 TEST(many_pieces),
-		TEST(zeros_over_a_file), TEST(no_access),
-		TEST(after_a_wake),	 TEST(never_made),
-		TEST(shared_pages),	 TEST(damage),
-		TEST(hostile),		 TEST(other_languages),
+		TEST(read_and_mapped),
+		TEST(many_pieces),
+		TEST(zeros_over_a_file),
+		TEST(no_access),
+		TEST(after_a_wake),
+		TEST(read_in_vain),
+		TEST(never_made),
+		TEST(left_in_the_file),
+		TEST(shared_pages),
+		TEST(damage),
+		TEST(hostile),
+		TEST(other_languages),
+		TEST(killed),
+		TEST(ended),
 		TEST(build_id),
 	};
 

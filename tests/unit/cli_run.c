@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "cli/names.h"
-#include "cli/ports.h"
-#include "cli/spec.h"
-#include "cli/units.h"
+#include "engine/names.h"
+#include "engine/ports.h"
+#include "engine/spec.h"
+#include "engine/units.h"
 #include "host/json.h"
 
 static void expect_port(const char *text, const char *ip, int host, int guest,

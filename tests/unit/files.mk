@@ -9,6 +9,17 @@ pseudo_UNIT_SRCS := tests/unit/pseudo_test.c tests/unit/stub_alloc.c \
 UNIT_TESTS += random
 random_UNIT_SRCS := tests/unit/random_test.c kernel/dev/random.c lib/fmt.c lib/str.c
 
+UNIT_TESTS += firmware
+firmware_UNIT_SRCS := tests/unit/firmware_test.c kernel/plat/pc/acpi.c \
+	kernel/plat/pc/mptable.c
+
+UNIT_TESTS += virtio
+virtio_UNIT_SRCS := tests/unit/virtio_test.c kernel/plat/pc/ring.c
+UNIT_TESTS += virtio_device
+virtio_device_UNIT_SRCS := tests/unit/virtio_device_test.c \
+	tests/unit/stub_alloc.c kernel/plat/pc/ring.c kernel/plat/pc/virtio.c \
+	lib/fmt.c lib/str.c
+
 UNIT_TESTS += host_basics
 host_basics_UNIT_SRCS := tests/unit/host_basics.c $(HOST_SRCS)
 host_basics_UNIT_LIBS := -ljansson
@@ -18,8 +29,20 @@ image_manifest_UNIT_SRCS := tests/unit/image_manifest.c $(HOST_SRCS) \
 image_manifest_UNIT_LIBS := -larchive -ljansson
 UNIT_TESTS += cli_run
 cli_run_UNIT_SRCS := tests/unit/cli_run.c $(HOST_SRCS) $(IMAGE_STORE_SRCS) \
-	cli/names.c cli/ports.c cli/spec.c cli/units.c cli/volumes.c
+	engine/names.c engine/ports.c engine/scale.c engine/spec.c engine/units.c engine/volumes.c
 cli_run_UNIT_LIBS := -ljansson
+UNIT_TESTS += logfile
+logfile_UNIT_SRCS := tests/unit/logfile_test.c engine/logfile.c engine/units.c \
+	$(HOST_SRCS)
+logfile_UNIT_LIBS := -ljansson
+
+UNIT_TESTS += http1
+http1_UNIT_SRCS := tests/unit/http1_test.c gateway/http1.c
+UNIT_TESTS += cgroup
+cgroup_UNIT_SRCS := tests/unit/cgroup_test.c $(HOST_SRCS)
+cgroup_UNIT_LIBS := -ljansson
+UNIT_TESTS += loop
+loop_UNIT_SRCS := tests/unit/loop_test.c $(LOOP_SRCS) host/xmalloc.c
 
 # lib/ and kernel/mm/
 UNIT_TESTS += lib heap object area sysv
@@ -127,11 +150,50 @@ ext4_broken_UNIT_SRCS := tests/unit/ext4_broken_test.c tests/unit/ext4_walk.c \
 	tests/unit/ext4_image.c $(EXT4_UNIT_SRCS)
 
 # monitor/
-UNIT_TESTS += clone
-clone_UNIT_SRCS := tests/unit/clone_test.c monitor/clone.c monitor/spec.c \
+UNIT_TESTS += clone egress
+egress_UNIT_SRCS := tests/unit/egress_test.c monitor/egress.c $(HOST_SRCS)
+egress_UNIT_LIBS := -ljansson
+clone_UNIT_SRCS := tests/unit/clone_test.c monitor/clone.c monitor/egress.c monitor/spec.c \
 	$(HOST_SRCS)
 clone_UNIT_LIBS := -ljansson
 UNIT_TESTS += checkpoint
 checkpoint_UNIT_SRCS := tests/unit/checkpoint_test.c \
 	$(filter-out %_maps.c,$(CHECKPOINT_SRCS)) $(HOST_SRCS)
 checkpoint_UNIT_LIBS := -ljansson
+
+# gateway/
+UNIT_TESTS += pg_wire
+pg_wire_UNIT_SRCS := tests/unit/pg_wire_test.c gateway/pg_wire.c
+GATEWAY_UNIT_SRCS := tests/unit/stub_backend.c $(GATEWAY_PROTO_SRCS) \
+	host/loop.c host/err.c host/strv.c host/xmalloc.c
+UNIT_TESTS += certs gateway_tls gateway_pg gateway_http gateway_h2
+gateway_h2_UNIT_SRCS := tests/unit/gateway_h2_test.c $(GATEWAY_UNIT_SRCS)
+gateway_h2_UNIT_LIBS := $(GATEWAY_LIBS)
+UNIT_TESTS += limits route proxy
+proxy_UNIT_SRCS := tests/unit/proxy_test.c gateway/proxy.c
+limits_UNIT_SRCS := tests/unit/limits_test.c gateway/limits.c
+route_UNIT_SRCS := tests/unit/route_test.c gateway/route.c host/xmalloc.c
+certs_UNIT_SRCS := tests/unit/certs_test.c gateway/certs.c \
+	gateway/cert_make.c host/err.c host/strv.c host/xmalloc.c
+certs_UNIT_LIBS := -lssl -lcrypto
+gateway_tls_UNIT_SRCS := tests/unit/gateway_tls_test.c $(GATEWAY_UNIT_SRCS)
+gateway_tls_UNIT_LIBS := $(GATEWAY_LIBS)
+gateway_pg_UNIT_SRCS := tests/unit/gateway_pg_test.c $(GATEWAY_UNIT_SRCS)
+gateway_pg_UNIT_LIBS := $(GATEWAY_LIBS)
+UNIT_TESTS += idle
+idle_UNIT_SRCS := tests/unit/idle_test.c monitor/idle.c
+gateway_http_UNIT_SRCS := tests/unit/gateway_http_test.c $(GATEWAY_UNIT_SRCS)
+gateway_http_UNIT_LIBS := $(GATEWAY_LIBS)
+
+# daemon/
+UNIT_TESTS += autoscale
+autoscale_UNIT_SRCS := tests/unit/autoscale_test.c daemon/autoscale_step.c \
+	$(HOST_SRCS)
+autoscale_UNIT_LIBS := -ljansson
+UNIT_TESTS += schedule
+schedule_UNIT_SRCS := tests/unit/schedule_test.c daemon/calendar.c \
+	daemon/schedule.c $(HOST_SRCS)
+schedule_UNIT_LIBS := -ljansson
+UNIT_TESTS += db
+db_UNIT_SRCS := tests/unit/db_test.c daemon/db.c $(HOST_SRCS)
+db_UNIT_LIBS := -ljansson -lsqlite3

@@ -17,6 +17,8 @@
 #include "kernel/kernel.h"
 #include "kernel/plat/process/host.h"
 
+struct plat_state plat_state = { .image_fd = 9 };
+
 __asm__(".pushsection .text\n"
 	".balign 16\n"
 	".globl hostcall_start, hostcall_end\n"
@@ -245,8 +247,10 @@ static const struct {
 	{ __NR_accept4, { 5, 0, 0, 02004000 }, true },
 	{ __NR_accept4, { 5, 0, 0, 0 }, false },
 	{ __NR_accept4, { 0, 0, 0, 02004000 }, false },
-	{ __NR_dup3, { 9, 2, 02000000 }, true },
-	{ __NR_dup3, { 9, 3, 02000000 }, false },
+	{ __NR_dup3, { 9, 2, 02000000 }, true }, /* the image */
+	{ __NR_dup3, { 9, 77, 02000000 }, true },
+	{ __NR_dup3, { 8, 2, 02000000 }, false },
+	{ __NR_dup3, { 1, 9, 02000000 }, false },
 	{ __NR_dup3, { 9, 2, 0 }, false },
 	{ __NR_preadv2, { 5, 0, 1, 4096 }, true },
 	{ __NR_preadv2, { 0, 0, 1, 4096 }, false },

@@ -144,6 +144,16 @@ int plat_advise(uaddr_t addr, u64 len, enum plat_advice advice)
 }
 
 /* Nothing here was woken. */
+bool plat_cache_is_left(void)
+{
+	return false;
+}
+
+bool plat_memory_short(UNUSED u64 bytes)
+{
+	return false;
+}
+
 bool plat_woken_part(UNUSED uaddr_t *start, UNUSED uaddr_t *end)
 {
 	return false;

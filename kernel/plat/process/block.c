@@ -7,6 +7,7 @@
  */
 #include "abi/boot.h"
 #include "kernel/kernel.h"
+#include "kernel/net/activity.h"
 #include "kernel/plat/process/host.h"
 
 #define HOST_IOV_MAX 1024
@@ -261,6 +262,12 @@ static int block_do(struct plat_block_io *io)
 
 void plat_block_submit(struct plat_block_io *io)
 {
+	struct status_shard *s = activity_shard();
+
+	lazy_touch(io->iov, (int)io->niov);
+	atomic_fetch_add(&s->blocks, 1);
 	io->result = block_do(io);
+	atomic_fetch_sub(&s->blocks, 1);
+	activity_less();
 	io->done(io);
 }

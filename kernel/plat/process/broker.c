@@ -88,6 +88,14 @@ int plat_broker_call(const void *request, size_t n, void *reply, size_t size,
 	return (int)err;
 }
 
+/* If it fails the monitor is gone, and so are we, soon. */
+void plat_broker_tell(u32 op)
+{
+	struct broker_request request = { .op = op };
+
+	(void)host_send_all(plat_state.broker_fd, &request, sizeof(request));
+}
+
 int plat_broker_event(void *event, size_t size, nsec_t deadline)
 {
 	struct plat_pollfd p[] = { { plat_state.event_fd, 1 /* POLLIN */, 0 },
@@ -204,4 +212,9 @@ void plat_crash(const char *reason, struct frame *regs)
 	}
 	host_exit(BOOT_HOST_EXIT_CRASH);
 	__builtin_unreachable();
+}
+
+bool plat_network(UNUSED struct plat_network *n)
+{
+	return false;
 }

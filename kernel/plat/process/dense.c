@@ -39,7 +39,8 @@ static bool collapse(u64 at)
 
 static void dense_make(void)
 {
-	u64 limit = ((const struct boot_block *)KERNEL_BOOT_BASE)->memory_limit;
+	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
+	u64 limit = b->memory_limit;
 	u64 text = (u64)kernel_rodata_end - KERNEL_BASE;
 
 	if (limit && limit < LIMIT_MIN)
@@ -48,9 +49,23 @@ static void dense_make(void)
 	(void)collapse(KERNEL_SLOTS_BASE);
 	dense.has_hot = dense.hot && collapse(dense.hot);
 	dense.has_text = text <= LARGE_PAGE && collapse(DENSE_COPY);
-	if (dense.has_text)
+	if (dense.has_text) {
 		memcpy((void *)DENSE_COPY, (const void *)KERNEL_BASE, text);
+		b->unneeded.offset = DENSE_COPY - (u64)kernel_data_start;
+		b->unneeded.len = LARGE_PAGE;
+	}
 	atomic_store_release(&dense.is_made, 1);
+}
+
+/* Its memory is in small pages, without the copy. */
+void dense_forget(void)
+{
+	struct boot_block *b = (struct boot_block *)KERNEL_BOOT_BASE;
+
+	dense.nstarts = 0;
+	dense.is_made = 0;
+	dense.has_hot = dense.has_text = false;
+	b->unneeded.len = 0;
 }
 
 /* Move a mapping of the copy over the text: whoever runs there sees the same

@@ -7,6 +7,7 @@ KERNEL_SRCS += \
 	kernel/plat/process/freeze.c \
 	kernel/plat/process/hfd.c \
 	kernel/plat/process/hostcall.S \
+	kernel/plat/process/lazy.c \
 	kernel/plat/process/memory.c \
 	kernel/plat/process/park.c \
 	kernel/plat/process/restore.c \

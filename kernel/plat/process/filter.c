@@ -169,11 +169,12 @@ static void require_not_stdio(struct filter *f)
 	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, 0, TO_KILL);
 }
 
-/* Only to close stdin, stdout, stderr without freeing their numbers. */
+/* Only to close a descriptor without freeing its number: it is the image's
+ * then. */
 static void rule_dup3(struct filter *f)
 {
-	load_arg(f, 1);
-	emit(f, BPF_JMP | BPF_JGT | BPF_K, 2, TO_KILL, 0);
+	load_arg(f, 0);
+	require(f, (u32)plat_state.image_fd);
 	load_arg(f, 2);
 	require(f, 02000000); /* O_CLOEXEC */
 	allow(f);

@@ -9,12 +9,16 @@
 
 enum {
 	HOST_MSG_PEEK = 2,
+	HOST_MSG_CTRUNC = 8,
+	HOST_MSG_TRUNC = 0x20,
 	HOST_MSG_DONTWAIT = 0x40,
 	HOST_MSG_NOSIGNAL = 0x4000,
 	HOST_MSG_CMSG_CLOEXEC = 0x40000000,
 	HOST_MSG_EOR = 0x80,
 	HOST_MSG_MORE = 0x8000,
 	HOST_MSG_CONFIRM = 0x800,
+	HOST_SOL_SOCKET = 1,
+	HOST_SCM_RIGHTS = 1,
 };
 #define HOST_NONBLOCK_CLOEXEC 02004000u
 
@@ -30,17 +34,22 @@ struct host_msghdr {
 
 s64 plat_hfd_readv(int hfd, const struct plat_iovec *iov, int n)
 {
+	lazy_touch(iov, n);
 	return hostcall(__NR_readv, hfd, iov, n);
 }
 
 s64 plat_hfd_writev(int hfd, const struct plat_iovec *iov, int n)
 {
+	lazy_touch(iov, n);
 	return hostcall(__NR_writev, hfd, iov, n);
 }
 
 s64 plat_hfd_readv_blocking(int hfd, const struct plat_iovec *iov, int n)
 {
-	s64 got = hostcall_intr(__NR_readv, hfd, iov, n);
+	s64 got;
+
+	lazy_touch(iov, n);
+	got = hostcall_intr(__NR_readv, hfd, iov, n);
 
 	freeze_look_waiting(got, PARK_READ, (u32)hfd, NULL, NSEC_MAX);
 	return got;
@@ -48,7 +57,10 @@ s64 plat_hfd_readv_blocking(int hfd, const struct plat_iovec *iov, int n)
 
 s64 plat_hfd_writev_blocking(int hfd, const struct plat_iovec *iov, int n)
 {
-	s64 done = hostcall_intr(__NR_writev, hfd, iov, n);
+	s64 done;
+
+	lazy_touch(iov, n);
+	done = hostcall_intr(__NR_writev, hfd, iov, n);
 
 	freeze_look_waiting(done, PARK_WRITE, (u32)hfd, NULL, NSEC_MAX);
 	return done;
@@ -79,8 +91,11 @@ s64 plat_hfd_recv(int hfd, const struct plat_iovec *iov, int n, int flags,
 		.iov = iov,
 		.niov = (u64)n,
 	};
-	s64 got = hostcall(__NR_recvmsg, hfd, &m,
-			   flags | HOST_MSG_DONTWAIT | HOST_MSG_CMSG_CLOEXEC);
+	s64 got;
+
+	lazy_touch(iov, n);
+	got = hostcall(__NR_recvmsg, hfd, &m,
+		       flags | HOST_MSG_DONTWAIT | HOST_MSG_CMSG_CLOEXEC);
 
 	if (got >= 0 && addr_len)
 		*addr_len = m.name_len;
@@ -96,6 +111,7 @@ s64 plat_hfd_send(int hfd, const struct plat_iovec *iov, int n, int flags)
 
 	if (flags & ~hints)
 		return -EOPNOTSUPP;
+	lazy_touch(iov, n);
 	return hostcall(__NR_writev, hfd, iov, n);
 }
 
@@ -104,13 +120,43 @@ s64 plat_hfd_sendfile(int hfd, enum plat_backing from, u64 offset, u64 len)
 	int fd = from == PLAT_IMAGE ? plat_state.image_fd : plat_state.cache_fd;
 	s64 at = (s64)offset;
 
-	return hostcall(__NR_sendfile, hfd, fd, &at, MIN(len, 0x7ffff000UL));
+	len = MIN(len, 0x7ffff000UL);
+	if (from != PLAT_IMAGE)
+		lazy_take(offset, len);
+	return hostcall(__NR_sendfile, hfd, fd, &at, len);
 }
 
 int plat_hfd_accept(int hfd, void *addr, u32 *addr_len)
 {
 	return (int)hostcall(__NR_accept4, hfd, addr, addr_len,
 			     HOST_NONBLOCK_CLOEXEC);
+}
+
+s64 plat_hfd_recv_fd(int hfd, void *buf, u64 size, int *got)
+{
+	struct {
+		u64 len;
+		s32 level, type;
+		s32 fd; /* room for one */
+	} PACKED control = { 0 };
+	struct plat_iovec iov = { (u64)buf, size };
+	struct host_msghdr m = {
+		.iov = &iov,
+		.niov = 1,
+		.control = &control,
+		.control_len = sizeof(control),
+	};
+	s64 n = hostcall(__NR_recvmsg, hfd, &m,
+			 HOST_MSG_DONTWAIT | HOST_MSG_CMSG_CLOEXEC |
+				 HOST_MSG_TRUNC);
+
+	*got = -1;
+	if (n < 0)
+		return n;
+	if (m.control_len == sizeof(control) &&
+	    control.level == HOST_SOL_SOCKET && control.type == HOST_SCM_RIGHTS)
+		*got = control.fd;
+	return *got < 0 && (m.flags & HOST_MSG_CTRUNC) ? -EMFILE : n;
 }
 
 int plat_hfd_shutdown(int hfd, int how)
@@ -151,7 +197,7 @@ void plat_hfd_close(int hfd)
 	hostcall(__NR_close, hfd);
 }
 
-void plat_hfd_close_stdio(int hfd)
+void plat_hfd_end(int hfd)
 {
 	hostcall(__NR_dup3, plat_state.image_fd, hfd, 02000000);
 }

@@ -115,6 +115,8 @@ bool spawn_serve(void);
 /* dense.c: a host process is about to be started from `space`, the current one:
  * perhaps give the kernel large pages first. */
 void dense_start(struct plat_space *space);
+/* In a woken copy: there are none. */
+void dense_forget(void);
 /* A large page behind the data, in its mapping. */
 #define DENSE_COPY (((u64)kernel_bss_end + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1))
 /* Does the range of the heap touch a large page that is to stay one? */
@@ -222,6 +224,33 @@ struct plat_space {
 	nsec_t cputime_base; /* of host processes before it was woken */
 	struct cpu_split split;
 };
+
+/* lazy.c: page cache that a wake has left in the file. Process 0, before others
+ * exist: what is left, if anything. */
+void lazy_open(const struct boot_block *b);
+extern u32 nlazy; /* extents that were left; 0: none */
+/* Have [offset, offset+len) of the cache object in memory. */
+void lazy_take_slow(u64 offset, u64 len);
+static inline void lazy_take(u64 offset, u64 len)
+{
+	if (unlikely(nlazy))
+		lazy_take_slow(offset, len);
+}
+/* The same for memory that is given to the host: in the kernel's window of the
+ * page cache, and mapped there in this process. */
+void lazy_touch_slow(const struct plat_iovec *iov, int n);
+static inline void lazy_touch(const struct plat_iovec *iov, int n)
+{
+	if (unlikely(nlazy))
+		lazy_touch_slow(iov, n);
+}
+/* [offset, offset+len) of the cache object is about to be discarded. */
+void lazy_drop(u64 offset, u64 len);
+/* [offset, offset+len) was mapped at addr, shared: have what is left of it
+ * fault instead, with PLAT_FAULT_BUS. 0 or -errno. */
+s64 lazy_hide(u64 addr, u64 offset, u64 len, u32 prot);
+/* After SIGBUS at addr: it is there now, try again. */
+bool lazy_fault(struct plat_slot *slot, u64 addr);
 
 /* woken.c: the memory that host processes are made with. Where the file's
  * tables are; ... */

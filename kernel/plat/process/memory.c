@@ -31,10 +31,12 @@ int plat_map(uaddr_t addr, u64 len, int prot, enum plat_backing backing,
 	case PLAT_CACHE:
 		flags |= MAP_SHARED;
 		fd = plat_state.cache_fd;
+		lazy_take(offset, len);
 		break;
 	case PLAT_CACHE_COW:
 		flags |= MAP_PRIVATE;
 		fd = plat_state.cache_fd;
+		lazy_take(offset, len);
 		break;
 	case PLAT_IMAGE:
 		flags |= MAP_PRIVATE;
@@ -124,6 +126,9 @@ void plat_kernel_discard(void *addr, u64 len)
 		memset(addr, 0, len);
 		return;
 	}
+	if (unlikely(nlazy) &&
+	    (u64)addr - KERNEL_CACHE_BASE < KERNEL_CACHE_SIZE)
+		lazy_drop((u64)addr - KERNEL_CACHE_BASE, len);
 	err = hostcall(__NR_madvise, addr, len, MADV_REMOVE);
 
 	/* Whoever relies on zeros must have them. */

@@ -199,8 +199,11 @@ static bool wait_stands(const struct plat_slot *s, nsec_t now)
 	/* It is nearer than it was. */
 	if (t && t->counts_sleep)
 		return false;
-	if (t && ((thread_work(t) & ~(u32)WORK_QUIET) ||
-		  atomic_load(&t->park_token)))
+	if (t && thread_work(t) & ~(u32)WORK_QUIET)
+		return false;
+	/* In other waits an old one means nothing: they do not consume it. */
+	if (t && atomic_load(&t->sleep_mode) != SLEEP_NONE &&
+	    atomic_load(&t->park_token))
 		return false;
 	return w->kind != PARK_WORD ||
 	       atomic_load((const u32 *)w->on) == w->value;

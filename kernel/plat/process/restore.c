@@ -99,9 +99,11 @@ void restore_forget_host(void)
 {
 	u32 n = slot_count();
 
+	dense_forget();
 	for (u32 i = 0; i < n; i++) {
 		struct plat_slot *s = slot_by_index(i);
 
+		s->lazy_chunk = s->lazy_times = 0;
 		s->kick_tid = 0;
 		s->kick_sent = 0;
 		s->host_tid = 0;

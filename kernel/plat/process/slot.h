@@ -83,7 +83,9 @@ struct plat_slot {
 			 * the slot */
 	u32 mailbox;	/* shells: 1 when entry and cpu.current are set */
 	u32 next_free;	/* index + 1 of the next free slot */
-	nsec_t cputime; /* last known */
+	u32 lazy_chunk; /* lazy.c: where it faulted last, and how often */
+	u32 lazy_times;
+	nsec_t cputime;	     /* last known */
 	nsec_t cputime_base; /* of its host threads before it was woken */
 	struct cpu_split split;
 	struct plat_fault fault;      /* of the program, for the upcall */

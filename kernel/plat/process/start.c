@@ -191,9 +191,11 @@ static void start_here(struct boot_block *b, const struct start_info *s)
 	unmap_rest();
 	map_files(b);
 	take_descriptors(b, s->boot_fd);
-	if (b->flags & BOOT_RESTORE)
+	if (b->flags & BOOT_RESTORE) {
+		lazy_open(b);
 		restore_forget_host();
-	else
+	}
+	if (!(b->flags & BOOT_RESTORE))
 		slot->space = space_new();
 	slot->host_pid = (s32)hostcall(__NR_getpid);
 	slot->host_tid = slot->host_pid;

@@ -171,6 +171,7 @@ void thread_take_ids(struct plat_slot *s, bool is_process)
 {
 	if (is_process) {
 		s->host_pid = s->host_tid;
+		s->lazy_times = 0; /* by another process, before exec */
 		atomic_store(&s->space->host_pid, s->host_pid);
 		follow_monitor();
 	} else {

@@ -50,6 +50,14 @@ nsec_t plat_clock(enum plat_clock clock)
 	return ts.sec * NSEC_PER_SEC + ts.nsec + clock_offset[clock];
 }
 
+nsec_t plat_clock_coarse(void)
+{
+	struct vdso_timespec ts = { 0, 0 };
+
+	host_vdso.clock_gettime(6, &ts); /* CLOCK_MONOTONIC_COARSE */
+	return ts.sec * NSEC_PER_SEC + ts.nsec;
+}
+
 #define SPLIT_STEP NSEC_PER_MSEC
 
 /* The host's clock id of a process's or (own process only) thread's time. */

@@ -7,6 +7,8 @@
  * resumed:
  *	kick in the exit window		-> start the exit again
  *	kick before an interruptible host call -> it returns -EINTR
+ *	fault where a wake left the page cache in the file (lazy.c)
+ *					-> the same instruction again
  *	fault in a user copy		-> its fix-up address
  *	fault of the fast entry's GS	-> the same instruction again
  *	the program's single step	-> the same instruction, not stepping
@@ -219,6 +221,8 @@ static upcall_fn *interrupted_kernel(int sig, const struct host_siginfo *info,
 		vdso_call_in_kernel(uc->g);
 		return NULL;
 	}
+	if (sig == HOST_SIGBUS && lazy_fault(slot, uc->g[G_CR2]))
+		return NULL;
 	if (in_range(uc->g[G_RIP], exit_window_start, exit_window_end)) {
 		/* The program's own registers cannot be loaded (an address
 		 * that is not canonical). */

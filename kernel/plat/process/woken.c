@@ -139,9 +139,12 @@ static int make_map(const struct checkpoint_map *m)
 		break;
 	case CHECKPOINT_CACHE_COW:
 		fd = plat_state.cache_fd;
+		lazy_take(m->offset, m->len);
 		break;
 	}
 	at = hostcall(__NR_mmap, m->start, m->len, prot, flags, fd, m->offset);
+	if (at >= 0 && m->backing == CHECKPOINT_CACHE_SHARED && nlazy)
+		at = lazy_hide(m->start, m->offset, m->len, m->prot);
 	return at < 0 ? (int)at : 0;
 }
 
