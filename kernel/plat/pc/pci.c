@@ -13,7 +13,9 @@ enum { /* configuration */
        BARS = 0x10,
        BRIDGE_BUSES = 0x18,
        STATUS = 0x06,
-       CAPABILITIES = 0x34
+       CAPABILITIES = 0x34,
+       LINE = 0x3c,
+       PIN = 0x3d
 };
 #define COMMAND_MEMORY 2u
 #define COMMAND_MASTER 4u
@@ -219,6 +221,13 @@ bool pci_msix(struct pci_function *f, u8 vector)
 	entry[3] = 0; /* not masked */
 	set32(f, cap, (pci_get32(f, cap) | MSIX_ENABLE) & ~MSIX_MASK);
 	return true;
+}
+
+u8 pci_line(const struct pci_function *f)
+{
+	u8 line = pci_get8(f, LINE);
+
+	return pci_get8(f, PIN) && line < PCI_LINES ? line : 0;
 }
 
 /* --- Finding -----------------------------------------------------------------

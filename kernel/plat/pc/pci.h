@@ -19,7 +19,7 @@ struct pci_function {
 	} memory[6];
 };
 
-enum { PCI_CAP_VENDOR = 0x09, PCI_CAP_MSIX = 0x11 };
+enum { PCI_CAP_VENDOR = 0x09, PCI_CAP_MSIX = 0x11, PCI_LINES = 16 };
 
 /* Every function there is, bridges after what is behind them excepted. */
 void pci_scan(void (*found)(struct pci_function *f));
@@ -37,5 +37,7 @@ void pci_enable(const struct pci_function *f);
 /* Message 0 of its table is this vector on the boot CPU. False: it has no such
  * table, or not where it says. */
 bool pci_msix(struct pci_function *f, u8 vector);
+/* Its legacy line, as the firmware has set it up, below PCI_LINES; 0: none. */
+u8 pci_line(const struct pci_function *f);
 
 #endif

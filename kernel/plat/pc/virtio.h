@@ -58,6 +58,8 @@ struct virtio {
 	u32 config_len;
 	volatile u8 *bells; /* PCI's: for notifying, so far apart */
 	u32 bells_len, bell_step;
+	volatile u8 *isr;	     /* PCI's, with a line: who interrupts */
+	struct virtio *next_on_line; /* PCI's */
 	void (*on_irq)(struct virtio *d);
 	char name[24]; /* for messages */
 	void *driver;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Virtio devices on PCI (4.1), not the old ones: where their registers are is
- * told by vendor capabilities. All queues of a device have one message.
+ * told by vendor capabilities. All queues of a device have one message, or its
+ * line where it has no messages (QEMU's -nic makes such).
  */
 #include "kernel/mm/heap.h"
 #include "kernel/plat/pc/pci.h"
@@ -18,6 +19,7 @@ enum { /* ids: 0x1040 + virtio's, or of devices that speak old and new */
 enum { /* capabilities (4.1.4) */
        CAP_COMMON = 1,
        CAP_NOTIFY = 2,
+       CAP_ISR = 3,
        CAP_DEVICE = 4
 };
 enum {
@@ -82,7 +84,8 @@ static void pci_accept(struct virtio *d, u64 features)
 	set32(d, DRIVER_FEATURES, (u32)features);
 	set32(d, DRIVER_FEATURES_SELECT, 1);
 	set32(d, DRIVER_FEATURES, (u32)(features >> 32));
-	set16(d, CONFIG_VECTOR, NO_VECTOR);
+	if (!d->isr)
+		set16(d, CONFIG_VECTOR, NO_VECTOR);
 }
 
 static u8 pci_status(struct virtio *d)
@@ -117,9 +120,11 @@ static bool pci_queue_set(struct virtio *d, struct virtq *q)
 
 	set16(d, QUEUE_SELECT, q->index);
 	set16(d, QUEUE_SIZE, q->size);
-	set16(d, QUEUE_VECTOR, 0);
-	if (get16(d, QUEUE_VECTOR))
-		return false;
+	if (!d->isr) {
+		set16(d, QUEUE_VECTOR, 0);
+		if (get16(d, QUEUE_VECTOR))
+			return false;
+	}
 	set_address(d, QUEUE_DESC, q->ring.desc);
 	set_address(d, QUEUE_DRIVER, q->ring.avail);
 	set_address(d, QUEUE_DEVICE, q->ring.used);
@@ -141,10 +146,10 @@ static u32 pci_generation(struct virtio *d)
 	return d->registers[GENERATION];
 }
 
-/* The message says it all. */
-static bool pci_irq(UNUSED struct virtio *d)
+/* A message says it all; what a line says is acknowledged by the look. */
+static bool pci_irq(struct virtio *d)
 {
-	return true;
+	return !d->isr || *d->isr & 1;
 }
 
 static const struct virtio_transport pci = {
@@ -205,6 +210,39 @@ static u32 id_of(const struct pci_function *f)
 	return f->id >= ID_NEW ? f->id - ID_NEW : pci_get16(f, SUBSYSTEM_ID);
 }
 
+/* --- Lines: those that the firmware gave the functions, several on one -------
+ */
+
+static struct virtio *on_lines[PCI_LINES];
+
+static void line_interrupt(void *arg)
+{
+	struct virtio **first = arg;
+
+	for (struct virtio *d = *first; d; d = d->next_on_line)
+		virtio_interrupt(d);
+}
+
+static bool take_line(struct virtio *d, struct pci_function *f)
+{
+	u8 irq = pci_line(f);
+	struct firmware_line line;
+	u32 cap, len;
+
+	if (!irq)
+		return false;
+	d->isr = map_part(f, CAP_ISR, &cap, &len);
+	if (!d->isr)
+		return false;
+	d->next_on_line = on_lines[irq];
+	on_lines[irq] = d;
+	if (d->next_on_line)
+		return true;
+	line = ioapic_legacy(irq);
+	line.is_level = true;
+	return ioapic_route(&line, irq_new(line_interrupt, &on_lines[irq]));
+}
+
 static void found(struct pci_function *f)
 {
 	struct virtio *d;
@@ -225,8 +263,12 @@ static void found(struct pci_function *f)
 		return;
 	}
 	pci_enable(f);
-	if (!pci_msix(f, irq_new(virtio_interrupt, d)))
-		virtio_broken(d, "has no messages (MSI-X)");
+	if (!pci_capability(f, PCI_CAP_MSIX, 0)) {
+		if (!take_line(d, f))
+			virtio_broken(d, "has neither messages (MSI-X) nor a line");
+	} else if (!pci_msix(f, irq_new(virtio_interrupt, d))) {
+		virtio_broken(d, "has no messages where it says");
+	}
 	virtio_found(d);
 }
 
