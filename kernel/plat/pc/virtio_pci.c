@@ -265,7 +265,8 @@ static void found(struct pci_function *f)
 	pci_enable(f);
 	if (!pci_capability(f, PCI_CAP_MSIX, 0)) {
 		if (!take_line(d, f))
-			virtio_broken(d, "has neither messages (MSI-X) nor a line");
+			virtio_broken(
+				d, "has neither messages (MSI-X) nor a line");
 	} else if (!pci_msix(f, irq_new(virtio_interrupt, d))) {
 		virtio_broken(d, "has no messages where it says");
 	}
