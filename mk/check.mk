@@ -98,6 +98,7 @@ check-run:
 		check-debug check-powercut check-pc-quick check-suites; wait
 	@cat $(RESULTS)-1 $(RESULTS)-2 >>$(RESULTS) || \
 		echo "fail a lane has no results" >>$(RESULTS)
+	@tools/run-again $(RESULTS) $(O)
 	@tools/timed "the soak, alone" $(MAKE) --no-print-directory -k BUILT=1 \
 		check-soak || true
 
