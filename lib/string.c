@@ -38,6 +38,19 @@ static inline void copy_below_16(char *d, const char *s, size_t n)
 	}
 }
 
+/* At least 8 bytes, ascending. Not "rep movsb": as fast at best, eight times
+ * slower where dst follows src at a small distance (modulo a page), on a
+ * processor without fast short strings, and in an emulator. */
+static inline void copy_words(void *d, const void *s, size_t n)
+{
+	u64 tail = *(const word_t *)((const char *)s + n - 8);
+	word_t *end = (word_t *)((char *)d + n - 8);
+
+	n /= 8;
+	__asm__ volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
+	*end = tail;
+}
+
 void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
 	void *d = dst;
@@ -48,10 +61,7 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 		return dst;
 	}
 	if (n > SMALL_MAX) {
-		__asm__ volatile("rep movsb"
-				 : "+D"(d), "+S"(s), "+c"(n)
-				 :
-				 : "memory");
+		copy_words(d, s, n);
 		return dst;
 	}
 	for (size_t i = 0; i + 16 < n; i += 16) {
@@ -86,10 +96,7 @@ void *memmove(void *dst, const void *src, size_t n)
 		copy_below_16(d, s, n);
 	} else if ((uintptr_t)d - (uintptr_t)s >= n) {
 		/* Not inside [s, s+n): ascending order is safe. */
-		__asm__ volatile("rep movsb"
-				 : "+D"(d), "+S"(s), "+c"(n)
-				 :
-				 : "memory");
+		copy_words(d, s, n);
 	} else {
 		copy_backward(d, s, n);
 	}
@@ -106,16 +113,17 @@ void *memset(void *dst, int c, size_t n)
 			d[i] = (char)c;
 		return dst;
 	}
+	*(word_t *)(d + n - 8) = word;
 	if (n > SMALL_MAX) {
-		__asm__ volatile("rep stosb"
+		n /= 8;
+		__asm__ volatile("rep stosq"
 				 : "+D"(d), "+c"(n)
-				 : "a"(c)
+				 : "a"(word)
 				 : "memory");
 		return dst;
 	}
 	for (size_t i = 0; i + 8 < n; i += 8)
 		*(word_t *)(d + i) = word;
-	*(word_t *)(d + n - 8) = word;
 	return dst;
 }
 

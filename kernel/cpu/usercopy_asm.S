@@ -64,9 +64,17 @@ usercopy_raw:
 28:	mov %r9, 8(%rdi,%r10)
 	xor %eax, %eax
 	ret
-29:	rep movsb
+	/* rcx words, then the last one that ends with the bytes left in rdx */
+29:	shr $3, %rcx
+	and $7, %edx
+30:	rep movsq
+31:	mov -8(%rsi,%rdx), %r10
+32:	mov %r10, -8(%rdi,%rdx)
 	xor %eax, %eax
 	ret
+fix_words:
+	lea (%rdx,%rcx,8), %rcx
+	jmp 15b
 fix_count:
 	mov %rcx, %rax
 	ret
@@ -78,7 +86,9 @@ fix_count:
 	.endr
 	EX 16b, fix_count
 	EX 17b, fix_count
-	EX 29b, fix_count
+	EX 30b, fix_words
+	EX 31b, fix_words
+	EX 32b, fix_words
 
 /* size_t usercopy_zero_raw(dst, n): bytes not zeroed; as above. */
 	.globl usercopy_zero_raw
@@ -105,12 +115,19 @@ usercopy_zero_raw:
 	dec %rcx
 	jnz 4b
 7:	ret
-5:	rep stosb
+5:	shr $3, %rcx
+	and $7, %esi
+8:	rep stosq
+9:	mov %rax, -8(%rdi,%rsi)
 	ret
+fix_zeroes:
+	lea (%rsi,%rcx,8), %rcx
+	jmp 3b
 	EX 1b, 3b
 	EX 6b, 3b
 	EX 4b, fix_count
-	EX 5b, fix_count
+	EX 8b, fix_zeroes
+	EX 9b, fix_zeroes
 
 /* s64 usercopy_string_raw(dst, src, max): length without terminator, max if
  * there is none, -EFAULT. Whole words while they lie on one page. */

@@ -177,6 +177,45 @@ static void check_rw(void)
 	munmap(edge, 4096);
 }
 
+/* The program's memory ends before the request does: exactly what fits. */
+static void check_edge(void)
+{
+	static const int rooms[] = { 1,	  7,   8,   9,	 15,  17,  63,	65,
+				     127, 128, 255, 257, 260, 265, 999, 4095 };
+	char *edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static char want[4096], got[4096];
+	int fd = make("edge", ""), zero = open("/dev/zero", O_RDONLY);
+	int nread = 0, nwritten = 0, nzeroed = 0;
+
+	tap_group("the edge of memory");
+	munmap(edge + 4096, 4096);
+	for (int i = 0; i < 4096; i++)
+		want[i] = (char)(i * 7 + i / 256);
+	(void)!write(fd, want, sizeof(want));
+	for (int i = 0; i < 16; i++) {
+		int room = rooms[i], n;
+		char *p = edge + 4096 - room;
+
+		memset(edge, 'e', 4096);
+		nread += pread(fd, p, 4096, 0) == room &&
+			 memcmp(p, want, (size_t)room) == 0;
+		nwritten += syscall(SYS_pwrite64, fd, p, 4096, 4096) == room &&
+			    pread(fd, got, 4096, 4096) >= room &&
+			    memcmp(got, want, (size_t)room) == 0;
+		memset(got, 0, sizeof(got));
+		n = (int)read(zero, p, 4096);
+		nzeroed += (n == room || (n < 0 && room < 16)) &&
+			   (n < 0 || memcmp(p, got, (size_t)n) == 0);
+	}
+	is_int(nread, 16, "read up to it");
+	is_int(nwritten, 16, "written up to it");
+	is_int(nzeroed, 16, "zeroed up to it");
+	close(fd);
+	close(zero);
+	munmap(edge, 4096);
+}
+
 static void check_vectors(void)
 {
 	int fd = make("f", "");
@@ -408,6 +447,7 @@ int main(void)
 	check_fcntl();
 	check_seek();
 	check_rw();
+	check_edge();
 	check_vectors();
 	check_limits();
 	check_sendfile();
