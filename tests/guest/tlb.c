@@ -163,7 +163,7 @@ static void check_fork(void)
 	for (int i = 0; i < ROUNDS / 4; i++) {
 		pid_t pid;
 
-		store(&target, p);
+		aim(p);
 		pid = tap_fork();
 		if (pid == 0)
 			_exit(changes(p) != 0);
