@@ -222,6 +222,7 @@ check-pc: all guest-root pc $(O)/tests/pc/boot ## guest tests and programs on pl
 	@mkdir -p $(O)/check && : >$(O)/check/pc-results
 	@tools/run-pc $(O)/check/pc-results $(O)
 	@CPUS=2 tools/run-pc $(O)/check/pc-results $(O) $(PC_SMP_TESTS)
+	@STEP=1 tools/run-pc $(O)/check/pc-results $(O) registers
 	@tools/run-pc-machines $(O)/check/pc-results $(O)
 	@tools/run-pc-suites $(O)/check/pc-results $(O)
 	@E2E_SECONDS=1800 tools/run-e2e $(O)/check/pc-results $(O) \

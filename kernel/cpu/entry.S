@@ -115,11 +115,19 @@ exit_to_user:
 	pop %rdi
 	lea 8(%rsp), %rsp
 #ifdef JIFFY_PLAT_PC
-	/* What the program believes to be its segments are another ring's. */
-	movq $PC_CS, 8(%rsp)
-	movq $PC_SS, 32(%rsp)
+	/* What the program believes to be its segments are another ring's. The
+	 * selectors only: who starts again looks at FRAME_FULL_RESTORE. */
+	movw $PC_CS, 8(%rsp)
+	movw $PC_SS, 32(%rsp)
 #endif
 	iretq
+
+/* In the window, too: its stack pointer may still be the program's, or be above
+ * the frame. */
+exit_restart:
+	mov %gs:CPU_KERNEL_SP, %rsp
+	sub $FRAME_SIZE, %rsp
+	jmp exit_to_user
 exit_window_end:
 
 /* The kernel runs without the program's odd flags; iretq brings them back. */
@@ -133,11 +141,6 @@ exit_work:
 	mov %rsp, %rdi
 	xor %ebp, %ebp
 	call on_kick
-	jmp exit_to_user
-
-exit_restart:
-	mov %gs:CPU_KERNEL_SP, %rsp
-	sub $FRAME_SIZE, %rsp
 	jmp exit_to_user
 
 	.globl exit_frame

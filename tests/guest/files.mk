@@ -26,7 +26,7 @@ GUEST_TESTS += netlink sockopt sockmsg cputime procvm limits
 GUEST_TESTS += disk aio init mqueue splice core sigio locks exact
 
 # Several processors.
-GUEST_TESTS += tlb
+GUEST_TESTS += tlb registers
 
 # Pages of 2 MiB.
 GUEST_TESTS += large
