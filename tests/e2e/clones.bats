@@ -39,7 +39,12 @@ teardown() {
 
 # await INSTANCE TEXT: until a line of its log begins so.
 await() {
-	grep -qm 1 "^$2" < <(timeout 20 "$JIFFY" logs -f "$1" 2>&1 3>&-)
+	grep -qm 1 "^$2" < <(timeout 20 "$JIFFY" logs -f "$1" 2>&1 3>&-) || {
+		echo "no '$2' of $1:"
+		"$JIFFY" logs "$1"
+		"$JIFFY" inspect "$1"
+		return 1
+	}
 }
 
 # refused TEXT COMMAND...: one line with it, and nothing else.
