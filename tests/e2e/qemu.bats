@@ -17,7 +17,7 @@ setup_file() {
 	local applet
 	mkdir -p "$ROOT/bin" "$ROOT/etc" "$ROOT/tmp" "$ROOT/data"
 	cp -L /bin/busybox "$ROOT/bin/busybox"
-	for applet in sh cat echo pwd hostname sleep tail httpd; do
+	for applet in sh cat echo pwd hostname sleep stty tail httpd; do
 		ln -s busybox "$ROOT/bin/$applet"
 	done
 	echo root:x:0:0:root:/:/bin/sh >"$ROOT/etc/passwd"
@@ -55,6 +55,11 @@ b /tmp h" ]
 @test "what a program does not read stays the caller's" {
 	[ "$({ jrun t echo hello && cat; } <<<rest)" = "hello
 rest" ]
+}
+
+@test "a terminal: size, keys, line editing, job control" {
+	run -0 timeout 100 python3 "$BATS_TEST_DIRNAME/terminal.py"
+	echo "$output"
 }
 
 @test "signals end it: from inside, and through jiffy" {
