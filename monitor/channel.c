@@ -207,6 +207,8 @@ static bool stream_write(struct channel *c, unsigned int number)
 		s->len -= (uint32_t)(n > 0 ? n : 0);
 		any = true;
 	}
+	if (any)
+		logfile_told(c->in); /* perhaps it was the log */
 	if (!s->len && s->is_closed) {
 		stream_close(c, number);
 		return true;

@@ -106,6 +106,9 @@ rest" ]
 	refuse_run 125 "publish 127.0.0.1:$port/tcp" \
 		-p "127.0.0.1:$port:80" t echo
 	[ "$("$JIFFY" logs web)" = begins ]
+	# When it was written is noted, as its length is bounded.
+	timeout 20 sh -c \
+		"until [ -s '$JIFFY_HOME/instances/web/log.times' ]; do :; done"
 	[ "$(timeout 30 "$JIFFY" exec -i web sh -c 'cat; echo $HOSTNAME' \
 		<<<in)" = "in
 web" ]
