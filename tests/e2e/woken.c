@@ -191,7 +191,9 @@ static int is_resident(byte *p)
 {
 	byte vec[LEN / PAGE];
 
-	return !mincore(p, LEN, vec) && is_all(vec, 1, sizeof(vec)) &&
+	/* A part first: what is behind it is woken memory, too. */
+	return !mincore(p, PART, vec) && is_all(vec, 1, PART / PAGE) &&
+	       !mincore(p, LEN, vec) && is_all(vec, 1, sizeof(vec)) &&
 	       is_kept(p);
 }
 

@@ -294,7 +294,7 @@ bool plat_woken_part(uaddr_t *start, uaddr_t *end)
 	if (likely(!n))
 		return false;
 	i = find(n, *start);
-	if (i >= n || list[i].start >= *end)
+	if (*start >= *end || i >= n || list[i].start >= *end)
 		return false;
 	*start = MAX(*start, list[i].start);
 	*end = MIN(*end, list[i].end);
