@@ -40,6 +40,11 @@ void instance_end(struct instance *in, enum instance_end end, int status,
 	in->end = end;
 }
 
+void logfile_told(struct instance *in)
+{
+	(void)in;
+}
+
 uint64_t clock_now_ns(void)
 {
 	return 1;
