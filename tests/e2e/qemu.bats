@@ -136,6 +136,18 @@ web" ]
 	"$JIFFY" rm victim
 }
 
+@test "memory that nobody has used is not the machine's yet" {
+	"$JIFFY" run -d --name little -m 512M t sh -c 'echo up; exec sleep 600'
+	timeout 60 sh -c "until '$JIFFY' logs little | grep -q up; do :; done"
+	local pid kib
+	pid=$("$JIFFY" inspect little | jq '.. | .host_pid? // empty' |
+		head -n 1)
+	kib=$(awk '$1 == "VmRSS:" { print $2 }' "/proc/$pid/status")
+	echo "$kib KiB"
+	"$JIFFY" rm -f little
+	[ "$kib" -lt 200000 ]
+}
+
 @test "trace and stats" {
 	jrun --trace=file --stats=stats t echo hello >out 2>err
 	[ "$(cat out)" = hello ]

@@ -8,6 +8,7 @@
 
 #define RANGES_MAX 32
 #define STOCK_MAX 64u
+#define LARGE_ORDER (FRAME_ORDERS - 1)
 #define STOCK_WORTH (MIB(64) / PAGE_SIZE)
 
 struct range {
@@ -27,9 +28,12 @@ struct frame_info {
 static struct frame_info *infos;
 static u64 ninfos;
 
-struct free_block { /* in the block itself */
+/* In the block itself; of the largest ones in a table, so that memory that was
+ * never used is not touched: the host need not have it. */
+struct free_block {
 	struct list node;
 };
+static struct free_block *larges;
 static struct {
 	struct spin lock;
 	struct list free[FRAME_ORDERS];
@@ -79,9 +83,20 @@ static u64 index_of(paddr_t pa)
 	return pa >> PAGE_SHIFT;
 }
 
+static struct free_block *block_at(paddr_t pa, unsigned int order)
+{
+	return order == LARGE_ORDER ? &larges[pa / LARGE_PAGE] : physical(pa);
+}
+
+static paddr_t block_address(const struct free_block *b, unsigned int order)
+{
+	return order == LARGE_ORDER ? (u64)(b - larges) * LARGE_PAGE
+				    : (u64)b - PHYSICAL_BASE;
+}
+
 static void push_free(paddr_t pa, unsigned int order)
 {
-	struct free_block *b = physical(pa);
+	struct free_block *b = block_at(pa, order);
 	struct frame_info *f = &infos[index_of(pa)];
 
 	f->is_free = true;
@@ -92,11 +107,10 @@ static void push_free(paddr_t pa, unsigned int order)
 
 static void take_free(paddr_t pa)
 {
-	struct free_block *b = physical(pa);
 	struct frame_info *f = &infos[index_of(pa)];
 
 	f->is_free = false;
-	list_del(&b->node);
+	list_del(&block_at(pa, f->order)->node);
 	frames.nfree -= 1UL << f->order;
 }
 
@@ -153,14 +167,17 @@ static paddr_t take_table(u64 size)
 void frames_init(void)
 {
 	paddr_t table;
+	u64 nlarges;
 
 	for (u32 i = 0; i < nranges; i++)
 		ninfos = MAX(ninfos, index_of(ranges[i].end));
-	table = take_table(ninfos * sizeof(*infos));
+	nlarges = ninfos * PAGE_SIZE / LARGE_PAGE + 1;
+	table = take_table(ninfos * sizeof(*infos) + nlarges * sizeof(*larges));
 	if (table == FRAME_NONE)
 		kpanic("no memory for the table of frames");
 	infos = physical(table);
 	memset(infos, 0, ninfos * sizeof(*infos));
+	larges = (struct free_block *)(infos + ninfos);
 	for (u32 i = 0; i < FRAME_ORDERS; i++)
 		list_init(&frames.free[i]);
 	for (u32 i = 0; i < nranges; i++)
@@ -179,8 +196,8 @@ static paddr_t take(unsigned int order)
 		at++;
 	if (at == FRAME_ORDERS)
 		return FRAME_NONE;
-	pa = (u64)list_first(&frames.free[at], struct free_block, node) -
-	     PHYSICAL_BASE;
+	pa = block_address(
+		list_first(&frames.free[at], struct free_block, node), at);
 	take_free(pa);
 	for (; at > order; at--)
 		push_free(pa + (PAGE_SIZE << (at - 1)), at - 1);
@@ -289,7 +306,6 @@ static struct frame_info *info_of(paddr_t pa)
 }
 
 #define LARGE_FRAMES (LARGE_PAGE / PAGE_SIZE)
-#define LARGE_ORDER (FRAME_ORDERS - 1)
 
 /* Its pages are counted together, or not. */
 static void mark_large(struct frame_info *first, bool is_large)
