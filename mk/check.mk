@@ -227,6 +227,7 @@ check-pc: all guest-root pc $(O)/tests/pc/boot ## guest tests and programs on pl
 	@tools/run-pc-suites $(O)/check/pc-results $(O)
 	@E2E_SECONDS=1800 tools/run-e2e $(O)/check/pc-results $(O) \
 		tests/pc/programs.bats tests/pc/network.bats
+	@JIFFY_PLATFORM=qemu tools/run-e2e $(O)/check/pc-results $(O) $(PC_E2E)
 	@tools/summary $(O)/check/pc-results
 
 check-cgroup: all ## limits by control groups of version 2, in an emulated machine: a minute
@@ -245,6 +246,8 @@ PC_GUEST_TESTS := fork mem signal futex fd poll inet unix exec thread core \
 PC_SMP_TESTS := thread thread.musl futex futex.static tlb large fork \
 	fork.musl mem signal sigframe rseq sched exec poll event unix pipe timer \
 	hostile leak fd:volume
+PC_E2E := $(patsubst %,tests/e2e/%.bats,stdio cp death exec detached \
+	volume-run run)
 PC_SMP_QUICK := thread futex tlb large
 PC_MACHINES := microvm,acpi=on q35 off:q35 rng cut_image disk
 check-pc-quick: $(call unless_built,all guest-root pc $(O)/tests/pc/boot) ## the part of check-pc that CI runs

@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 
+load platform
 load ports
 
 setup_file() {
@@ -100,6 +101,7 @@ page() {
 }
 
 @test "published ports: two of TCP, one of UDP" {
+	not_on_qemu "UDP without --net=packet"
 	local a b u
 	a=$(free_port) b=$(free_port) u=$(free_port udp)
 	"$JIFFY" run -d --name p -p "127.0.0.1:$a:80" -p "127.0.0.1:$b:81" \
@@ -159,6 +161,7 @@ for text in b"ping", b"x" * 1400:
 	timeout 20 sh -c "until [ \$('$JIFFY' logs later | wc -l) -eq 2 ]; do :; done"
 	# The root is as the image has it.
 	[ "$("$JIFFY" logs later | sort -u)" = up ]
+	not_on_qemu suspension
 	"$JIFFY" suspend later
 	"$JIFFY" start later
 	run -0 "$JIFFY" ps
@@ -214,6 +217,7 @@ notes() {
 }
 
 @test "logs -f goes on through sleep and wake, and ends with the instance" {
+	not_on_qemu suspension
 	"$JIFFY" run -d --name dozes t sh -c \
 		'i=0; while sleep 0.05; do i=$((i+1)); echo "line $i"; done'
 	await dozes "line 1"

@@ -4,6 +4,7 @@
 # own standard input and output, signals and terminals; nothing is left of them.
 
 bats_require_minimum_version 1.5.0
+load platform
 
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
@@ -280,6 +281,7 @@ print(s["memory"]["heap_objects"], s["counts"])'
 }
 
 @test "a suspended instance is woken; one with a command is not suspended" {
+	not_on_qemu suspension
 	"$JIFFY" run -d --name "$name" exec sleep 1000
 	"$JIFFY" suspend "$name"
 	run -0 x "$name" echo woken
@@ -307,6 +309,7 @@ print(s["memory"]["heap_objects"], s["counts"])'
 }
 
 @test "a sleep does not mix up commands, nor what is left of them" {
+	not_on_qemu suspension
 	"$JIFFY" run -d --name "$name" exec sleep 1000
 	x -d "$name" sh -c 'while sleep 0.05; do echo x >>/tmp/rounds; done'
 	timeout 20 sh -c "until $JIFFY exec $name cat /tmp/rounds; do :; done"

@@ -4,6 +4,7 @@
 # when it runs on the host.
 
 bats_require_minimum_version 1.5.0
+load platform
 
 setup_file() {
 	export JIFFY_BUILD=${JIFFY_BUILD:-$BATS_TEST_DIRNAME/../../build}
@@ -125,11 +126,6 @@ setup_file() {
 	"$JIFFY" build -q -t stdio "dir:$ROOT" >/dev/null
 }
 
-# Regular files are pipes to a program in a machine (docs/hypervisors.md).
-needs_files() {
-	[ "${JIFFY_PLATFORM:-}" != qemu ] || skip "platform qemu"
-}
-
 @test "an epoll set takes several descriptors of one outside file" {
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"
@@ -150,7 +146,7 @@ both() { # PROGRAM: on the host to host.out, inside to jiffy.out, from `in`
 }
 
 @test "regular files as stdin and stdout: size, position, cutting" {
-	needs_files
+	not_on_qemu "regular files"
 	cd "$BATS_TEST_TMPDIR"
 	printf abcdefghijklmnop >in
 	printf 'before\n' | tee host.out >jiffy.out
@@ -166,7 +162,7 @@ both() { # PROGRAM: on the host to host.out, inside to jiffy.out, from `in`
 }
 
 @test "detached, the output is the log and no file of the program's" {
-	needs_files
+	not_on_qemu "regular files"
 	cd "$BATS_TEST_TMPDIR"
 	printf abcdefghijklmnop >in
 	"$JIFFY" run -i -d --name reg stdio /bin/regular <in >/dev/null
