@@ -6,6 +6,7 @@ an initramfs whose first program does the least (bench/vm/init.c). Emulated
 nothing about hardware virtualisation. Needs root, for a network of its own."""
 import ctypes
 import glob
+import json
 import mmap
 import os
 import re
@@ -217,6 +218,17 @@ def first_byte(guest):
         guest.stop()
 
 
+def boot(base, *options):
+    """Microseconds from the kernel's entry to the program's first instruction,
+    in a machine of `jiffy run`."""
+    stats = base + "/stats"
+    run([JIFFY, "run", "--rm", "--platform=qemu", "--stats=" + stats, *options,
+         "bench-vm", "/tests/nginx", "-v"])
+    with open(stats) as f:
+        times = json.load(f)["startup"]
+    return times["kernel_us"] + times["exec_us"] + times["first_user_us"]
+
+
 def ab(n, path="1k"):
     """n requests over 16 connections; a second's worth of them."""
     out = run(["ab", "-q", "-k", "-n", str(n), "-c", "16",
@@ -297,6 +309,9 @@ def measure(base):
     size = os.path.getsize(base + "/kernel") / 1000
     row("kernel file", size, os.path.getsize(guests["nginx"][1].kernel) / 1000,
         "KB", "<= 1 MB", "linux vm")
+    times = [(boot(base), boot(base, "--net=packet")) for _ in range(ROUNDS)]
+    row("boot to first instruction", *[med(t) for t in zip(*times)], "us", None,
+        "with a network card")
     times = [[first_byte(g) for g in guests["nginx"]] for _ in range(ROUNDS)]
     row("nginx: first byte", *[med(t) for t in zip(*times)], "ms", "<= 0.1",
         "linux vm")
