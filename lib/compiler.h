@@ -32,8 +32,16 @@
 #define CONCAT_(a, b) a##b
 #define CONCAT(a, b) CONCAT_(a, b)
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once: it may be what another thread changes. */
+#define MIN(a, b) CHOOSE_(<, a, b, __COUNTER__)
+#define MAX(a, b) CHOOSE_(>, a, b, __COUNTER__)
+#define CHOOSE_(op, a, b, n) CHOOSE_ONCE_(op, a, b, n)
+#define CHOOSE_ONCE_(op, a, b, n)                      \
+	({                                             \
+		__typeof__(1 ? (a) : (b)) a_##n = (a); \
+		__typeof__(1 ? (a) : (b)) b_##n = (b); \
+		a_##n op b_##n ? a_##n : b_##n;        \
+	})
 
 /* Round x to a multiple of a, a power of two. Wraps like the type of x. */
 #define ROUND_UP(x, a) (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1))

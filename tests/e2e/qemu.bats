@@ -52,6 +52,11 @@ b /tmp h" ]
 	jrun -i t cat <big | cmp - big
 }
 
+@test "ten million bytes pass unchanged through two processors" {
+	head -c 10000000 /dev/urandom >big
+	jrun --cpus 2 -i t cat <big | cmp - big
+}
+
 @test "what a program does not read stays the caller's" {
 	[ "$({ jrun t echo hello && cat; } <<<rest)" = "hello
 rest" ]

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unit tests of lib/: formatting against libc's snprintf, red-black trees
- * against their invariants, the kernel's string functions against libc's.
+ * Unit tests of lib/: MIN and MAX, formatting against libc's snprintf,
+ * red-black trees against their invariants, the kernel's string functions
+ * against libc's.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -30,6 +31,28 @@ int k_strcmp(const char *a, const char *b);
 int k_strncmp(const char *a, const char *b, size_t n);
 char *k_strchr(const char *s, int c);
 char *k_strrchr(const char *s, int c);
+
+/* --- the smaller and the larger ---------------------------------------------
+ */
+
+/* What another thread changes: another value at each look. */
+static u64 more(u64 *n)
+{
+	return *n += 10;
+}
+
+static void min_looks_once(UNUSED void **state)
+{
+	u64 n = 0;
+
+	assert_int_equal(MIN(more(&n), 15), 10);
+	assert_int_equal(MIN(MIN(100, more(&n)), 25), 20);
+	assert_int_equal(MAX(more(&n), 15), 30);
+	assert_int_equal(MAX(MAX(35, more(&n)), 5), 40);
+	assert_int_equal(n, 40);
+	assert_true(MIN(-1, 1) < 0);
+	assert_true(MAX(-1, 1L << 40) == 1L << 40);
+}
 
 /* --- formatting ------------------------------------------------------------
  */
@@ -295,6 +318,7 @@ static void rbtree_stays_balanced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(min_looks_once),
 		cmocka_unit_test(fmt_agrees_with_libc),
 		cmocka_unit_test(fmt_cuts),
 		cmocka_unit_test(fmt_buf_appends),
