@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """tenants.py BUILD HOME N SECONDS: N databases behind jiffyd, each with its own
 password and volume, that sleep when nobody asks. All are asleep with an open
-session; each is woken over it, then by a new connection, in random order, five
-a second: milliseconds to the answer. Then for SECONDS rows are committed to them while
-jiffyd and monitors are killed: nothing that was acknowledged may be lost. The
-image "postgres" is in HOME, which must have no daemon."""
+session; each is woken over it, then by a new connection, in random order, one
+each TENANTS_PAUSE (0.2) seconds: milliseconds to the answer. Then for SECONDS
+rows are committed to them while jiffyd and monitors are killed: nothing that
+was acknowledged may be lost. The image "postgres" is in HOME, which must have
+no daemon."""
 import collections
 import contextlib
 import json
@@ -22,7 +23,7 @@ from postgres import Client, connect
 
 BUILD, HOME, N, SECONDS = (sys.argv[1], sys.argv[2], int(sys.argv[3]),
                            float(sys.argv[4]))
-PAUSE = 0.2
+PAUSE = float(os.environ.get("TENANTS_PAUSE", "0.2"))
 
 
 def instance(name, volume, port, **more):
