@@ -9,6 +9,7 @@
 #define RANGES_MAX 32
 #define STOCK_MAX 64u
 #define LARGE_ORDER (FRAME_ORDERS - 1)
+_Static_assert(PAGE_SIZE << LARGE_ORDER == LARGE_PAGE, "larges");
 #define STOCK_WORTH (MIB(64) / PAGE_SIZE)
 
 struct range {
@@ -117,7 +118,7 @@ static void take_free(paddr_t pa)
 /* Under the lock. */
 static void give(paddr_t pa, unsigned int order)
 {
-	while (order < FRAME_ORDERS - 1) {
+	while (order < LARGE_ORDER) {
 		paddr_t other = pa ^ (PAGE_SIZE << order);
 		struct frame_info *f;
 
@@ -140,7 +141,7 @@ static void add_range(struct range r)
 		infos[index_of(pa)].is_ours = true;
 	frames.ntotal += (r.end - r.start) >> PAGE_SHIFT;
 	while (r.start < r.end) {
-		unsigned int order = FRAME_ORDERS - 1;
+		unsigned int order = LARGE_ORDER;
 
 		while (r.start % (PAGE_SIZE << order) ||
 		       r.end - r.start < PAGE_SIZE << order)

@@ -19,6 +19,7 @@ enum { /* configuration */
 };
 #define COMMAND_MEMORY 2u
 #define COMMAND_MASTER 4u
+#define COMMAND_NO_LINE 0x400u
 #define STATUS_CAPABILITIES 0x10u
 #define TYPE_MANY 0x80u
 #define TYPE_BRIDGE 1u
@@ -228,6 +229,16 @@ u8 pci_line(const struct pci_function *f)
 	u8 line = pci_get8(f, LINE);
 
 	return pci_get8(f, PIN) && line < PCI_LINES ? line : 0;
+}
+
+void pci_line_off(struct pci_function *f)
+{
+	set_command(f, pci_get16(f, COMMAND) | COMMAND_NO_LINE);
+}
+
+void pci_line_on(const struct pci_function *f)
+{
+	set_command(f, pci_get16(f, COMMAND) & ~COMMAND_NO_LINE);
 }
 
 /* --- Finding -----------------------------------------------------------------

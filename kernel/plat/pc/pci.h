@@ -39,5 +39,9 @@ void pci_enable(const struct pci_function *f);
 bool pci_msix(struct pci_function *f, u8 vector);
 /* Its legacy line, as the firmware has set it up, below PCI_LINES; 0: none. */
 u8 pci_line(const struct pci_function *f);
+/* Whether it may hold that line, which others may share: one that nobody asks
+ * would for ever. */
+void pci_line_off(struct pci_function *f);
+void pci_line_on(const struct pci_function *f);
 
 #endif

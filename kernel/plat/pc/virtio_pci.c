@@ -236,6 +236,7 @@ static bool take_line(struct virtio *d, struct pci_function *f)
 		return false;
 	d->next_on_line = on_lines[irq];
 	on_lines[irq] = d;
+	pci_line_on(f);
 	if (d->next_on_line)
 		return true;
 	line = ioapic_legacy(irq);
@@ -265,8 +266,9 @@ static void found(struct pci_function *f)
 	pci_enable(f);
 	if (!pci_capability(f, PCI_CAP_MSIX, 0)) {
 		if (!take_line(d, f))
-			virtio_broken(
-				d, "has neither messages (MSI-X) nor a line");
+			virtio_broken(d,
+				      "has neither messages (MSI-X) nor a line "
+				      "that is free");
 	} else if (!pci_msix(f, irq_new(virtio_interrupt, d))) {
 		virtio_broken(d, "has no messages where it says");
 	}
@@ -275,5 +277,6 @@ static void found(struct pci_function *f)
 
 void virtio_pci_init(void)
 {
+	pci_scan(pci_line_off);
 	pci_scan(found);
 }
