@@ -243,12 +243,12 @@ check-kvm: all guest-root pc $(O)/tests/pc/boot ## platform pc under KVM, nested
 # Half a minute of it.
 PC_GUEST_TESTS := fork mem signal futex fd poll inet unix exec thread core \
 	files2:volume
-PC_SMP_TESTS := thread thread.musl futex futex.static tlb large fork \
+PC_SMP_TESTS := registers thread thread.musl futex futex.static tlb large fork \
 	fork.musl mem signal sigframe rseq sched exec poll event unix pipe timer \
 	hostile leak fd:volume
 PC_E2E := $(patsubst %,tests/e2e/%.bats,stdio cp death exec detached \
 	volume-run run)
-PC_SMP_QUICK := thread futex tlb large
+PC_SMP_QUICK := registers thread futex tlb large
 PC_MACHINES := microvm,acpi=on q35 off:q35 rng cut_image disk
 check-pc-quick: $(call unless_built,all guest-root pc $(O)/tests/pc/boot) ## the part of check-pc that CI runs
 	@tools/run-pc $(RESULTS) $(O) $(PC_GUEST_TESTS)

@@ -68,9 +68,11 @@ usercopy_raw:
 29:	shr $3, %rcx
 	and $7, %edx
 30:	rep movsq
+	test %edx, %edx
+	jz 33f
 31:	mov -8(%rsi,%rdx), %r10
 32:	mov %r10, -8(%rdi,%rdx)
-	xor %eax, %eax
+33:	xor %eax, %eax
 	ret
 fix_words:
 	lea (%rdx,%rcx,8), %rcx
@@ -118,6 +120,8 @@ usercopy_zero_raw:
 5:	shr $3, %rcx
 	and $7, %esi
 8:	rep stosq
+	test %esi, %esi
+	jz 7b
 9:	mov %rax, -8(%rdi,%rsi)
 	ret
 fix_zeroes:

@@ -60,14 +60,15 @@ class Session:
 
 
 def size_and_status():
+    # A signal just before a read is seen when that has ended.
     s = Session("sh", "-c", "trap 'stty size' WINCH; stty size; echo ready;"
-                "read x; read x; exit 6")
+                "while ! read -t 1 x; do :; done; exit 6")
     s.expect(b"33 101\r\n")
     s.expect(b"ready\r\n")
     s.resize(44, 55)
     os.kill(s.pid, signal.SIGWINCH)
     s.expect(b"44 55\r\n")
-    s.send(b"\n\n")
+    s.send(b"\n")
     s.end(6)
 
 
